@@ -1,0 +1,52 @@
+"""Privacy-preserving record linkage, from keyed encodings to a de-identified release.
+
+Everything a user needs is here: ``import linkkit as lk``. Names load when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from linkkit.agreement import Agreement as Agreement
+    from linkkit.errors import LinkkitError as LinkkitError
+    from linkkit.exchange import Crosswalk as Crosswalk
+    from linkkit.exchange import EncodedExtract as EncodedExtract
+    from linkkit.exchange import Identity as Identity
+    from linkkit.exchange import PayloadExtract as PayloadExtract
+    from linkkit.linkage import LinkResult as LinkResult
+    from linkkit.linkage import link as link
+    from linkkit.partner.encode import EncodeResult as EncodeResult
+    from linkkit.partner.encode import encode as encode
+    from linkkit.partner.keys import Secret as Secret
+    from linkkit.partner.keys import TokenKey as TokenKey
+    from linkkit.partner.read import read_extract as read_extract
+
+_HOMES = {
+    "Agreement": "linkkit.agreement",
+    "Crosswalk": "linkkit.exchange",
+    "EncodeResult": "linkkit.partner.encode",
+    "EncodedExtract": "linkkit.exchange",
+    "Identity": "linkkit.exchange",
+    "LinkResult": "linkkit.linkage",
+    "LinkkitError": "linkkit.errors",
+    "PayloadExtract": "linkkit.exchange",
+    "Secret": "linkkit.partner.keys",
+    "TokenKey": "linkkit.partner.keys",
+    "encode": "linkkit.partner.encode",
+    "link": "linkkit.linkage",
+    "read_extract": "linkkit.partner.read",
+}
+
+__all__ = [*_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'linkkit' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

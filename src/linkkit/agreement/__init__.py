@@ -1,0 +1,45 @@
+"""The data-sharing agreement as a document that the code enforces, clause by clause.
+
+Everybody loads it: partners before they encode, the linkage unit before it links, the steward
+before it integrates, protects and releases. Nothing in here sees a record.
+"""
+
+from linkkit.agreement.clauses import (
+    FIELD_KINDS,
+    Coarsening,
+    ColumnSource,
+    Combination,
+    FieldKind,
+    FieldSource,
+    Generalization,
+    LinkageClause,
+    LinkageField,
+    Organization,
+    Party,
+    Project,
+    Protection,
+    Variable,
+    VariableType,
+    Years,
+)
+from linkkit.agreement.document import Agreement
+
+__all__ = [
+    "FIELD_KINDS",
+    "Agreement",
+    "Coarsening",
+    "ColumnSource",
+    "Combination",
+    "FieldKind",
+    "FieldSource",
+    "Generalization",
+    "LinkageClause",
+    "LinkageField",
+    "Organization",
+    "Party",
+    "Project",
+    "Protection",
+    "Variable",
+    "VariableType",
+    "Years",
+]

@@ -1,0 +1,232 @@
+"""The clauses of an agreement: what each part of the document may say.
+
+Every clause is frozen, refuses unknown keys, and never repeats a given value in an error.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+__all__ = [
+    "FIELD_KINDS",
+    "Clause",
+    "Coarsening",
+    "ColumnSource",
+    "Combination",
+    "FieldKind",
+    "FieldSource",
+    "Generalization",
+    "LinkageClause",
+    "LinkageField",
+    "Name",
+    "Organization",
+    "Party",
+    "Project",
+    "Protection",
+    "Variable",
+    "VariableType",
+    "Years",
+]
+
+FieldKind = Literal[
+    "given_name",
+    "surname",
+    "name",
+    "date",
+    "sex",
+    "street_address",
+    "city",
+    "postal_code",
+    "phone",
+    "email",
+    "identifier",
+    "text",
+]
+"""What a linkage field holds; decides how it is standardized, encoded and compared."""
+
+FIELD_KINDS: tuple[FieldKind, ...] = get_args(FieldKind)
+
+VariableType = Literal["integer", "number", "category"]
+"""What a payload variable holds."""
+
+Combination = Literal["mean", "sum", "min", "max", "most_common"]
+"""How several values of one person become one."""
+
+Coarsening = Literal["year", "prefix3", "code"]
+"""How a payload variable is derived from a linkage field, so that the field itself stays home."""
+
+COARSENS: dict[Coarsening, FieldKind] = {"year": "date", "prefix3": "postal_code", "code": "sex"}
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Label = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
+
+
+class Clause(BaseModel):
+    """Base of all clauses: frozen, closed, silent about values."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True
+    )
+
+
+class Years(Clause):
+    """First and last calendar or school year, both included."""
+
+    first: int = Field(ge=1900, le=2200)
+    last: int = Field(ge=1900, le=2200)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Years:
+        if self.last < self.first:
+            raise ValueError("'last' lies before 'first'")
+        return self
+
+
+class LinkageField(Clause):
+    """One field of the shared linkage schema."""
+
+    kind: FieldKind
+
+
+class LinkageClause(Clause):
+    """The shared linkage schema: which profile encodes which fields.
+
+    ``profile`` ``"field"`` makes one keyed filter for each field, for a linkage unit that the
+    parties trust with field-level similarities.
+    """
+
+    profile: Literal["field"] = "field"
+    fields: dict[Name, LinkageField] = Field(min_length=2)
+
+
+class ColumnSource(Clause):
+    """Which of the party's own columns holds a linkage field.
+
+    ``column`` may be several columns, joined by a space. ``part`` takes the given name or the
+    surname out of a column that holds both. ``formats`` are ``strptime`` formats of a date
+    column, in the order in which they are tried; without them the formats are inferred.
+    """
+
+    column: Label | tuple[Label, ...]
+    part: Literal["given", "surname"] | None = None
+    formats: tuple[str, ...] | None = Field(default=None, min_length=1)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns, one or several."""
+        return (self.column,) if isinstance(self.column, str) else self.column
+
+
+class FieldSource(Clause):
+    """Where a payload variable comes from.
+
+    Either one of the party's columns that holds no linkage field, or a linkage field in a
+    coarser form: the ``year`` of a date, the ``prefix3`` of a postal code, the ``code`` of a sex.
+    """
+
+    column: Label | None = None
+    field: Name | None = None
+    coarsen: Coarsening | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> FieldSource:
+        if (self.column is None) == (self.field is None):
+            raise ValueError("give either 'column' or 'field', not both and not neither")
+        if (self.field is None) != (self.coarsen is None):
+            raise ValueError("'field' and 'coarsen' go together")
+        return self
+
+
+class YearSource(Clause):
+    """The column whose first four-digit number is the year of a row."""
+
+    column: Label
+
+
+class Variable(Clause):
+    """A payload variable: its type, its label, and how rows of one person are combined."""
+
+    type: VariableType
+    label: str = ""
+    combine: Combination = "most_common"
+
+    @model_validator(mode="after")
+    def _combines(self) -> Variable:
+        if self.type == "category" and self.combine != "most_common":
+            raise ValueError("a category can only be combined by most_common")
+        return self
+
+
+class Organization(Clause):
+    """Somebody who takes part: a name and the public key of its identity."""
+
+    name: Label
+    public_key: str | None = Field(default=None, pattern=r"^lkpub1[a-z2-7]+$")
+
+
+class Party(Organization):
+    """An organization that brings records, and what it is authorized to send."""
+
+    one_record_per_person: bool = False
+    record_id: Label | None = None
+    linkage_fields: dict[Name, ColumnSource] = Field(min_length=2)
+    year: YearSource | None = None
+    payload: dict[Name, FieldSource] = Field(default_factory=dict)
+
+    @property
+    def linkage_columns(self) -> frozenset[str]:
+        """The party's own columns that hold linkage fields."""
+        return frozenset(c for source in self.linkage_fields.values() for c in source.columns)
+
+
+class Generalization(Clause):
+    """How a quasi-identifier may be made coarser.
+
+    ``intervals`` are widths for numbers, ``prefixes`` are lengths for codes such as postal
+    codes, ``groups`` are taxonomies (group name to its values) for categories; each from fine
+    to coarse. With none of them a variable is kept or dropped as a whole.
+    """
+
+    intervals: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(default=None, min_length=1)
+    prefixes: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(default=None, min_length=1)
+    groups: tuple[dict[str, tuple[str, ...]], ...] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Generalization:
+        if sum(x is not None for x in (self.intervals, self.prefixes, self.groups)) > 1:
+            raise ValueError("give only one of 'intervals', 'prefixes' and 'groups'")
+        if self.intervals is not None and list(self.intervals) != sorted(set(self.intervals)):
+            raise ValueError("'intervals' must grow")
+        if self.intervals and any(
+            wide % fine for fine, wide in zip(self.intervals, self.intervals[1:], strict=False)
+        ):
+            raise ValueError("each of 'intervals' must be a multiple of the one before")
+        if self.prefixes is not None and list(self.prefixes) != sorted(
+            set(self.prefixes), reverse=True
+        ):
+            raise ValueError("'prefixes' must shrink")
+        return self
+
+
+class Protection(Clause):
+    """What every release must keep.
+
+    ``smallest_cell`` is k: the fewest people who share one combination of quasi-identifiers,
+    and the smallest count that is published. ``max_suppressed`` is the share of people, 0 to
+    1, whose record may be withheld to reach it.
+    """
+
+    smallest_cell: int = Field(ge=2, le=1_000_000)
+    quasi_identifiers: dict[Name, Generalization] = Field(min_length=1)
+    max_suppressed: float = Field(default=0.05, ge=0.0, le=1.0)
+
+
+class Project(Clause):
+    """One authorized use of the linked data, with its own variables and years."""
+
+    purpose: Label
+    years: Years | None = None
+    variables: tuple[Name, ...] = Field(min_length=1)

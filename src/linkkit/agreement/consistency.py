@@ -1,0 +1,125 @@
+"""Contradictions between clauses, which no clause can see alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from linkkit.agreement.clauses import COARSENS, FieldSource, Party
+
+if TYPE_CHECKING:
+    from linkkit.agreement.document import Agreement
+
+__all__ = ["find_contradictions"]
+
+RESERVED = ("study_id", "token", "person_id", "party", "year")
+
+
+def find_contradictions(agreement: Agreement) -> list[str]:
+    """Return a sentence for each contradiction in an agreement, in the order of the document."""
+    problems = [*_variables(agreement)]
+    for name, party in agreement.parties.items():
+        problems += _party(agreement, name, party)
+    problems += [*_protection(agreement), *_projects(agreement)]
+    return problems
+
+
+def participation(party: str) -> str:
+    """Return the name of the variable that says whether a party has a record of a person."""
+    return f"in_{party}"
+
+
+def _variables(agreement: Agreement) -> Iterator[str]:
+    taken = {participation(party) for party in agreement.parties} | set(RESERVED)
+    for name in agreement.variables:
+        if name in taken:
+            yield f"clause 'variables.{name}': the name is reserved"
+        field = agreement.linkage.fields.get(name)
+        if field is not None and field.kind != "sex":
+            yield (
+                f"clause 'variables.{name}': a linkage field has that name, and linkage fields "
+                "are never payload; rename the variable"
+            )
+    for name in agreement.parties:
+        if name in ("linkage_unit", "steward"):
+            yield f"clause 'parties.{name}': the name is reserved"
+
+
+def _party(agreement: Agreement, name: str, party: Party) -> Iterator[str]:
+    clause = f"parties.{name}"
+    for field, source in party.linkage_fields.items():
+        if field not in agreement.linkage.fields:
+            yield f"clause '{clause}.linkage_fields.{field}': 'linkage.fields' has no such field"
+            continue
+        kind = agreement.linkage.fields[field].kind
+        if source.formats is not None and kind != "date":
+            yield f"clause '{clause}.linkage_fields.{field}': only a date has 'formats'"
+        if source.part is not None and kind not in ("given_name", "surname"):
+            yield f"clause '{clause}.linkage_fields.{field}': only a name has a 'part'"
+    if party.record_id in party.linkage_columns and not _only_identifiers(agreement, party):
+        yield f"clause '{clause}.record_id': the column is also a linkage field"
+    for variable, payload in party.payload.items():
+        for problem in _payload(agreement, party, variable, payload):
+            yield f"clause '{clause}.payload.{variable}': {problem}"
+
+
+def _only_identifiers(agreement: Agreement, party: Party) -> bool:
+    return all(
+        agreement.linkage.fields[field].kind == "identifier"
+        for field, source in party.linkage_fields.items()
+        if party.record_id in source.columns and field in agreement.linkage.fields
+    )
+
+
+def _payload(
+    agreement: Agreement, party: Party, variable: str, source: FieldSource
+) -> Iterator[str]:
+    if variable not in agreement.variables:
+        yield "'variables' does not define it"
+    if source.column is not None and source.column in party.linkage_columns:
+        yield (
+            "the column holds a linkage field, which is never payload; "
+            "use 'field' with 'coarsen' instead"
+        )
+    if source.column is not None and source.column == party.record_id:
+        yield "the column is the party's record id, which never leaves"
+    if source.field is None or source.coarsen is None:
+        return
+    if source.field not in party.linkage_fields:
+        yield "the party has no such linkage field"
+    elif source.field in agreement.linkage.fields:
+        kind = agreement.linkage.fields[source.field].kind
+        if kind != COARSENS[source.coarsen]:
+            yield f"'{source.coarsen}' coarsens a {COARSENS[source.coarsen]}, not a {kind}"
+
+
+def _protection(agreement: Agreement) -> Iterator[str]:
+    known = _usable(agreement)
+    for name, ways in agreement.protection.quasi_identifiers.items():
+        clause = f"protection.quasi_identifiers.{name}"
+        if name not in known:
+            yield f"clause '{clause}': no party sends such a variable"
+            continue
+        numeric = name in agreement.variables and agreement.variables[name].type != "category"
+        if ways.intervals is not None and not numeric:
+            yield f"clause '{clause}': 'intervals' are for numbers"
+        if (ways.prefixes is not None or ways.groups is not None) and numeric:
+            yield f"clause '{clause}': 'prefixes' and 'groups' are for categories"
+
+
+def _projects(agreement: Agreement) -> Iterator[str]:
+    known = _usable(agreement)
+    for name, project in agreement.projects.items():
+        for variable in project.variables:
+            if variable not in known:
+                yield f"clause 'projects.{name}.variables': no party sends '{variable}'"
+        if len(set(project.variables)) < len(project.variables):
+            yield f"clause 'projects.{name}.variables': a variable is named twice"
+        years = project.years
+        if years and not agreement.years.first <= years.first <= years.last <= agreement.years.last:
+            yield f"clause 'projects.{name}.years': they reach outside the agreement's years"
+
+
+def _usable(agreement: Agreement) -> set[str]:
+    sent = {variable for party in agreement.parties.values() for variable in party.payload}
+    return sent | {participation(party) for party in agreement.parties}

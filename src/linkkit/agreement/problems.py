@@ -1,0 +1,67 @@
+"""Validation errors as sentences: the clause, what is wrong, the nearest known name."""
+
+from __future__ import annotations
+
+import difflib
+import types
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+__all__ = ["describe"]
+
+
+def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Turn a validation error into sentences that name clauses and no values."""
+    sentences: list[str] = []
+    for item in error.errors(include_url=False, include_context=True, include_input=False):
+        sentences.extend(_sentences(item, model))
+    return list(dict.fromkeys(sentences))
+
+
+def _sentences(item: Any, model: type[BaseModel]) -> list[str]:
+    path = tuple(part for part in item["loc"] if not _is_branch(part))
+    clause = ".".join(str(part) for part in path)
+    if item["type"] == "extra_forbidden":
+        return [_unknown_key(path, clause, model)]
+    if item["type"] == "missing":
+        return [f"clause '{clause}' is missing"]
+    text = str(item["msg"]).removeprefix("Value error, ")
+    return [f"clause '{clause}': {line}" if clause else line for line in text.split("\n")]
+
+
+def _is_branch(part: int | str) -> bool:
+    return isinstance(part, str) and (part == "[key]" or "[" in part or part.startswith("constrained"))
+
+
+def _unknown_key(path: tuple[int | str, ...], clause: str, model: type[BaseModel]) -> str:
+    known = _known_keys(path[:-1], model)
+    near = difflib.get_close_matches(str(path[-1]), known, n=1)
+    advice = f"; did you mean '{near[0]}'?" if near else ""
+    return f"clause '{clause}' is not known{advice}"
+
+
+def _known_keys(path: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
+    here: Any = model
+    for part in path:
+        here = _step(here, part)
+    found = _models(here)
+    return list(found[0].model_fields) if found else []
+
+
+def _step(annotation: Any, part: int | str) -> Any:
+    for model in _models(annotation):
+        if part in model.model_fields:
+            return model.model_fields[str(part)].annotation
+    for option in _options(annotation):
+        if get_origin(option) in (dict, tuple):
+            return get_args(option)[1 if get_origin(option) is dict else 0]
+    return None
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    return [x for x in _options(annotation) if isinstance(x, type) and issubclass(x, BaseModel)]

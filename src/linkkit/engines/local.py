@@ -1,0 +1,45 @@
+"""This machine's threads, for kernels that release the interpreter lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+__all__ = ["n_threads_available", "run_in_threads"]
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
+
+
+def n_threads_available() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def run_in_threads(
+    function: Callable[[Task], Answer], tasks: Sequence[Task], *, n_threads: int | None = None
+) -> Iterator[Answer]:
+    """Yield ``function(task)`` for each task, in the order of the tasks.
+
+    Parameters
+    ----------
+    function : callable
+        Must release the interpreter lock to gain from threads.
+    tasks : sequence
+        What to work on.
+    n_threads : int, optional
+        As many as there are processors by default; results never depend on it.
+    """
+    n_threads = n_threads or n_threads_available()
+    if n_threads == 1 or len(tasks) <= 1:
+        yield from (function(task) for task in tasks)
+        return
+    pool = ThreadPoolExecutor(max_workers=n_threads)
+    try:
+        yield from pool.map(function, tasks)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,24 @@
+"""What crosses between organizations: the artifacts, their files, manifests and seals.
+
+Every zone uses it. It knows identities, which open and sign files; it knows no linkage secret.
+"""
+
+from linkkit.exchange.artifacts import Crosswalk, EncodedExtract, Filter, PayloadExtract
+from linkkit.exchange.container import read_manifest
+from linkkit.exchange.identity import Identity, PublicIdentity
+from linkkit.exchange.manifest import ArtifactKind, Manifest
+from linkkit.exchange.spec import EncodingSpec, FilterSpec
+
+__all__ = [
+    "ArtifactKind",
+    "Crosswalk",
+    "EncodedExtract",
+    "EncodingSpec",
+    "Filter",
+    "FilterSpec",
+    "Identity",
+    "Manifest",
+    "PayloadExtract",
+    "PublicIdentity",
+    "read_manifest",
+]

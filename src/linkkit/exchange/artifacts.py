@@ -1,0 +1,394 @@
+"""The artifacts that cross from one zone to another, in memory and as sealed files.
+
+The type of an artifact is the permission: it decides who may have it, so `save` seals an
+encoded extract to the linkage unit and a payload extract or crosswalk to the steward, and
+offers no choice.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from linkkit.agreement import Agreement
+from linkkit.errors import MismatchError, NotAuthorizedError, SealError
+from linkkit.exchange.container import open_sealed, read_manifest, write_sealed
+from linkkit.exchange.identity import Identity, PublicIdentity
+from linkkit.exchange.manifest import ArtifactKind, Manifest
+from linkkit.exchange.spec import EncodingSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "TOKEN_TYPE",
+    "Crosswalk",
+    "EncodedExtract",
+    "Filter",
+    "PayloadExtract",
+    "load_table",
+    "save_table",
+    "token_array",
+]
+
+TOKEN_BYTES = 16
+TOKEN_TYPE = pa.binary(TOKEN_BYTES)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Filter:
+    """One filter of every record.
+
+    Attributes
+    ----------
+    words : ndarray of uint64, shape (n_records, n_words)
+        The bits, in 64-bit words; zero where the field is missing.
+    present : ndarray of bool, shape (n_records,)
+        Whether the record has the field.
+    """
+
+    words: npt.NDArray[np.uint64]
+    present: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class EncodedExtract:
+    """A party's encoded records: tokens and keyed filters, no payload and no linkage field.
+
+    Attributes
+    ----------
+    party : str
+        Who sent it.
+    agreement_id, agreement_fingerprint : str
+        The agreement that it was made under.
+    spec : EncodingSpec
+        How it was encoded.
+    key_check : str
+        32 hexadecimal digits that agree when two parties used the same secret, agreement
+        and spec, and reveal nothing of the secret.
+    one_record_per_person : bool
+        Whether the party's file holds each person at most once.
+    tokens : ndarray of uint8, shape (n_records, 16)
+        Record tokens, in ascending order.
+    filters : dict of str to Filter
+        One filter for each field of the spec.
+    counts : dict of str to int
+        What the partner reports of its own work, such as records set aside.
+    """
+
+    party: str
+    agreement_id: str
+    agreement_fingerprint: str
+    spec: EncodingSpec
+    key_check: str
+    one_record_per_person: bool
+    tokens: npt.NDArray[np.uint8]
+    filters: Mapping[str, Filter]
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __repr__(self) -> str:
+        return (
+            f"<EncodedExtract of '{self.party}': {len(self)} records, "
+            f"{len(self.filters)} filters, profile '{self.spec.profile}'>"
+        )
+
+    def to_arrow(self) -> pa.Table:
+        """Return tokens and filters as an Arrow table; a missing field is null."""
+        columns = {"token": token_array(self.tokens)}
+        for item in self.spec.filters:
+            columns[item.name] = _binary_column(self.filters[item.name], item.n_words)
+        return pa.table(columns)
+
+    def save(self, path: str | Path, *, agreement: Agreement, identity: Identity) -> Path:
+        """Write a file signed by the party and sealed to the linkage unit.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where to write; by custom ``PARTY.encodings``.
+        agreement : Agreement
+            The agreement, which states the public keys.
+        identity : Identity
+            The party's own identity.
+
+        Raises
+        ------
+        NotAuthorizedError
+            When the identity is not the party's.
+        MismatchError
+            When the extract was made under another agreement.
+        SealError
+            When the file cannot be written.
+        """
+        manifest = Manifest(
+            kind="encoded-extract",
+            agreement_id=self.agreement_id,
+            agreement_fingerprint=self.agreement_fingerprint,
+            sender=self.party,
+            party=self.party,
+            n_rows=len(self),
+            one_record_per_person=self.one_record_per_person,
+            spec=self.spec,
+            key_check=self.key_check,
+            counts=dict(self.counts),
+        )
+        return save_table(
+            path, self.to_arrow(), manifest, agreement, identity, recipient="linkage_unit"
+        )
+
+    @classmethod
+    def load(cls, path: str | Path, *, agreement: Agreement, identity: Identity) -> Self:
+        """Verify and open a file at the linkage unit.
+
+        Raises
+        ------
+        SealError
+            When the file was altered or cut short, or is from or for somebody else.
+        MismatchError
+            When it was made under another agreement, or holds another artifact.
+        NotAuthorizedError
+            When the agreement knows no such party.
+        """
+        manifest, table = load_table(path, "encoded-extract", agreement, identity)
+        if manifest.spec is None or manifest.party is None or manifest.key_check is None:
+            raise SealError("the file's manifest is incomplete", hint="Ask for the file again.")
+        return cls(
+            party=manifest.party,
+            agreement_id=manifest.agreement_id,
+            agreement_fingerprint=manifest.agreement_fingerprint,
+            spec=manifest.spec,
+            key_check=manifest.key_check,
+            one_record_per_person=bool(manifest.one_record_per_person),
+            tokens=token_matrix(table.column("token")),
+            filters={
+                item.name: _filter(table.column(item.name), item.n_words)
+                for item in manifest.spec.filters
+            },
+            counts=manifest.counts,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class PayloadExtract:
+    """A party's agreed variables, keyed by record token; no linkage field.
+
+    Attributes
+    ----------
+    party : str
+        Who sent it.
+    agreement_id, agreement_fingerprint : str
+        The agreement that it was made under.
+    table : pyarrow.Table
+        ``token``, ``year`` (int32, null when the party states none) and the variables; one
+        row for each row of the party's extract, in the order of the tokens.
+    counts : dict of str to int
+        What the partner reports of its own work.
+    """
+
+    party: str
+    agreement_id: str
+    agreement_fingerprint: str
+    table: pa.Table
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __repr__(self) -> str:
+        return f"<PayloadExtract of '{self.party}': {len(self)} rows, {len(self.variables)} variables>"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the payload variables."""
+        return tuple(name for name in self.table.column_names if name not in ("token", "year"))
+
+    def save(self, path: str | Path, *, agreement: Agreement, identity: Identity) -> Path:
+        """Write a file signed by the party and sealed to the steward; raises as EncodedExtract."""
+        manifest = Manifest(
+            kind="payload-extract",
+            agreement_id=self.agreement_id,
+            agreement_fingerprint=self.agreement_fingerprint,
+            sender=self.party,
+            party=self.party,
+            n_rows=len(self),
+            counts=dict(self.counts),
+        )
+        return save_table(path, self.table, manifest, agreement, identity, recipient="steward")
+
+    @classmethod
+    def load(cls, path: str | Path, *, agreement: Agreement, identity: Identity) -> Self:
+        """Verify and open a file at the steward; raises as :meth:`EncodedExtract.load`."""
+        manifest, table = load_table(path, "payload-extract", agreement, identity)
+        return cls(
+            party=manifest.sender,
+            agreement_id=manifest.agreement_id,
+            agreement_fingerprint=manifest.agreement_fingerprint,
+            table=table,
+            counts=manifest.counts,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Crosswalk:
+    """Which record tokens belong to the same person; knows no payload.
+
+    Attributes
+    ----------
+    agreement_id, agreement_fingerprint : str
+        The agreement that the encodings were made under.
+    table : pyarrow.Table
+        ``party`` (string), ``token`` and ``person_id`` (16 bytes each), one row for each
+        record, sorted by person and token.
+    """
+
+    agreement_id: str
+    agreement_fingerprint: str
+    table: pa.Table
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __repr__(self) -> str:
+        return f"<Crosswalk: {len(self)} records, {self.n_people} people>"
+
+    @property
+    def n_people(self) -> int:
+        """How many different people there are: the unduplicated count."""
+        return int(self.table.column("person_id").combine_chunks().unique().__len__())
+
+    @property
+    def parties(self) -> tuple[str, ...]:
+        """The parties with a record in the crosswalk, sorted."""
+        return tuple(sorted(self.table.column("party").unique().to_pylist()))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the crosswalk as a frame with tokens and person ids in hexadecimal."""
+        frame = self.table.to_pandas()
+        for name in ("token", "person_id"):
+            frame[name] = [value.hex() for value in frame[name]]
+        return cast("pd.DataFrame", frame)
+
+    def save(self, path: str | Path, *, agreement: Agreement, identity: Identity) -> Path:
+        """Write a file signed by the linkage unit and sealed to the steward."""
+        manifest = Manifest(
+            kind="crosswalk",
+            agreement_id=self.agreement_id,
+            agreement_fingerprint=self.agreement_fingerprint,
+            sender="linkage_unit",
+            n_rows=len(self),
+        )
+        return save_table(path, self.table, manifest, agreement, identity, recipient="steward")
+
+    @classmethod
+    def load(cls, path: str | Path, *, agreement: Agreement, identity: Identity) -> Self:
+        """Verify and open a file at the steward; raises as :meth:`EncodedExtract.load`."""
+        manifest, table = load_table(path, "crosswalk", agreement, identity)
+        return cls(
+            agreement_id=manifest.agreement_id,
+            agreement_fingerprint=manifest.agreement_fingerprint,
+            table=table,
+        )
+
+
+def token_array(tokens: npt.NDArray[np.uint8]) -> pa.Array:
+    """Return tokens, shape (n, 16), as an Arrow array of 16-byte values."""
+    content = pa.py_buffer(np.ascontiguousarray(tokens).tobytes())
+    return pa.FixedSizeBinaryArray.from_buffers(TOKEN_TYPE, len(tokens), [None, content])
+
+
+def token_matrix(column: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
+    """Return an Arrow column of 16-byte tokens as an array of shape (n, 16)."""
+    return _bytes_of(column, TOKEN_BYTES)
+
+
+def _bytes_of(column: pa.ChunkedArray, n_bytes: int) -> npt.NDArray[np.uint8]:
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks)
+    content = np.frombuffer(array.buffers()[1] or b"", dtype=np.uint8)
+    start = array.offset * n_bytes
+    return content[start : start + len(array) * n_bytes].reshape(len(array), n_bytes)
+
+
+def _binary_column(item: Filter, n_words: int) -> pa.Array:
+    n = len(item.present)
+    valid = pa.array(item.present).buffers()[1]
+    content = pa.py_buffer(np.ascontiguousarray(item.words.astype("<u8")).tobytes())
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(n_words * 8), n, [valid, content])
+
+
+def _filter(column: pa.ChunkedArray, n_words: int) -> Filter:
+    present = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
+    raw = np.ascontiguousarray(_bytes_of(column, n_words * 8))
+    words = raw.view("<u8").astype(np.uint64).reshape(len(present), n_words)
+    words = np.where(present[:, None], words, np.uint64(0))
+    return Filter(words=words, present=present)
+
+
+def save_table(
+    path: str | Path,
+    table: pa.Table,
+    manifest: Manifest,
+    agreement: Agreement,
+    identity: Identity,
+    *,
+    recipient: str,
+) -> Path:
+    """Seal a table to the organization in a role, signed by the manifest's sender."""
+    manifest.require_agreement(agreement)
+    expected = agreement.require_public_key(manifest.sender)
+    if identity.public.text != expected:
+        raise NotAuthorizedError(
+            f"the identity given is not that of '{manifest.sender}'",
+            clause=_key_clause(manifest.sender),
+            hint="Use the identity whose public key stands in the agreement.",
+        )
+    content = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(None), content, compression="zstd")
+    to = PublicIdentity(agreement.require_public_key(recipient))
+    return write_sealed(
+        path, content.getvalue(), manifest=manifest, signer=identity, recipients=[to]
+    )
+
+
+def load_table(
+    path: str | Path, kind: ArtifactKind, agreement: Agreement, identity: Identity
+) -> tuple[Manifest, pa.Table]:
+    """Verify a sealed file against the agreement, open it, and return manifest and table."""
+    claimed = read_manifest(path)
+    claimed.require_kind(kind)
+    claimed.require_agreement(agreement)
+    signer = PublicIdentity(agreement.require_public_key(claimed.sender))
+    manifest, content = open_sealed(path, recipient=identity, signer=signer)
+    manifest.require_kind(kind)
+    table = _read_parquet(content)
+    if table is None or table.num_rows != manifest.n_rows:
+        raise SealError(
+            f"the file of '{manifest.sender}' does not hold the {manifest.n_rows} rows it states",
+            hint="Ask the sender to make the file again.",
+        )
+    if manifest.party is not None and manifest.party != manifest.sender:
+        raise MismatchError("the file's party is not its sender", hint="Ask for the file again.")
+    return manifest, table
+
+
+def _read_parquet(content: Any) -> pa.Table | None:
+    try:
+        return pq.read_table(content)
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+
+
+def _key_clause(role: str) -> str:
+    return f"{role}.public_key" if role in ("linkage_unit", "steward") else f"parties.{role}.public_key"

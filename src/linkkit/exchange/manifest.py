@@ -1,0 +1,77 @@
+"""What every file says of itself, in the clear and signed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from linkkit import __version__
+from linkkit.agreement import Agreement
+from linkkit.errors import MismatchError, SealError
+from linkkit.exchange.spec import EncodingSpec
+
+__all__ = ["ArtifactKind", "Manifest"]
+
+ArtifactKind = Literal[
+    "encoded-extract", "payload-extract", "crosswalk", "integrated-dataset", "protected-dataset"
+]
+
+
+class Manifest(BaseModel):
+    """The first thing in a file: what it is, who made it, under which agreement, key and spec.
+
+    It is readable without a key, so it holds counts and digests and nothing of any person.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    format: Literal["linkkit-file/1"] = "linkkit-file/1"
+    kind: ArtifactKind
+    made_by: str = f"linkkit {__version__}"
+    agreement_id: str
+    agreement_fingerprint: str = Field(pattern=r"^[0-9a-f]{64}$")
+    sender: str
+    n_rows: int = Field(ge=0)
+    party: str | None = None
+    one_record_per_person: bool | None = None
+    spec: EncodingSpec | None = None
+    key_check: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
+    project: str | None = None
+    counts: dict[str, int] = Field(default_factory=dict)
+    extra: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: bytes) -> Manifest:
+        """Read a manifest; raises :class:`SealError` when it is not one."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError:
+            pass
+        raise SealError(
+            "the file's manifest is damaged or of another version of linkkit",
+            hint="Ask the sender for the file again, made with the same version.",
+        )
+
+    def require_kind(self, kind: ArtifactKind) -> None:
+        """Refuse a file that holds another kind of artifact."""
+        if self.kind != kind:
+            raise MismatchError(
+                f"the file holds a {self.kind}, not a {kind}",
+                hint="Check which file goes to which command.",
+            )
+
+    def require_agreement(self, agreement: Agreement) -> None:
+        """Refuse a file made under another agreement, or another text of the same one."""
+        if self.agreement_id != agreement.id:
+            problem = f"the file was made under agreement '{self.agreement_id}', not '{agreement.id}'"
+        elif self.agreement_fingerprint != agreement.fingerprint:
+            problem = (
+                f"the file was made under another text of agreement '{agreement.id}': "
+                f"fingerprint {self.agreement_fingerprint[:12]}, here {agreement.fingerprint[:12]}"
+            )
+        else:
+            return
+        raise MismatchError(
+            problem, hint="All parties must use the very same agreement document."
+        )

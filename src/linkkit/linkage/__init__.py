@@ -1,0 +1,9 @@
+"""The linkage zone: finds which encodings are of the same person. Sees encodings only.
+
+Runs at the linkage unit. In: the parties' :class:`~linkkit.exchange.EncodedExtract`. Out: a
+:class:`~linkkit.exchange.Crosswalk`, the scored pairs, and an estimate of their quality.
+"""
+
+from linkkit.linkage.link import LinkResult, link
+
+__all__ = ["LinkResult", "link"]

@@ -1,0 +1,177 @@
+"""Passes over the pool: all pairs where that is affordable, agreeing fields where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from linkkit.errors import LinkageError
+from linkkit.linkage.pool import Pool
+
+__all__ = ["BlockingPass", "BlockingPlan", "count_pairs", "filter_keys", "plan_blocking"]
+
+EXHAUSTIVE_LIMIT = 1_000_000_000
+"""Up to so many pairs, all are compared: some seconds on two cores."""
+
+PASS_LIMIT = 300_000_000
+"""A pass of agreeing fields with more pairs than this is left out."""
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class BlockingPass:
+    """One way through the pool.
+
+    Record ``order[p]`` is compared with each of ``order[first[p]:last[p]]``.
+
+    Attributes
+    ----------
+    name : str
+        What the records of a block have in common.
+    order : ndarray of int64, shape (n,)
+        Positions in the pool, sorted by block and then by party.
+    first, last : ndarray of int64, shape (n,)
+        The range of partners of each, in positions of `order`.
+    """
+
+    name: str
+    order: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+    last: npt.NDArray[np.int64]
+
+    @property
+    def n_comparisons(self) -> int:
+        """How many pairs the pass compares."""
+        return int((self.last - self.first).sum())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class BlockingPlan:
+    """What will be compared, and what that leaves out.
+
+    Attributes
+    ----------
+    passes : tuple of BlockingPass
+        Their pairs are united.
+    n_pairs : int
+        All pairs that could be compared.
+    skipped : tuple of str
+        Passes that were left out as too large.
+    """
+
+    passes: tuple[BlockingPass, ...]
+    n_pairs: int
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def n_comparisons(self) -> int:
+        """How many comparisons all passes make."""
+        return sum(item.n_comparisons for item in self.passes)
+
+    @property
+    def is_exhaustive(self) -> bool:
+        """Whether every pair is compared."""
+        return len(self.passes) == 1 and self.n_comparisons == self.n_pairs
+
+    @property
+    def reduction_ratio(self) -> float:
+        """Share of all pairs that is not compared, 0 to 1."""
+        return 1 - min(1.0, self.n_comparisons / self.n_pairs) if self.n_pairs else 0.0
+
+    def __str__(self) -> str:
+        if self.is_exhaustive:
+            return f"all {self.n_pairs:,} pairs"
+        return (
+            f"{self.n_comparisons:,} comparisons in {len(self.passes)} passes, "
+            f"{self.reduction_ratio:.2%} of {self.n_pairs:,} pairs saved"
+        )
+
+
+def count_pairs(pool: Pool) -> int:
+    """Return how many pairs may match: across parties, and within a party with duplicates."""
+    sizes = [int(n) for n in pool.party_sizes()]
+    across = sum(a * b for a, b in combinations(sizes, 2))
+    within = sum(n * (n - 1) // 2 for n, clean in zip(sizes, pool.clean, strict=True) if not clean)
+    return across + within
+
+
+def plan_blocking(pool: Pool, *, exhaustive_limit: int = EXHAUSTIVE_LIMIT) -> BlockingPlan:
+    """Choose what to compare.
+
+    All pairs, while there are at most `exhaustive_limit`. Beyond that, the pairs that agree
+    exactly in two linkage fields, for every two fields whose agreement leaves few enough pairs.
+
+    Parameters
+    ----------
+    pool : Pool
+        All records.
+    exhaustive_limit : int
+        The most pairs that are compared exhaustively.
+
+    Raises
+    ------
+    LinkageError
+        When no two fields narrow the pairs down enough.
+    """
+    n_pairs = count_pairs(pool)
+    if n_pairs <= exhaustive_limit:
+        everything = _pass(pool, "all pairs", np.zeros(len(pool), np.uint64), np.arange(len(pool)))
+        return BlockingPlan(passes=(everything,), n_pairs=n_pairs)
+    passes: list[BlockingPass] = []
+    skipped: list[str] = []
+    keys = filter_keys(pool)
+    for one, other in combinations(_distinctive(pool), 2):
+        name = f"{pool.spec.filters[one].name} and {pool.spec.filters[other].name}"
+        both = np.flatnonzero(pool.present[:, one] & pool.present[:, other])
+        item = _pass(pool, name, keys[both, one] * _ODD ^ keys[both, other], both)
+        if item.n_comparisons > PASS_LIMIT:
+            skipped.append(name)
+        elif item.n_comparisons:
+            passes.append(item)
+    if not passes:
+        raise LinkageError(
+            f"{n_pairs:,} pairs are too many to compare, and no two fields narrow them down",
+            hint="Add linkage fields to the agreement, or link smaller extracts.",
+        )
+    return BlockingPlan(passes=tuple(passes), n_pairs=n_pairs, skipped=tuple(skipped))
+
+
+def _distinctive(pool: Pool) -> Sequence[int]:
+    return [i for i, item in enumerate(pool.spec.filters) if item.kind != "sex"]
+
+
+def filter_keys(pool: Pool) -> npt.NDArray[np.uint64]:
+    """Return a 64-bit digest of each record's filter of each field, shape (n, n_fields).
+
+    Equal filters have equal digests; different ones agree by chance in one of 2**64.
+    """
+    starts = pool.word_starts
+    keys = np.zeros((len(pool), len(starts) - 1), dtype=np.uint64)
+    for field in range(len(starts) - 1):
+        for word in range(starts[field], starts[field + 1]):
+            mixed = (keys[:, field] ^ pool.words[:, word]) * _ODD
+            keys[:, field] = mixed ^ (mixed >> np.uint64(29))
+    return keys
+
+
+def _pass(
+    pool: Pool, name: str, keys: npt.NDArray[np.uint64], members: npt.NDArray[np.int64]
+) -> BlockingPass:
+    party = pool.party[members]
+    order = np.lexsort((members, party, keys))
+    members, keys, party = members[order], keys[order], party[order]
+    n = len(members)
+    ends = np.flatnonzero(np.append(keys[1:] != keys[:-1], True)) + 1
+    last = np.repeat(ends, np.diff(np.append(0, ends)))
+    change = (keys[1:] != keys[:-1]) | (party[1:] != party[:-1])
+    party_ends = np.flatnonzero(np.append(change, True)) + 1
+    next_party = np.repeat(party_ends, np.diff(np.append(0, party_ends)))
+    first = np.where(pool.clean[party], next_party, np.arange(1, n + 1))
+    return BlockingPass(
+        name=name, order=members, first=np.minimum(first, last), last=last.astype(np.int64)
+    )

@@ -1,0 +1,83 @@
+"""What is expected of each kind of field before any pair is seen.
+
+For every class of pairs and every kind of field, the expected share of pairs that disagree,
+agree partly, agree closely, and are equal. The data correct them; they decide where the data
+are silent, and which class is which.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from linkkit.agreement import FieldKind
+
+__all__ = ["CLASSES", "PairClass", "expected_levels"]
+
+PairClass = Literal["match", "household", "area", "unrelated"]
+"""Same person; other people of one family or address; of one area; of nothing in common."""
+
+CLASSES: tuple[PairClass, ...] = ("match", "household", "area", "unrelated")
+
+_Levels = tuple[float, float, float, float]
+
+_MATCH: dict[FieldKind, _Levels] = {
+    "given_name": (0.10, 0.03, 0.07, 0.80),
+    "surname": (0.07, 0.03, 0.07, 0.83),
+    "name": (0.06, 0.06, 0.12, 0.76),
+    "date": (0.03, 0.03, 0.06, 0.88),
+    "sex": (0.02, 0.00, 0.00, 0.98),
+    "street_address": (0.25, 0.05, 0.12, 0.58),
+    "city": (0.14, 0.03, 0.05, 0.78),
+    "postal_code": (0.14, 0.04, 0.05, 0.77),
+    "phone": (0.25, 0.02, 0.05, 0.68),
+    "email": (0.30, 0.03, 0.05, 0.62),
+    "identifier": (0.05, 0.01, 0.04, 0.90),
+    "text": (0.20, 0.05, 0.10, 0.65),
+}
+
+_SHARED_AT_HOME: dict[FieldKind, _Levels] = {
+    "surname": (0.12, 0.03, 0.05, 0.80),
+    "street_address": (0.10, 0.03, 0.07, 0.80),
+    "city": (0.03, 0.02, 0.03, 0.92),
+    "postal_code": (0.03, 0.02, 0.03, 0.92),
+    "phone": (0.15, 0.02, 0.03, 0.80),
+}
+
+_SHARED_IN_AREA: dict[FieldKind, _Levels] = {
+    "city": (0.03, 0.02, 0.03, 0.92),
+    "postal_code": (0.03, 0.02, 0.03, 0.92),
+}
+
+_SHARED: dict[PairClass, dict[FieldKind, _Levels]] = {
+    "match": _MATCH,
+    "household": _SHARED_AT_HOME,
+    "area": _SHARED_IN_AREA,
+    "unrelated": {},
+}
+
+
+def expected_levels(
+    kind: FieldKind, pair_class: PairClass, unrelated: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return the expected shares of the levels from "disagree" to "equal".
+
+    Parameters
+    ----------
+    kind : str
+        Kind of the field.
+    pair_class : str
+        Which pairs.
+    unrelated : ndarray of float64, shape (4,)
+        The shares among random pairs, which hold for whatever a class does not share.
+
+    Returns
+    -------
+    ndarray of float64, shape (4,), summing to 1
+    """
+    shared = _SHARED[pair_class].get(kind)
+    levels = unrelated if shared is None else np.array(shared)
+    levels = np.maximum(levels, 1e-6)
+    return np.asarray(levels / levels.sum(), dtype=np.float64)

@@ -1,0 +1,130 @@
+"""Match weights and probabilities of pairs, with a rare name counting for more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from linkkit.linkage.block.plan import filter_keys
+from linkkit.linkage.classify.model import MatchModel
+from linkkit.linkage.classify.priors import CLASSES
+from linkkit.linkage.compare import ComparedPairs
+from linkkit.linkage.compare.pairs import unpack
+from linkkit.linkage.pool import Pool
+
+__all__ = ["FrequencyTable", "ScoredPairs", "frequency_table", "score_pairs"]
+
+_EQUAL = 4
+_NAMES = ("given_name", "surname", "name")
+_MATCH = CLASSES.index("match")
+_UNRELATED = CLASSES.index("unrelated")
+_AREA = CLASSES.index("area")
+_LOG2 = float(np.log(2))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class ScoredPairs:
+    """Candidate pairs with their scores.
+
+    Attributes
+    ----------
+    left, right : ndarray of int64, shape (n_pairs,)
+        Positions in the pool, left before right.
+    levels : ndarray of int64, shape (n_pairs, n_fields)
+        Agreement level of each field.
+    weight : ndarray of float64, shape (n_pairs,)
+        Match weight in bits: log2 of the odds that the records are of one person.
+    probability : ndarray of float64, shape (n_pairs,)
+        The same as a probability, 0 to 1.
+    """
+
+    left: npt.NDArray[np.int64]
+    right: npt.NDArray[np.int64]
+    levels: npt.NDArray[np.int64]
+    weight: npt.NDArray[np.float64]
+    probability: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    def __repr__(self) -> str:
+        return f"<ScoredPairs: {len(self)} pairs>"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class FrequencyTable:
+    """How common each record's value is, for fields that hold names.
+
+    Attributes
+    ----------
+    fields : ndarray of int64, shape (n_names,)
+        Which fields.
+    codes : ndarray of int64, shape (n_records, n_names)
+        Number of each record's value; -1 where it is missing.
+    share : list of ndarray of float64
+        Share of records that hold a value, by its number.
+    """
+
+    fields: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.int64]
+    share: list[npt.NDArray[np.float64]]
+
+
+def frequency_table(pool: Pool) -> FrequencyTable:
+    """Count how often each encoded name occurs; the encodings are equal where the names are."""
+    keys = filter_keys(pool)
+    fields = [i for i, item in enumerate(pool.spec.filters) if item.kind in _NAMES]
+    codes = np.full((len(pool), len(fields)), -1, dtype=np.int64)
+    shares = []
+    for column, f in enumerate(fields):
+        have = np.flatnonzero(pool.present[:, f])
+        _, number, counts = np.unique(keys[have, f], return_inverse=True, return_counts=True)
+        codes[have, column] = number
+        shares.append(np.maximum(counts, 2) / max(len(have), 1))
+    return FrequencyTable(fields=np.array(fields, dtype=np.int64), codes=codes, share=shares)
+
+
+def score_pairs(
+    pairs: ComparedPairs, model: MatchModel, frequencies: FrequencyTable
+) -> ScoredPairs:
+    """Score pairs with a model.
+
+    Parameters
+    ----------
+    pairs : ComparedPairs
+        Pairs and their levels.
+    model : MatchModel
+        Probabilities of the levels in each class.
+    frequencies : FrequencyTable
+        How common each name is: two strangers share a common name more easily than a rare one
+        (Winkler, 2000).
+
+    Returns
+    -------
+    ScoredPairs
+        One for each pair, in the same order.
+    """
+    levels = unpack(pairs.codes, n_fields=len(model.fields))
+    total = model.log_likelihoods(levels) + np.log(model.shares)
+    for column, f in enumerate(frequencies.fields):
+        equal = np.flatnonzero(levels[:, f] == _EQUAL)
+        share = frequencies.share[column][frequencies.codes[pairs.left[equal], column]]
+        chance = np.log(share / max(model.levels[_UNRELATED, f, _EQUAL], 1e-9))
+        total[equal, _UNRELATED] += chance
+        total[equal, _AREA] += chance
+    other = _log_sum(total[:, 1:])
+    log_odds = total[:, _MATCH] - other
+    return ScoredPairs(
+        left=pairs.left,
+        right=pairs.right,
+        levels=levels,
+        weight=log_odds / _LOG2,
+        probability=1 / (1 + np.exp(-np.clip(log_odds, -700, 700))),
+    )
+
+
+def _log_sum(logs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    most = logs.max(axis=1, keepdims=True)
+    return np.asarray((most + np.log(np.exp(logs - most).sum(axis=1, keepdims=True))).ravel())

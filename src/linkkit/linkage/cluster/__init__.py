@@ -1,0 +1,9 @@
+"""Clustering: groups of records that are one person.
+
+Runs at the linkage unit, after classification. In: scored pairs. Out: a person number for
+every record of the pool.
+"""
+
+from linkkit.linkage.cluster.people import cluster_records
+
+__all__ = ["cluster_records"]

@@ -1,0 +1,19 @@
+"""Comparison: how alike two records are, field by field.
+
+Runs at the linkage unit, after blocking. In: a pool and a blocking plan. Out: the pairs that
+are alike enough to be a match, with an agreement level for each field.
+"""
+
+from linkkit.linkage.compare.levels import LEVELS, N_LEVELS, Comparison, make_comparison
+from linkkit.linkage.compare.pairs import ComparedPairs, compare_all, compare_pairs, sample_pairs
+
+__all__ = [
+    "LEVELS",
+    "N_LEVELS",
+    "ComparedPairs",
+    "Comparison",
+    "compare_all",
+    "compare_pairs",
+    "make_comparison",
+    "sample_pairs",
+]

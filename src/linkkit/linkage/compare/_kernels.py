@@ -1,0 +1,94 @@
+"""The comparison kernels, compiled by numba when first used and cached on disk.
+
+Pure: arrays in, arrays out. :mod:`linkkit.linkage.compare._reference` says what they compute.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+__all__ = ["codes_of_pairs", "scan_rows"]
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _popcount(typing_context: Any, word: Any) -> Any:  # noqa: ARG001
+    """Count the bits set in a 64-bit word with the processor's own instruction."""
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), emit
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _level(
+    words: Any, starts: Any, n_tokens: Any, n_bits: Any, table: Any, cuts: Any, f: Any, p: Any, q: Any
+) -> Any:
+    tokens = n_tokens[p, f] + n_tokens[q, f]
+    if n_tokens[p, f] == 0 or n_tokens[q, f] == 0:
+        return 0
+    both = np.uint64(0)
+    for w in range(starts[f], starts[f + 1]):
+        both += _popcount(words[p, w] | words[q, w])
+    n_both = np.int64(both)
+    if n_both == n_bits[p, f] and n_both == n_bits[q, f]:
+        return 4
+    union = table[f, n_both]
+    if union <= cuts[f, 1] * tokens:
+        return 3
+    return 2 if union <= cuts[f, 0] * tokens else 1
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def codes_of_pairs(
+    words: Any, starts: Any, n_tokens: Any, n_bits: Any, table: Any, cuts: Any,
+    left: Any, right: Any, out: Any,
+) -> None:  # fmt: skip
+    """Fill `out` with the packed levels of each pair."""
+    for i in range(len(left)):
+        code = np.uint64(0)
+        for f in range(len(starts) - 1):
+            level = _level(words, starts, n_tokens, n_bits, table, cuts, f, left[i], right[i])
+            code |= np.uint64(level) << np.uint64(3 * f)
+        out[i] = code
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def scan_rows(
+    words: Any, starts: Any, n_tokens: Any, n_bits: Any, table: Any, cuts: Any,
+    first: Any, last: Any, start: Any, stop: Any, visit: Any, weights: Any, best: Any, floor: Any,
+    out_left: Any, out_right: Any, out_code: Any,
+) -> Any:  # fmt: skip
+    """Compare rows with their partners, keep those at the floor; returns how many there are.
+
+    Fields are visited in the order `visit`; ``best[i]`` is the most that the fields from the
+    i-th on can still add, so that a pair is left as soon as it cannot reach the floor. When
+    more pairs are found than fit, the rest is counted only.
+    """
+    n_fields = len(visit)
+    n_found = 0
+    for p in range(start, stop):
+        for q in range(first[p], last[p]):
+            total = np.int64(0)
+            code = np.uint64(0)
+            reached = True
+            for i in range(n_fields):
+                f = visit[i]
+                level = _level(words, starts, n_tokens, n_bits, table, cuts, f, p, q)
+                total += weights[f, level]
+                code |= np.uint64(level) << np.uint64(3 * f)
+                if total + best[i + 1] < floor:
+                    reached = False
+                    break
+            if reached:
+                if n_found < len(out_left):
+                    out_left[n_found] = p
+                    out_right[n_found] = q
+                    out_code[n_found] = code
+                n_found += 1
+    return n_found

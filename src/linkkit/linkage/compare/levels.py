@@ -1,0 +1,112 @@
+"""Agreement levels: what a field's similarity means.
+
+The similarity of two filters is corrected for bits that coincide by chance: the numbers of
+tokens in each value and in both together are estimated from how full the filters are (Swamidass
+and Baldi, 2007), and the Dice coefficient of the tokens follows from those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from linkkit.agreement import FieldKind
+from linkkit.exchange import FilterSpec
+from linkkit.linkage.pool import Pool
+
+__all__ = ["LEVELS", "N_LEVELS", "Comparison", "make_comparison"]
+
+LEVELS = ("missing", "disagree", "partly", "close", "equal")
+"""Names of the levels, by code. "equal" means equal filters."""
+
+N_LEVELS = len(LEVELS)
+
+_PARTLY_AND_CLOSE: dict[FieldKind, tuple[float, float]] = {
+    "given_name": (0.40, 0.66),
+    "surname": (0.40, 0.66),
+    "name": (0.45, 0.70),
+    "date": (0.45, 0.66),
+    "sex": (2.0, 2.0),
+    "street_address": (0.45, 0.72),
+    "city": (0.45, 0.70),
+    "postal_code": (0.50, 0.62),
+    "phone": (0.50, 0.75),
+    "email": (0.45, 0.70),
+    "identifier": (0.50, 0.72),
+    "text": (0.45, 0.70),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Comparison:
+    """All that the kernels need to compare two records of a pool.
+
+    Attributes
+    ----------
+    words : ndarray of uint64, shape (n_records, n_words)
+        Filters of all fields side by side.
+    word_starts : ndarray of int64, shape (n_fields + 1,)
+        First word of each field.
+    n_tokens : ndarray of float32, shape (n_records, n_fields)
+        Estimated tokens of each value; 0 where the field is missing.
+    n_bits_set : ndarray of int32, shape (n_records, n_fields)
+        Bits set in each filter.
+    tokens_of_bits : ndarray of float32, shape (n_fields, most bits + 1)
+        Estimated tokens behind a number of set bits.
+    thresholds : ndarray of float32, shape (n_fields, 2)
+        Token Dice from which a field agrees partly, and closely.
+    """
+
+    words: npt.NDArray[np.uint64]
+    word_starts: npt.NDArray[np.int64]
+    n_tokens: npt.NDArray[np.float32]
+    n_bits_set: npt.NDArray[np.int32]
+    tokens_of_bits: npt.NDArray[np.float32]
+    thresholds: npt.NDArray[np.float32]
+
+    @property
+    def n_fields(self) -> int:
+        """Number of fields."""
+        return len(self.word_starts) - 1
+
+    def reordered(self, order: npt.NDArray[np.int64]) -> Comparison:
+        """Return the same for records in another order, side by side in memory."""
+        return Comparison(
+            words=self.words[order],
+            word_starts=self.word_starts,
+            n_tokens=self.n_tokens[order],
+            n_bits_set=self.n_bits_set[order],
+            tokens_of_bits=self.tokens_of_bits,
+            thresholds=self.thresholds,
+        )
+
+
+def make_comparison(pool: Pool) -> Comparison:
+    """Prepare the comparison of a pool's records."""
+    starts = pool.word_starts
+    filters = pool.spec.filters
+    table = np.zeros((len(filters), max(item.n_bits for item in filters) + 1), dtype=np.float32)
+    bits = np.zeros((len(pool), len(filters)), dtype=np.int32)
+    tokens = np.zeros((len(pool), len(filters)), dtype=np.float32)
+    for i, item in enumerate(filters):
+        table[i, : item.n_bits + 1] = _tokens_of_bits(item)
+        bits[:, i] = np.bitwise_count(pool.words[:, starts[i] : starts[i + 1]]).sum(axis=1)
+        tokens[:, i] = np.where(pool.present[:, i], table[i, bits[:, i]], 0)
+    thresholds = np.array([_PARTLY_AND_CLOSE[item.kind] for item in filters], dtype=np.float32)
+    return Comparison(
+        words=pool.words,
+        word_starts=starts,
+        n_tokens=tokens,
+        n_bits_set=bits,
+        tokens_of_bits=table,
+        thresholds=thresholds,
+    )
+
+
+def _tokens_of_bits(item: FilterSpec) -> npt.NDArray[np.float32]:
+    # A full filter has no finite estimate; half a bit from full is the most that can be told.
+    bits = np.minimum(np.arange(item.n_bits + 1), item.n_bits - 0.5)
+    estimate = -item.n_bits / item.n_hashes * np.log1p(-bits / item.n_bits)
+    return np.maximum(estimate, 1e-6).astype(np.float32)

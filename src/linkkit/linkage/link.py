@@ -1,0 +1,265 @@
+"""Links the parties' encodings: blocks, compares, classifies, clusters, and says how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from linkkit.engines import Progress, silent
+from linkkit.errors import OptionError
+from linkkit.exchange import Crosswalk, EncodedExtract
+from linkkit.linkage.block import BlockingPlan, plan_blocking
+from linkkit.linkage.block.plan import EXHAUSTIVE_LIMIT
+from linkkit.linkage.classify import (
+    MatchModel,
+    ScoredPairs,
+    first_weights,
+    fit_model,
+    score_pairs,
+)
+from linkkit.linkage.classify.scores import frequency_table
+from linkkit.linkage.cluster import cluster_records
+from linkkit.linkage.compare import (
+    LEVELS,
+    ComparedPairs,
+    Comparison,
+    compare_all,
+    compare_pairs,
+    make_comparison,
+    sample_pairs,
+)
+from linkkit.linkage.compare.pairs import unpack
+from linkkit.linkage.crosswalk import build_crosswalk
+from linkkit.linkage.pool import Pool, make_pool
+from linkkit.linkage.quality import LinkageQuality, estimate_quality
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["LinkResult", "LinkedPairs", "link"]
+
+_SAMPLE_PAIRS = 1_000_000
+_FLOOR_BELOW_EVEN_ODDS = 8.0
+_FEWEST_WEIGHT = 4.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class LinkedPairs:
+    """The candidate pairs of a linkage, scored, and whether each was linked.
+
+    Attributes
+    ----------
+    pool : Pool
+        The records that the pairs point to.
+    scored : ScoredPairs
+        Pairs and scores.
+    linked : ndarray of bool, shape (n_pairs,)
+        Whether both records are of one person.
+    """
+
+    pool: Pool
+    scored: ScoredPairs
+    linked: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.scored)
+
+    def __repr__(self) -> str:
+        return f"<LinkedPairs: {len(self)} candidate pairs, {int(self.linked.sum())} linked>"
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row for each pair: parties, tokens, levels, weight, probability, linked."""
+        import pandas as pd  # noqa: PLC0415
+
+        columns: dict[str, object] = {}
+        for side, where in (("left", self.scored.left), ("right", self.scored.right)):
+            columns[f"{side}_party"] = np.array(self.pool.parties)[self.pool.party[where]]
+            columns[f"{side}_token"] = [bytes(token).hex() for token in self.pool.tokens[where]]
+        for f, item in enumerate(self.pool.spec.filters):
+            columns[item.name] = pd.Categorical.from_codes(
+                self.scored.levels[:, f], categories=list(LEVELS), ordered=True
+            )
+        columns["match_weight"] = self.scored.weight
+        columns["probability"] = self.scored.probability
+        columns["linked"] = self.linked
+        return pd.DataFrame(columns)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class LinkResult:
+    """What :func:`link` found.
+
+    Attributes
+    ----------
+    crosswalk : Crosswalk
+        Record tokens and person ids, for the steward.
+    pairs : LinkedPairs
+        Candidate pairs and their scores; stays at the linkage unit.
+    quality : LinkageQuality
+        Estimated precision and recall.
+    model : MatchModel
+        What was learned of each field.
+    plan : BlockingPlan
+        What was compared.
+    threshold : float
+        The least match probability of a link.
+    n_records : dict of str to int
+        Records of each party.
+    """
+
+    crosswalk: Crosswalk
+    pairs: LinkedPairs
+    quality: LinkageQuality
+    model: MatchModel
+    plan: BlockingPlan
+    threshold: float
+    n_records: dict[str, int]
+
+    def __repr__(self) -> str:
+        return (
+            f"<LinkResult: {sum(self.n_records.values())} records of {len(self.n_records)} "
+            f"parties, {self.crosswalk.n_people} people>"
+        )
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{party} {n}" for party, n in self.n_records.items())
+        return (
+            f"records: {sizes}\ncompared: {self.plan}\n"
+            f"people: {self.crosswalk.n_people}\n{self.quality}"
+        )
+
+
+def link(
+    extracts: Sequence[EncodedExtract],
+    *,
+    threshold: float = 0.5,
+    exhaustive_limit: int = EXHAUSTIVE_LIMIT,
+    n_threads: int | None = None,
+    progress: Progress = silent,
+) -> LinkResult:
+    """Find which records of which parties are of the same person, from encodings alone.
+
+    Parameters
+    ----------
+    extracts : sequence of EncodedExtract
+        One for each party; a single one when its party holds duplicates.
+    threshold : float
+        The least match probability, above 0 and at most 1, at which two records may be linked.
+    exhaustive_limit : int
+        Up to so many pairs all are compared; beyond it, pairs that agree in two fields.
+    n_threads : int, optional
+        As many as there are processors by default. Results do not depend on it.
+    progress : callable
+        Told now and then how far the comparison is.
+
+    Returns
+    -------
+    LinkResult
+        The same for any order of records and parties.
+
+    Raises
+    ------
+    WrongStageError
+        When something else than encoded extracts is given.
+    MismatchError
+        When they differ in agreement, encoding spec or secret.
+    LinkageError
+        When there is nothing to link or too much to compare.
+    OptionError
+        When an option is out of its range.
+
+    Examples
+    --------
+    >>> import linkkit as lk
+    >>> from linkkit.synth import youth_partnership
+    >>> town = youth_partnership(n_district=60, n_summer=30, n_jobs=20)
+    >>> agreement = lk.Agreement.from_document(town.agreement)
+    >>> secret = lk.Secret.generate()
+    >>> encoded = [
+    ...     lk.encode(frame, agreement, secret, party=party).encodings
+    ...     for party, frame in town.extracts.items()
+    ... ]
+    >>> result = lk.link(encoded)
+    >>> sorted(result.n_records)
+    ['district', 'jobs', 'summer']
+    """
+    _check_options(threshold, exhaustive_limit)
+    pool = make_pool(extracts)
+    plan = plan_blocking(pool, exhaustive_limit=exhaustive_limit)
+    comparison = make_comparison(pool)
+    candidates, sample, weights, floor = _candidates(
+        pool, plan, comparison, n_threads=n_threads, progress=progress
+    )
+    model = fit_model(
+        pool.spec.filters,
+        candidates.codes,
+        sample,
+        n_pairs=plan.n_pairs,
+        is_candidate=_weight_of(sample, weights) >= floor,
+    )
+    frequencies = frequency_table(pool)
+    scored = score_pairs(candidates, model, frequencies)
+
+    def score(
+        left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64]:
+        codes = compare_pairs(comparison, left, right)
+        pairs = ComparedPairs(left=left, right=right, codes=codes)
+        return score_pairs(pairs, model, frequencies).weight
+
+    person = cluster_records(pool, scored, threshold=threshold, score=score)
+    return LinkResult(
+        crosswalk=build_crosswalk(pool, person),
+        pairs=LinkedPairs(
+            pool=pool, scored=scored, linked=person[scored.left] == person[scored.right]
+        ),
+        quality=estimate_quality(pool, scored, person),
+        model=model,
+        plan=plan,
+        threshold=threshold,
+        n_records=dict(zip(pool.parties, pool.party_sizes().tolist(), strict=True)),
+    )
+
+
+def _check_options(threshold: float, exhaustive_limit: int) -> None:
+    problems = []
+    if not 0 < threshold <= 1:
+        problems.append("'threshold' is a probability, above 0 and at most 1")
+    if exhaustive_limit < 0:
+        problems.append("'exhaustive_limit' is a number of pairs, 0 or more")
+    if problems:
+        raise OptionError(problems, hint="Leave it out for the default.")
+
+
+def _candidates(
+    pool: Pool,
+    plan: BlockingPlan,
+    comparison: Comparison,
+    *,
+    n_threads: int | None,
+    progress: Progress,
+) -> tuple[ComparedPairs, npt.NDArray[np.uint64], npt.NDArray[np.float64], float]:
+    sample = sample_pairs(pool, comparison, n_pairs=min(_SAMPLE_PAIRS, 4 * plan.n_pairs))
+    weights = first_weights(pool.spec.filters, sample)
+    # Were every record of the smaller side to have a match, this would be the odds of a match.
+    smallest = max(int(pool.party_sizes().min()), 1)
+    even_odds = float(np.log2(max(plan.n_pairs / smallest, 1)))
+    floor = max(even_odds - _FLOOR_BELOW_EVEN_ODDS, _FEWEST_WEIGHT)
+    candidates = compare_all(
+        comparison, plan, weights=weights, floor=floor, n_threads=n_threads, progress=progress
+    )
+    return candidates, sample, weights, floor
+
+
+def _weight_of(
+    codes: npt.NDArray[np.uint64], weights: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    levels = unpack(codes, n_fields=len(weights))
+    total = np.zeros(len(levels))
+    for f in range(len(weights)):
+        total += weights[f, levels[:, f]]
+    return total

@@ -1,0 +1,173 @@
+"""All parties' encodings as one pool of records, in an order that no input order changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from linkkit.errors import LinkageError, MismatchError, WrongStageError
+from linkkit.exchange import EncodedExtract, EncodingSpec
+
+__all__ = ["Pool", "make_pool"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Pool:
+    """The records of all parties, sorted by party name and then by token.
+
+    Attributes
+    ----------
+    agreement_id, agreement_fingerprint : str
+        The agreement that all were encoded under.
+    spec : EncodingSpec
+        How all were encoded.
+    parties : tuple of str
+        Party names, sorted.
+    clean : ndarray of bool, shape (n_parties,)
+        Whether a party's file holds each person at most once.
+    party : ndarray of int64, shape (n_records,)
+        Position in `parties` of each record's party.
+    tokens : ndarray of uint8, shape (n_records, 16)
+        Record tokens.
+    words : ndarray of uint64, shape (n_records, n_words)
+        The filters of all fields side by side; zero where a field is missing.
+    present : ndarray of bool, shape (n_records, n_fields)
+        Which fields each record has.
+    """
+
+    agreement_id: str
+    agreement_fingerprint: str
+    spec: EncodingSpec
+    parties: tuple[str, ...]
+    clean: npt.NDArray[np.bool_]
+    party: npt.NDArray[np.int64]
+    tokens: npt.NDArray[np.uint8]
+    words: npt.NDArray[np.uint64]
+    present: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.party)
+
+    def __repr__(self) -> str:
+        return f"<Pool: {len(self)} records of {len(self.parties)} parties>"
+
+    @property
+    def word_starts(self) -> npt.NDArray[np.int64]:
+        """First word of each field, and the number of words at the end; (n_fields + 1,)."""
+        return np.cumsum([0] + [item.n_words for item in self.spec.filters], dtype=np.int64)
+
+    def party_sizes(self) -> npt.NDArray[np.int64]:
+        """Return how many records each party has, in the order of `parties`."""
+        return np.bincount(self.party, minlength=len(self.parties)).astype(np.int64)
+
+
+def make_pool(extracts: Sequence[EncodedExtract]) -> Pool:
+    """Bring extracts together, after checking that they belong together.
+
+    Raises
+    ------
+    WrongStageError
+        When something else than an encoded extract is given.
+    LinkageError
+        When there is nothing to link, or a party comes twice.
+    MismatchError
+        When extracts differ in agreement, encoding spec or secret; the message says in which.
+    """
+    extracts = sorted(_checked_types(extracts), key=lambda extract: extract.party)
+    _require_compatible(extracts)
+    orders = [_token_order(extract.tokens) for extract in extracts]
+    sizes = [len(extract) for extract in extracts]
+    first = extracts[0]
+    names = [item.name for item in first.spec.filters]
+    pairs = list(zip(extracts, orders, strict=True))
+    return Pool(
+        agreement_id=first.agreement_id,
+        agreement_fingerprint=first.agreement_fingerprint,
+        spec=first.spec,
+        parties=tuple(extract.party for extract in extracts),
+        clean=np.array([extract.one_record_per_person for extract in extracts], dtype=np.bool_),
+        party=np.repeat(np.arange(len(extracts), dtype=np.int64), sizes),
+        tokens=np.concatenate([extract.tokens[order] for extract, order in pairs]),
+        words=np.concatenate(
+            [np.hstack([e.filters[name].words for name in names])[order] for e, order in pairs]
+        ),
+        present=np.concatenate(
+            [np.column_stack([e.filters[name].present for name in names])[o] for e, o in pairs]
+        ),
+    )
+
+
+def _checked_types(extracts: Sequence[EncodedExtract]) -> list[EncodedExtract]:
+    if isinstance(extracts, EncodedExtract):
+        extracts = [extracts]
+    strangers = [type(item).__name__ for item in extracts if not isinstance(item, EncodedExtract)]
+    if strangers:
+        raise WrongStageError(
+            f"link takes EncodedExtracts, not {', '.join(sorted(set(strangers)))}",
+            hint="Give the 'encodings' of each party's encode() result, or load their files "
+            "with EncodedExtract.load.",
+        )
+    return list(extracts)
+
+
+def _require_compatible(extracts: Sequence[EncodedExtract]) -> None:
+    names = [extract.party for extract in extracts]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if not extracts or repeated:
+        raise LinkageError(
+            f"party '{repeated[0]}' is given twice" if repeated else "no extract is given",
+            hint="Give one EncodedExtract for each party.",
+        )
+    if len(extracts) == 1 and extracts[0].one_record_per_person:
+        raise LinkageError(
+            f"only party '{names[0]}' is given, and its agreement says that it holds each "
+            "person once, so there is nothing to link",
+            hint="Give the extracts of two or more parties.",
+        )
+    empty = [extract.party for extract in extracts if len(extract) == 0]
+    if empty:
+        raise LinkageError(
+            [f"party '{name}' has no record" for name in empty],
+            hint="Ask the party for its encodings again.",
+        )
+    for other in extracts[1:]:
+        _require_same(extracts[0], other)
+
+
+def _require_same(one: EncodedExtract, other: EncodedExtract) -> None:
+    pair = f"'{one.party}' and '{other.party}'"
+    if one.agreement_id != other.agreement_id:
+        problem = f"{pair} encoded under different agreements"
+    elif one.agreement_fingerprint != other.agreement_fingerprint:
+        problem = f"{pair} encoded under different texts of agreement '{one.agreement_id}'"
+    elif one.spec.digest != other.spec.digest:
+        problem = f"{pair} used different encoding specs: {_difference(one.spec, other.spec)}"
+    elif one.key_check != other.key_check:
+        problem = f"{pair} used different linkage secrets"
+    else:
+        return
+    raise MismatchError(
+        problem,
+        hint="Nothing was compared. Encode again with the same agreement, version and secret.",
+    )
+
+
+def _difference(one: EncodingSpec, other: EncodingSpec) -> str:
+    for name in ("profile", "encoding_version", "standardization_version"):
+        if getattr(one, name) != getattr(other, name):
+            return f"{name.replace('_', ' ')} {getattr(one, name)} and {getattr(other, name)}"
+    return "their linkage fields differ"
+
+
+def _token_order(tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    halves = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64)
+    order = np.lexsort((halves[:, 1], halves[:, 0])).astype(np.int64)
+    ordered = halves[order]
+    if len(order) > 1 and bool(np.any(np.all(ordered[1:] == ordered[:-1], axis=1))):
+        raise LinkageError(
+            "a party's extract holds a record token twice", hint="Ask the party to encode again."
+        )
+    return order

@@ -1,0 +1,77 @@
+"""How good a linkage is, as far as it can tell itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from linkkit.linkage.classify import ScoredPairs
+from linkkit.linkage.pool import Pool
+
+__all__ = ["LinkageQuality", "estimate_quality"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkageQuality:
+    """Estimated quality of the links, from the match probabilities.
+
+    Attributes
+    ----------
+    n_links : int
+        Pairs of records that were linked.
+    precision : float
+        Expected share of links that are right, 0 to 1.
+    recall : float
+        Expected share of true pairs among the candidates that were linked, 0 to 1. Pairs that
+        were never candidates are not in it.
+    """
+
+    n_links: int
+    precision: float
+    recall: float
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        both = self.precision + self.recall
+        return 2 * self.precision * self.recall / both if both else 0.0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.n_links} links, estimated precision {self.precision:.3f}, "
+            f"recall {self.recall:.3f}, F1 {self.f1:.3f}"
+        )
+
+
+def estimate_quality(
+    pool: Pool, scored: ScoredPairs, person: npt.NDArray[np.int64]
+) -> LinkageQuality:
+    """Estimate precision and recall of a partition into people.
+
+    A pair that the agreement rules out, because one of its records is linked to another record
+    of a party that holds each person once, does not count as missed.
+    """
+    linked = person[scored.left] == person[scored.right]
+    taken = _party_of_person(pool, person)
+    size = len(pool.parties)
+    left_taken = taken[person[scored.left] * size + pool.party[scored.right]]
+    right_taken = taken[person[scored.right] * size + pool.party[scored.left]]
+    possible = linked | ~(left_taken | right_taken)
+    expected = float(scored.probability[linked].sum())
+    all_true = float(scored.probability[possible].sum())
+    n_links = int(linked.sum())
+    return LinkageQuality(
+        n_links=n_links,
+        precision=expected / n_links if n_links else 1.0,
+        recall=expected / all_true if all_true else 1.0,
+    )
+
+
+def _party_of_person(pool: Pool, person: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    size = len(pool.parties)
+    taken = np.zeros(len(pool) * size, dtype=np.bool_)
+    clean = pool.clean[pool.party]
+    taken[person[clean] * size + pool.party[clean]] = True
+    return taken

@@ -1,0 +1,15 @@
+"""Encodes standardized records: keyed filters for the linkage unit, payload for the steward.
+
+Runs inside a party, last. In: an extract, the agreement, the linkage secret. Out: what may
+leave (``encodings``, ``payload``) and what stays home (``token_map``, ``set_aside``).
+"""
+
+from linkkit.partner.encode.extract import (
+    EncodeResult,
+    EncodingReport,
+    TokenMap,
+    encode,
+    encoding_spec,
+)
+
+__all__ = ["EncodeResult", "EncodingReport", "TokenMap", "encode", "encoding_spec"]

@@ -1,0 +1,109 @@
+"""How each kind of field becomes tokens, and how many bits it gets.
+
+A field's filter is 512 bits wide and each token sets so many of them that a typical value
+fills about half (the fill at which a filter tells the most and at which single bits tell an
+attacker the least).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from linkkit.agreement import FieldKind
+from linkkit.exchange import FilterSpec
+
+__all__ = ["KINDS", "KindEncoding", "filter_spec"]
+
+N_BITS = 512
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KindEncoding:
+    """Tokens of a standardized value, and how many a typical value has."""
+
+    tokens: Callable[[str], Iterator[str]]
+    typical_tokens: float
+
+    @property
+    def n_hashes(self) -> int:
+        """Bits per token that fill half of the filter at a typical value."""
+        return round(N_BITS * math.log(2) / self.typical_tokens)
+
+
+def word_bigrams(value: str) -> Iterator[str]:
+    """Bigrams of each word, padded, so that the order of words does not matter.
+
+    Examples
+    --------
+    >>> sorted(word_bigrams("ana li"))
+    ['_a', '_l', 'a_', 'an', 'i_', 'li', 'na']
+    """
+    for word in value.split():
+        padded = f"_{word}_"
+        yield from (padded[i : i + 2] for i in range(len(padded) - 1))
+
+
+def date_parts(value: str) -> Iterator[str]:
+    """Each digit at its place, and year, month, day as wholes, for YYYYMMDD.
+
+    Day and month also count without their order, so that a swap keeps most tokens.
+
+    Examples
+    --------
+    >>> len(list(date_parts("20090305")))
+    14
+    """
+    yield from (f"{i}:{digit}" for i, digit in enumerate(value))
+    year, month, day = value[:4], value[4:6], value[6:]
+    yield from (f"y{year}", f"m{month}", f"d{day}", f"u{month}", f"u{day}", f"md{month}{day}")
+
+
+def digit_places(value: str) -> Iterator[str]:
+    """Each character at its place, and each pair of neighbors wherever it stands."""
+    yield from (f"{i}:{character}" for i, character in enumerate(value))
+    yield from (value[i : i + 2] for i in range(len(value) - 1))
+
+
+def whole(value: str) -> Iterator[str]:
+    """The value itself: equal or not, nothing between."""
+    yield value
+
+
+def address_parts(value: str) -> Iterator[str]:
+    """Words with a digit as wholes and by place, other words as bigrams."""
+    for word in value.split():
+        if any(c.isdigit() for c in word):
+            yield f"#{word}"
+            yield from (f"#{i}:{c}" for i, c in enumerate(word))
+        else:
+            yield from word_bigrams(word)
+
+
+def email_parts(value: str) -> Iterator[str]:
+    """Bigrams of the part before the at sign, and the domain as a whole."""
+    local, _, domain = value.partition("@")
+    yield from word_bigrams(local)
+    yield f"@{domain}"
+
+
+KINDS: dict[FieldKind, KindEncoding] = {
+    "given_name": KindEncoding(tokens=word_bigrams, typical_tokens=7),
+    "surname": KindEncoding(tokens=word_bigrams, typical_tokens=8),
+    "name": KindEncoding(tokens=word_bigrams, typical_tokens=15),
+    "date": KindEncoding(tokens=date_parts, typical_tokens=14),
+    "sex": KindEncoding(tokens=whole, typical_tokens=1),
+    "street_address": KindEncoding(tokens=address_parts, typical_tokens=17),
+    "city": KindEncoding(tokens=word_bigrams, typical_tokens=10),
+    "postal_code": KindEncoding(tokens=digit_places, typical_tokens=9),
+    "phone": KindEncoding(tokens=digit_places, typical_tokens=19),
+    "email": KindEncoding(tokens=email_parts, typical_tokens=12),
+    "identifier": KindEncoding(tokens=digit_places, typical_tokens=15),
+    "text": KindEncoding(tokens=word_bigrams, typical_tokens=14),
+}
+
+
+def filter_spec(name: str, kind: FieldKind) -> FilterSpec:
+    """Return the public parameters of a field's filter."""
+    return FilterSpec(name=name, kind=kind, n_bits=N_BITS, n_hashes=KINDS[kind].n_hashes)

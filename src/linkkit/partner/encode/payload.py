@@ -1,0 +1,131 @@
+"""The agreed payload variables of a party, parsed, and keyed by token."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from linkkit.agreement import Agreement, Coarsening, FieldSource, VariableType
+from linkkit.errors import NotAuthorizedError
+from linkkit.partner.read import Extract
+from linkkit.partner.standardize import Issue, StandardizedExtract
+from linkkit.partner.standardize.columns import apply_reader, text_column
+from linkkit.partner.standardize.outcome import BLANK, Outcome
+from linkkit.partner.standardize.text import clean, is_placeholder
+
+__all__ = ["payload_columns", "row_years"]
+
+_TYPES: dict[VariableType, pa.DataType] = {
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "category": pa.string(),
+}
+_YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
+_ROWS_SHOWN = 10
+_LARGEST_INTEGER = 2**53
+_COARSEN: dict[Coarsening, Callable[[str], str]] = {
+    "year": lambda value: value[:4],
+    "prefix3": lambda value: value[:3],
+    "code": lambda value: value,
+}
+
+
+def payload_columns(
+    extract: Extract, standardized: StandardizedExtract, agreement: Agreement, *, party: str
+) -> tuple[dict[str, pa.Array], list[Issue]]:
+    """Return each payload variable of the party, one value for each row of the extract.
+
+    A cell that does not fit the variable's type becomes missing and is reported.
+    """
+    columns: dict[str, pa.Array] = {}
+    issues: list[Issue] = []
+    for name, source in agreement.party(party).payload.items():
+        column = _raw_column(extract, standardized, source)
+        variable_type = agreement.variables[name].type
+        values, found = apply_reader(_PARSERS[variable_type], column, field=name, extract=extract)
+        columns[name] = pc.cast(values, _TYPES[variable_type])
+        issues += found
+    return columns, issues
+
+
+def _raw_column(
+    extract: Extract, standardized: StandardizedExtract, source: FieldSource
+) -> pa.Array:
+    if source.field is not None and source.coarsen is not None:
+        coarsen = _COARSEN[source.coarsen]
+        values = standardized.fields[source.field].to_pylist()
+        return pa.array([None if v is None else coarsen(v) for v in values], type=pa.large_string())
+    assert source.column is not None  # noqa: S101  # the agreement's own validation
+    return text_column(extract, source.column)
+
+
+def _parse_number(cell: str) -> Outcome:
+    text = clean(cell)
+    if not text:
+        return BLANK
+    if is_placeholder(text):
+        return Outcome(None, "placeholder")
+    bare = text.replace(",", "").replace("$", "").removesuffix("%").strip()
+    try:
+        number = float(bare)
+    except ValueError:
+        return Outcome(None, "not a number")
+    return Outcome(repr(number)) if math.isfinite(number) else Outcome(None, "not a number")
+
+
+def _parse_integer(cell: str) -> Outcome:
+    outcome = _parse_number(cell)
+    if outcome.value is None:
+        return outcome
+    number = float(outcome.value)
+    whole = number.is_integer() and abs(number) <= _LARGEST_INTEGER
+    return Outcome(str(int(number))) if whole else Outcome(None, "not a whole number")
+
+
+def _parse_category(cell: str) -> Outcome:
+    text = clean(cell)
+    return Outcome(text) if text else BLANK
+
+
+_PARSERS: dict[VariableType, Callable[[str], Outcome]] = {
+    "integer": _parse_integer,
+    "number": _parse_number,
+    "category": _parse_category,
+}
+
+
+def row_years(
+    extract: Extract, agreement: Agreement, *, party: str
+) -> npt.NDArray[np.int64] | None:
+    """Return the year of each row, or None when the agreement states no year column.
+
+    A school year such as "2024-25" counts as its first year; -1 stands for a cell without one.
+
+    Raises
+    ------
+    NotAuthorizedError
+        When rows lie outside the agreement's years, naming clause ``years``.
+    """
+    source = agreement.party(party).year
+    if source is None:
+        return None
+    found = [_YEAR.search(cell or "") for cell in text_column(extract, source.column).to_pylist()]
+    years = np.array([int(match.group(1)) if match else -1 for match in found], dtype=np.int64)
+    allowed = agreement.years
+    outside = np.flatnonzero((years >= 0) & ((years < allowed.first) | (years > allowed.last)))
+    if len(outside):
+        shown = ", ".join(str(row) for row in extract.rows[outside[:_ROWS_SHOWN]])
+        more = ", ..." if len(outside) > _ROWS_SHOWN else ""
+        raise NotAuthorizedError(
+            f"{len(outside)} rows of '{party}' lie outside {allowed.first} to {allowed.last} "
+            f"(rows {shown}{more})",
+            clause="years",
+            hint="Leave those rows out of the extract, or amend the agreement.",
+        )
+    return years

@@ -1,0 +1,117 @@
+"""Which rows become records: one record for each row id, and only with enough to link by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from linkkit.agreement import Agreement
+from linkkit.partner.read import SetAside
+
+__all__ = ["Records", "choose_records"]
+
+FEWEST_FIELDS = 2
+"""A record with fewer linkage fields (sex apart) could be anybody, and is set aside."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Records:
+    """The records of an extract.
+
+    Attributes
+    ----------
+    ids : list of str or None
+        The party's row id of each record.
+    best_row : ndarray of int64, shape (n_records,)
+        Position of the row whose linkage fields are encoded: the most complete one.
+    record_of_row : ndarray of int64, shape (n_rows,)
+        Which record each row belongs to, or -1 if the row is set aside.
+    set_aside : tuple of SetAside
+        Rows that are not sent, and why.
+    n_repeated : int
+        Rows beyond the first of their record.
+    """
+
+    ids: list[str | None]
+    best_row: npt.NDArray[np.int64]
+    record_of_row: npt.NDArray[np.int64]
+    set_aside: tuple[SetAside, ...]
+    n_repeated: int
+
+
+def choose_records(
+    fields: dict[str, pa.Array],
+    record_ids: Sequence[str | None],
+    rows: npt.NDArray[np.int64],
+    agreement: Agreement,
+) -> Records:
+    """Group rows by row id and choose what is encoded.
+
+    Rows with the same id are one record, such as the yearly rows of one student, unless they
+    state different birth dates: then the id does not name one person, and the rows are set
+    aside rather than merged.
+    """
+    kinds = {name: field.kind for name, field in agreement.linkage.fields.items()}
+    present = {name: ~_is_null(column) for name, column in fields.items()}
+    n_present = _count(present, [name for name in fields if kinds[name] != "sex"], len(rows))
+    dates = [fields[name].to_pylist() for name in fields if kinds[name] == "date"]
+    groups: dict[object, list[int]] = {}
+    for position, record_id in enumerate(record_ids):
+        groups.setdefault(record_id if record_id is not None else (position,), []).append(position)
+    record_of_row = np.full(len(rows), -1, dtype=np.int64)
+    set_aside: list[SetAside] = []
+    ids: list[str | None] = []
+    best: list[int] = []
+    for members in groups.values():
+        reason = _reason(members, n_present, dates)
+        if reason:
+            set_aside += [SetAside(row=int(rows[i]), reason=reason) for i in members]
+            continue
+        record_of_row[members] = len(ids)
+        ids.append(record_ids[members[0]])
+        best.append(_most_complete(members, n_present, fields))
+    return Records(
+        ids=ids,
+        best_row=np.asarray(best, dtype=np.int64),
+        record_of_row=record_of_row,
+        set_aside=tuple(sorted(set_aside, key=lambda item: item.row)),
+        n_repeated=int(np.sum(record_of_row >= 0)) - len(ids),
+    )
+
+
+def _is_null(column: pa.Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(column.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _count(
+    present: dict[str, npt.NDArray[np.bool_]], names: list[str], n_rows: int
+) -> npt.NDArray[np.int64]:
+    total = np.zeros(n_rows, dtype=np.int64)
+    for name in names:
+        total += present[name]
+    return total
+
+
+def _reason(
+    members: list[int], n_present: npt.NDArray[np.int64], dates: list[list[str | None]]
+) -> str:
+    if max(int(n_present[i]) for i in members) < FEWEST_FIELDS:
+        return f"fewer than {FEWEST_FIELDS} linkage fields to link by"
+    for column in dates:
+        if len({column[i] for i in members} - {None}) > 1:
+            return "the record id is shared by rows with different dates of birth"
+    return ""
+
+
+def _most_complete(
+    members: list[int], n_present: npt.NDArray[np.int64], fields: dict[str, pa.Array]
+) -> int:
+    if len(members) == 1:
+        return members[0]
+    most = max(int(n_present[i]) for i in members)
+    full = [i for i in members if int(n_present[i]) == most]
+    return min(full, key=lambda i: [column[i].as_py() or "" for column in fields.values()])

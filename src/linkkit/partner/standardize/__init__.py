@@ -1,0 +1,16 @@
+"""Turns a party's columns into the linkage fields of the agreement, spelled alike everywhere.
+
+Runs inside a party, after reading. In: an :class:`~linkkit.partner.read.Extract`. Out: one
+text column for each linkage field, null where it is missing, and the issues that were met.
+The rules are part of the encoding spec: parties with another :data:`STANDARDIZATION_VERSION`
+are refused at linkage.
+"""
+
+from linkkit.partner.standardize.columns import (
+    STANDARDIZATION_VERSION,
+    Issue,
+    StandardizedExtract,
+    standardize,
+)
+
+__all__ = ["STANDARDIZATION_VERSION", "Issue", "StandardizedExtract", "standardize"]

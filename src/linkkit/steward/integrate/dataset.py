@@ -1,0 +1,119 @@
+"""The integrated data set: one row for each person, not yet protected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, cast
+
+import pyarrow as pa
+
+from linkkit.agreement import Agreement
+from linkkit.errors import SealError
+from linkkit.exchange import Identity, Manifest
+from linkkit.exchange.artifacts import load_table, save_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["STUDY_ID", "IntegratedDataset", "people_frame"]
+
+STUDY_ID = "study_id"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class IntegratedDataset:
+    """The linked data of one project, one row for each person; it stays with the steward.
+
+    Attributes
+    ----------
+    project : str
+        The project of the agreement that it was made for.
+    agreement_id, agreement_fingerprint : str
+        The agreement that it was made under.
+    table : pyarrow.Table
+        ``study_id`` (string, 32 hexadecimal digits) and the project's variables in the order
+        of its clause, sorted by study id: int64 for an integer, double for a number, string
+        for a category, bool for ``in_PARTY``.
+    counts : dict of str to int
+        ``people``, and for each party and variable what was joined and what was not: see
+        :func:`integrate`.
+    """
+
+    project: str
+    agreement_id: str
+    agreement_fingerprint: str
+    table: pa.Table
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __repr__(self) -> str:
+        return (
+            f"<IntegratedDataset for '{self.project}': {len(self)} people, "
+            f"{len(self.variables)} variables, not protected>"
+        )
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the variables, without the study id."""
+        return tuple(name for name in self.table.column_names if name != STUDY_ID)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the data as a frame: ``Int64``, ``float64``, ``string`` and ``bool`` columns."""
+        return people_frame(self.table)
+
+    def save(self, path: str | Path, *, agreement: Agreement, identity: Identity) -> Path:
+        """Write a file signed by and sealed to the steward.
+
+        Raises
+        ------
+        NotAuthorizedError
+            When the identity is not the steward's.
+        MismatchError
+            When the data set was made under another agreement.
+        SealError
+            When the file cannot be written.
+        """
+        manifest = Manifest(
+            kind="integrated-dataset",
+            agreement_id=self.agreement_id,
+            agreement_fingerprint=self.agreement_fingerprint,
+            sender="steward",
+            n_rows=len(self),
+            project=self.project,
+            counts=dict(self.counts),
+        )
+        return save_table(path, self.table, manifest, agreement, identity, recipient="steward")
+
+    @classmethod
+    def load(cls, path: str | Path, *, agreement: Agreement, identity: Identity) -> Self:
+        """Verify and open a file at the steward.
+
+        Raises
+        ------
+        SealError
+            When the file was altered or cut short, or is from or for somebody else.
+        MismatchError
+            When it was made under another agreement, or holds another artifact.
+        """
+        manifest, table = load_table(path, "integrated-dataset", agreement, identity)
+        if manifest.project is None:
+            raise SealError("the file's manifest names no project", hint="Integrate again.")
+        return cls(
+            project=manifest.project,
+            agreement_id=manifest.agreement_id,
+            agreement_fingerprint=manifest.agreement_fingerprint,
+            table=table,
+            counts=manifest.counts,
+        )
+
+
+def people_frame(table: pa.Table) -> pd.DataFrame:
+    """Return a table of people as a pandas frame whose integers may be missing."""
+    import pandas as pd
+
+    dtypes = {pa.int64(): pd.Int64Dtype(), pa.string(): pd.StringDtype()}
+    return cast("pd.DataFrame", table.to_pandas(types_mapper=dtypes.get))

@@ -1,0 +1,67 @@
+"""Equivalence classes and how large they are: pure functions on codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["class_numbers", "class_totals"]
+
+_LARGEST_KEY = 2**62
+_DENSE_SLACK = 4096
+
+
+def class_numbers(
+    columns: Sequence[npt.NDArray[np.int64]], n_groups: Sequence[int]
+) -> tuple[npt.NDArray[np.int64], int]:
+    """Number the equivalence classes that several coded columns form together.
+
+    Parameters
+    ----------
+    columns : sequence of ndarray of int64, each of shape (n,)
+        The group of each row in each column, from 0.
+    n_groups : sequence of int
+        How many groups each column can have.
+
+    Returns
+    -------
+    tuple of ndarray of int64, shape (n,), and int
+        The number of each row's class, and a bound that all numbers lie below. Classes are
+        numbered in the order of their codes; numbers may be skipped.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class_numbers([np.array([0, 0, 1]), np.array([2, 2, 0])], [2, 3])
+    (array([2, 2, 3]), 6)
+    """
+    n_rows = len(columns[0])
+    numbers, bound = np.zeros(n_rows, dtype=np.int64), 1
+    for column, n in zip(columns, n_groups, strict=True):
+        if bound * n > _LARGEST_KEY:
+            numbers, bound = _renumbered(numbers)
+        numbers, bound = numbers * n + column, bound * n
+    return (numbers, bound) if bound <= 4 * n_rows + _DENSE_SLACK else _renumbered(numbers)
+
+
+def _renumbered(numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
+    found, inverse = np.unique(numbers, return_inverse=True)
+    return inverse.astype(np.int64), max(1, len(found))
+
+
+def class_totals(
+    numbers: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], *, n_classes: int
+) -> npt.NDArray[np.int64]:
+    """Return how many people are in each class, shape (n_classes,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class_totals(np.array([0, 2, 2]), np.array([5, 1, 3]), n_classes=3)
+    array([5, 0, 4])
+    """
+    totals: npt.NDArray[Any] = np.bincount(numbers, weights=counts, minlength=n_classes)
+    return totals.astype(np.int64)
