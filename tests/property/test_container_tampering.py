@@ -12,7 +12,7 @@ import hashlib
 import json
 import random
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ def scene(
     agreement: Agreement,
     identities: dict[str, Identity],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Scene]:
+) -> Scene:
     made = tmp_path_factory.mktemp("made")
     district, steward = identities["district"], identities["steward"]
     small = _payload(agreement).save(made / "small", agreement=agreement, identity=district)
@@ -126,7 +126,7 @@ def scene(
         ).read_bytes()
         for name in ("large", "large-too")
     ]
-    yield Scene(
+    return Scene(
         folder=tmp_path_factory.mktemp("tampering"),
         agreement=agreement,
         identities=identities,
@@ -323,6 +323,14 @@ def test_a_file_signed_by_somebody_else_is_refused(signer: str, scene: Scene) ->
     resigned = _signed(scene.small[:-SIGNATURE], scene.identities[signer])
     error = scene.refused(resigned, scene.load_small)
     assert isinstance(error, SealError)
+    assert "not signed by the organization that sent it" in str(error)
+
+
+def test_a_signature_has_one_form(scene: Scene) -> None:
+    # RFC 8032, section 8.4: adding the group order to S must not give a second signature.
+    order = 2**252 + 27742317777372353535851937790883648493
+    scalar = int.from_bytes(scene.small[-32:], "little") + order
+    error = scene.refused(scene.small[:-32] + scalar.to_bytes(32, "little"), scene.load_small)
     assert "not signed by the organization that sent it" in str(error)
 
 

@@ -183,6 +183,13 @@ class _Scan:
         gain = np.maximum(self.weights.max(axis=1), 0)[self.visit]
         self.best = np.append(np.cumsum(gain[::-1])[::-1], 0)
         self.compiled = has_numba()
+        c = comparison
+        cuts = np.float32(1) - c.thresholds * _HALF
+        self.arrays = (
+            c.words, np.ascontiguousarray(c.words.T), c.word_starts,
+            np.ascontiguousarray(c.n_tokens.T), np.ascontiguousarray(c.n_bits_set.T),
+            c.tokens_of_bits, cuts,
+        )  # fmt: skip
 
     def __call__(self, rows: slice) -> _Found:
         scan = self._compiled_scan if self.compiled else self._plain_scan
@@ -203,7 +210,7 @@ class _Scan:
             right = np.empty(capacity, dtype=np.int64)
             codes = np.empty(capacity, dtype=np.uint64)
             n_found = _kernels.scan_rows(
-                *_arrays(self.comparison), self.item.first, self.item.last, rows.start, rows.stop,
+                *self.arrays, self.item.first, self.item.last, rows.start, rows.stop,
                 self.visit, self.weights, self.best, self.floor, left, right, codes,
             )  # fmt: skip
             if n_found <= capacity:
