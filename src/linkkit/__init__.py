@@ -6,7 +6,7 @@ Everything a user needs is here: ``import linkkit as lk``. Names load when they 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from linkkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from linkkit.agreement import Agreement as Agreement
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from linkkit.partner.keys import Secret as Secret
     from linkkit.partner.keys import TokenKey as TokenKey
     from linkkit.partner.read import read_extract as read_extract
+    from linkkit.steward.integrate import IntegratedDataset as IntegratedDataset
+    from linkkit.steward.integrate import StudyKey as StudyKey
+    from linkkit.steward.integrate import integrate as integrate
+    from linkkit.steward.protect import ProtectedDataset as ProtectedDataset
+    from linkkit.steward.protect import protect as protect
+    from linkkit.steward.release import Release as Release
+    from linkkit.steward.release import release as release
 
 _HOMES = {
     "Agreement": "linkkit.agreement",
@@ -29,17 +36,24 @@ _HOMES = {
     "EncodeResult": "linkkit.partner.encode",
     "EncodedExtract": "linkkit.exchange",
     "Identity": "linkkit.exchange",
+    "IntegratedDataset": "linkkit.steward.integrate",
     "LinkResult": "linkkit.linkage",
     "LinkkitError": "linkkit.errors",
     "PayloadExtract": "linkkit.exchange",
+    "ProtectedDataset": "linkkit.steward.protect",
+    "Release": "linkkit.steward.release",
     "Secret": "linkkit.partner.keys",
+    "StudyKey": "linkkit.steward.integrate",
     "TokenKey": "linkkit.partner.keys",
     "encode": "linkkit.partner.encode",
+    "integrate": "linkkit.steward.integrate",
     "link": "linkkit.linkage",
+    "protect": "linkkit.steward.protect",
     "read_extract": "linkkit.partner.read",
+    "release": "linkkit.steward.release",
 }
 
-__all__ = [*_HOMES]  # noqa: PLE0604
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

@@ -143,8 +143,13 @@ def test_a_key_takes_no_format(spec: str, key: OpaqueKey) -> None:
 
 @pytest.mark.parametrize(
     "use",
-    [bytes, bytearray, len, iter, int, list, hash, vars, memoryview, json.dumps]
-    + [lambda key: key < key, lambda key: key[0], lambda key: key + key, lambda key: {key: 1}],
+    [
+        *(bytes, bytearray, len, iter, int, list, hash, vars, memoryview, json.dumps),
+        lambda key: key < MATERIAL,
+        lambda key: key[0],
+        lambda key: key + key,
+        lambda key: {key: 1},
+    ],
 )
 def test_a_key_is_no_bytes_no_number_and_no_dict_key(
     use: Callable[[OpaqueKey], object], key: OpaqueKey
@@ -416,6 +421,11 @@ def test_no_cache_keeps_a_key_after_its_object_is_gone(tmp_path: Path) -> None:
     path = Identity(MATERIAL).save(tmp_path / "a.key")
     identity = Identity.load(path)
     assert identity.public.text
+
+    def alive() -> int:
+        gc.collect()
+        return sum(type(x) is Identity and x.reveal() == MATERIAL for x in gc.get_objects())
+
+    assert alive() == 1
     del identity
-    gc.collect()
-    assert not [x for x in gc.get_objects() if type(x) is Identity and x.reveal() == MATERIAL]
+    assert alive() == 0

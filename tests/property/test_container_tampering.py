@@ -283,6 +283,15 @@ def test_a_lie_about_the_length_of_the_header_is_refused(length: int, scene: Sce
     assert "header is damaged" in str(error)
 
 
+def test_a_header_of_more_than_16_mebibytes_is_not_parsed(scene: Scene) -> None:
+    header = _header(_manifest(scene.agreement).model_dump_json(), [])
+    most = header.ljust(16 * 1024 * 1024)
+    scene.tampered.write_bytes(_framed(most))
+    assert read_manifest(scene.tampered) == _manifest(scene.agreement)
+    error = scene.refused(_framed(most + b" "), lambda: read_manifest(scene.tampered))
+    assert "header is damaged" in str(error)
+
+
 @pytest.mark.parametrize(
     "header",
     [b"[" * 200_000, b'{"manifest": "\\ud800", "keys": []}'],

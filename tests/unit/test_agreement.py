@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from linkkit.agreement import Agreement, FieldKind
+from linkkit.agreement import Agreement, FieldKind, Party, Years
 from linkkit.agreement.document import require_agreement
 from linkkit.agreement.yaml_text import parse_yaml
 from linkkit.errors import AgreementError, LinkkitError, NotAuthorizedError, OptionError
@@ -697,6 +697,25 @@ def test_mappings_inside_a_frozen_agreement_cannot_be_changed(
     agreement = Agreement.from_document(agreement_document)
     with pytest.raises((TypeError, AttributeError), match=r".+"):
         change(agreement)
+
+
+@pytest.mark.parametrize(
+    ("model", "document"),
+    [
+        (Agreement, {"title": "MARKER-7731", "years": {"first": "MARKER-7731"}}),
+        (Years, {"first": "MARKER-7731", "MARKER": "MARKER-7731"}),
+        (Years, {"first": 2025, "last": 1999}),
+        (Party, {"name": ["MARKER-7731"], "linkage_fields": "MARKER-7731"}),
+    ],
+    ids=["agreement", "years", "order", "party"],
+)
+def test_even_the_engines_own_error_does_not_repeat_what_was_given(
+    model: type[BaseModel], document: Document
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(document)
+    assert "MARKER-7731" not in str(caught.value)
+    assert "1999" not in str(caught.value)
 
 
 # --- Permission ------------------------------------------------------------------------------

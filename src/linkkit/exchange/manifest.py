@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from linkkit import __version__
+from linkkit._version import __version__
 from linkkit.agreement import Agreement
 from linkkit.errors import MismatchError, SealError
 from linkkit.exchange.spec import EncodingSpec

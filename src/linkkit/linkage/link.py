@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from linkkit.engines import Progress, silent
 from linkkit.errors import OptionError
 from linkkit.exchange import Crosswalk, EncodedExtract
+from linkkit.exchange.atomic import atomic_file
 from linkkit.linkage.block import BlockingPlan, plan_blocking
 from linkkit.linkage.block.plan import EXHAUSTIVE_LIMIT
 from linkkit.linkage.classify import (
@@ -87,6 +89,12 @@ class LinkedPairs:
         columns["probability"] = self.scored.probability
         columns["linked"] = self.linked
         return pd.DataFrame(columns)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the pairs as Parquet, for the linkage unit's own use; returns the path."""
+        with atomic_file(path, private=True) as file:
+            self.to_pandas().to_parquet(file, index=False)
+        return Path(path)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)

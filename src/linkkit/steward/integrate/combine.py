@@ -95,9 +95,9 @@ def _segments(
 ) -> npt.NDArray[Any]:
     ends = np.append(starts, len(value))[1:]
     if not len(starts) or how == "min":
-        return value[starts]
+        return np.take(value, starts)
     if how == "max":
-        return value[ends - 1]
+        return np.take(value, ends - 1)
     if how == "most_common":
         return _most_common(person, value)
     total: Values = np.add.reduceat(value, starts)

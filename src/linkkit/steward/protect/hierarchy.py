@@ -272,7 +272,8 @@ def _spread(
     low, high = np.full(n_groups, np.inf), np.full(n_groups, -np.inf)
     np.minimum.at(low, group, number)
     np.maximum.at(high, group, number)
-    return np.rint((high - low) / (number[-1] - number[0]) * LOSS_UNITS).astype(np.int64)
+    spread = (high - low) / (values[-1] - values[0])
+    return np.rint(spread * LOSS_UNITS).astype(np.int64)
 
 
 def _share(group: npt.NDArray[np.int64], n_groups: int) -> npt.NDArray[np.int64]:

@@ -93,9 +93,9 @@ def protect(
     >>> people = integrate(payloads, crosswalk, agreement, project="study")
     >>> safe = protect(people, agreement, k=8)
     >>> safe
-    <ProtectedDataset for 'study': 58 people, k = 8, information loss 0.033>
+    <ProtectedDataset for 'study': 60 people, k = 8, information loss 0.167>
     >>> [(item.variable, item.description) for item in safe.summary.recodings]
-    [('birth_year', 'kept as it is'), ('sex', 'kept as it is')]
+    [('birth_year', 'intervals of 2'), ('sex', 'kept as it is')]
     """
     agreement = require_agreement(agreement)
     people = permission.require_integrated(people)
@@ -147,7 +147,8 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_floating(kind):
         number = pc.add(column.cast(pa.float64()), 0.0)
         return pc.if_else(pc.is_finite(number), number, pa.scalar(None, pa.float64()))
-    return column.cast(pa.string())
+    text = column.cast(pa.string())
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
 
 
 def _hierarchies(table: pa.Table, names: Sequence[str], agreement: Agreement) -> list[Hierarchy]:

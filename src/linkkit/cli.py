@@ -1,0 +1,424 @@
+"""The commands: each reads files, calls the function of the same name, and writes files.
+
+No logic of its own. What goes wrong is a sentence on standard error and an exit status that
+tells which kind of error it was; what a person's cell held is never shown.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from linkkit._version import __version__
+from linkkit.errors import LinkkitError
+
+if TYPE_CHECKING:
+    from linkkit.engines import Progress
+    from linkkit.exchange import Identity
+    from linkkit.partner.encode import EncodeResult
+
+__all__ = ["main"]
+
+INTERRUPTED = 130
+INTERNAL_ERROR = 70
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+_agreement = click.option(
+    "--agreement", "agreement_file", type=_FILE, required=True, help="The agreement, a YAML file."
+)
+_identity = click.option(
+    "--identity",
+    "identity_file",
+    type=_FILE,
+    required=True,
+    help="Your organization's own identity, made by 'linkkit keys identity'.",
+)
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What stands after ``linkkit`` on the command line.
+    """
+    try:
+        commands.main(args=list(arguments), prog_name="linkkit", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. No file is half-written.", err=True)
+        return INTERRUPTED
+    except LinkkitError as error:
+        click.echo(f"Error ({error.code}): {error}", err=True)
+        return error.exit_status
+    except Exception as error:  # noqa: BLE001  # its text could hold a cell, so it is not shown
+        click.echo(_internal(error), err=True)
+        return INTERNAL_ERROR
+    return 0
+
+
+def _internal(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "linkkit" in Path(frame.filename).parts] or frames
+    where = f"{Path(own[-1].filename).name}, line {own[-1].lineno}"
+    return (
+        f"Internal error: {type(error).__name__} in {where}. The text of the error is not shown, "
+        "because it could hold somebody's data.\n"
+        "What to do: report the line above, and linkkit's version, without any data."
+    )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="linkkit")
+def commands() -> None:
+    """Link records of the same people across organizations that may not share a name.
+
+    \b
+    Try it with made-up data:      linkkit demo
+    Once, everybody:               linkkit keys identity, linkkit agreement check
+    Each partner:                  linkkit encode
+    The linkage unit:              linkkit link
+    The steward:                   linkkit integrate, protect, release
+
+    Nothing but files passes between the organizations, and each file is sealed to the one that
+    may open it.
+    """  # noqa: D301  # \b keeps click from re-wrapping the list
+
+
+@commands.command()
+@click.option("--out", type=_FOLDER, default=Path("linkkit-demo"), show_default=True)
+@click.option("--seed", type=int, default=2026, show_default=True, help="Other made-up people.")
+@click.option("--overwrite", is_flag=True, help="Replace the folder of an earlier demo.")
+def demo(out: Path, seed: int, overwrite: bool) -> None:  # noqa: FBT001
+    """Run the whole journey with three made-up partners, into a folder to look at.
+
+    Makes up a school district, its summer programs and a youth jobs office, and takes their
+    files from export to release: read, encode, seal, link, integrate, protect, release. Every
+    file on the way stays in the folder.
+    """
+    from linkkit.demo import run_demo
+
+    run_demo(out, seed=seed, overwrite=overwrite, tell=click.echo)
+
+
+@commands.group()
+def keys() -> None:
+    """Make keys, each in a new file that only you may read."""
+
+
+@keys.command()
+@click.argument("file", type=_FILE)
+def identity(file: Path) -> None:
+    """Make your organization's identity, and print its public key for the agreement."""
+    from linkkit.exchange import Identity
+
+    new = Identity.generate()
+    new.save(file)
+    click.echo(f"Identity written to {file}. Keep it. Its public key, for the agreement:")
+    click.echo(new.public.text)
+
+
+@keys.command()
+@click.argument("file", type=_FILE)
+def secret(file: Path) -> None:
+    """Make the linkage secret that all parties share and nobody else may have."""
+    from linkkit.partner.keys import Secret
+
+    Secret.generate().save(file)
+    click.echo(f"Linkage secret written to {file}.")
+    click.echo("Hand it to the other parties, never to the linkage unit or the steward.")
+
+
+@keys.command()
+@click.argument("file", type=_FILE)
+def tokens(file: Path) -> None:
+    """Make a party's token key, which keeps record tokens the same in every delivery."""
+    from linkkit.partner.keys import TokenKey
+
+    TokenKey.generate().save(file)
+    click.echo(f"Token key written to {file}. It never leaves your organization.")
+
+
+@keys.command()
+@click.argument("file", type=_FILE)
+def study(file: Path) -> None:
+    """Make the steward's study key, which keeps study ids the same in every delivery."""
+    from linkkit.steward.integrate import StudyKey
+
+    StudyKey.generate().save(file)
+    click.echo(f"Study key written to {file}. It never leaves the steward.")
+
+
+@commands.group()
+def agreement() -> None:
+    """Look at the agreement that the code enforces."""
+
+
+@agreement.command()
+@click.argument("file", type=_FILE)
+def check(file: Path) -> None:
+    """Check an agreement document, and print its fingerprint to compare by voice."""
+    from linkkit.agreement import Agreement
+
+    document = Agreement.load(file)
+    click.echo(f"{document.title} ({document.id})")
+    click.echo(f"fingerprint: {document.fingerprint}")
+    for name, party in document.parties.items():
+        key = "" if party.public_key else "  (no public key yet)"
+        fields, payload = ", ".join(party.linkage_fields), ", ".join(party.payload) or "nothing"
+        click.echo(f"{name}: links by {fields}; sends {payload}{key}")
+    for role in ("linkage_unit", "steward"):
+        organization = document.organization(role)
+        key = "" if organization.public_key else "  (no public key yet)"
+        click.echo(f"{role}: {organization.name}{key}")
+    click.echo(f"smallest cell: {document.protection.smallest_cell}")
+    click.echo(f"projects: {', '.join(document.projects) or 'none'}")
+    click.echo(f"destroy by: {document.destroy_by}")
+
+
+@commands.command()
+@click.argument("extract", type=_FILE)
+@_agreement
+@_identity
+@click.option("--party", required=True, help="Which party of the agreement you are.")
+@click.option(
+    "--secret",
+    "secret_file",
+    type=_FILE,
+    help="The linkage secret. Without it, the environment variable LINKKIT_SECRET.",
+)
+@click.option(
+    "--token-key",
+    "token_key_file",
+    type=_FILE,
+    help="Your token key. Without it, tokens differ in every delivery.",
+)
+@click.option("--out", type=_FOLDER, required=True, help="Folder for what is written.")
+@click.option("--sheet", help="Excel: name of the sheet; the first by default.")
+@click.option("--header-row", type=int, default=1, show_default=True, help="Row of column names.")
+@click.option("--encoding", help="Text encoding of a CSV file; found by default.")
+@click.option("--delimiter", help="What separates the cells of a CSV file; found by default.")
+def encode(
+    extract: Path,
+    agreement_file: Path,
+    identity_file: Path,
+    party: str,
+    secret_file: Path | None,
+    token_key_file: Path | None,
+    out: Path,
+    sheet: str | None,
+    header_row: int,
+    encoding: str | None,
+    delimiter: str | None,
+) -> None:
+    """Partner: standardize, encode and seal an extract (CSV, Excel, Parquet).
+
+    Writes PARTY.encodings, sealed to the linkage unit, and PARTY.payload, sealed to the
+    steward. The folder stays-home holds the token map and the rows that were set aside.
+    """
+    import linkkit as lk
+
+    document = lk.Agreement.load(agreement_file)
+    own = lk.Identity.load(identity_file)
+    shared = lk.Secret.load(secret_file) if secret_file else lk.Secret.from_environment()
+    token_key = lk.TokenKey.load(token_key_file) if token_key_file else None
+    table = lk.read_extract(
+        extract, sheet=sheet, header_row=header_row, encoding=encoding, delimiter=delimiter
+    )
+    result = lk.encode(table, document, shared, party=party, token_key=token_key)
+    result.encodings.save(out / f"{party}.encodings", agreement=document, identity=own)
+    result.payload.save(out / f"{party}.payload", agreement=document, identity=own)
+    write_home(result, out / "stays-home")
+    click.echo(str(result.report))
+    click.echo(f"To the linkage unit: {out / f'{party}.encodings'}")
+    click.echo(f"To the steward:      {out / f'{party}.payload'}")
+    click.echo(f"Stays home:          {out / 'stays-home'}")
+
+
+def write_home(result: EncodeResult, folder: Path) -> None:
+    """Write what stays with the partner: token map, rows set aside, report."""
+    from linkkit.exchange.atomic import atomic_text
+
+    party = result.report.party
+    rows = io.StringIO()
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerow(["row", "reason"])
+    writer.writerows((item.row, item.reason) for item in result.set_aside)
+    result.token_map.save(folder / f"{party}.token-map.csv")
+    atomic_text(folder / f"{party}.set-aside.csv", rows.getvalue(), private=True)
+    atomic_text(folder / f"{party}.report.txt", f"{result.report}\n", private=True)
+
+
+@commands.command()
+@click.argument("encodings", type=_FILE, nargs=-1, required=True)
+@_agreement
+@_identity
+@click.option("--out", type=_FILE, required=True, help="Where to write the crosswalk.")
+@click.option("--report", type=_FILE, help="Where to write a linkage report (HTML), if wanted.")
+@click.option("--pairs", type=_FILE, help="Where to write the scored pairs (Parquet), if wanted.")
+@click.option(
+    "--threshold", type=float, default=0.5, show_default=True, help="Least match probability."
+)
+@click.option("--threads", type=int, help="Number of threads; all processors by default.")
+def link(
+    encodings: tuple[Path, ...],
+    agreement_file: Path,
+    identity_file: Path,
+    out: Path,
+    report: Path | None,
+    pairs: Path | None,
+    threshold: float,
+    threads: int | None,
+) -> None:
+    """Linkage unit: find which encodings are of the same person.
+
+    Opens the parties' ENCODINGS and writes a crosswalk, sealed to the steward.
+    """
+    import linkkit as lk
+
+    document = lk.Agreement.load(agreement_file)
+    own = lk.Identity.load(identity_file)
+    extracts = [lk.EncodedExtract.load(f, agreement=document, identity=own) for f in encodings]
+    with _progress() as progress:
+        result = lk.link(extracts, threshold=threshold, n_threads=threads, progress=progress)
+    if report is not None:
+        from linkkit.report import linkage_report
+
+        linkage_report(result, report, agreement=document)
+    if pairs is not None:
+        result.pairs.save(pairs)
+    result.crosswalk.save(out, agreement=document, identity=own)
+    click.echo(str(result))
+    click.echo(f"To the steward: {out}")
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Draw a bar on standard error, if somebody watches."""
+    from linkkit.engines import silent
+
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("compare", total=None)
+        yield lambda event: bar.update(task, completed=event.done, total=event.total)
+
+
+@commands.command()
+@click.argument("payloads", type=_FILE, nargs=-1, required=True)
+@_agreement
+@_identity
+@click.option("--crosswalk", "crosswalk_file", type=_FILE, required=True)
+@click.option("--project", required=True, help="Which project of the agreement it is for.")
+@click.option(
+    "--study-key",
+    "study_key_file",
+    type=_FILE,
+    help="Your study key. Without it, study ids differ each time.",
+)
+@click.option("--out", type=_FILE, required=True, help="Where to write the integrated data set.")
+def integrate(
+    payloads: tuple[Path, ...],
+    agreement_file: Path,
+    identity_file: Path,
+    crosswalk_file: Path,
+    project: str,
+    study_key_file: Path | None,
+    out: Path,
+) -> None:
+    """Steward: join the parties' PAYLOADS by the crosswalk, one row for each person."""
+    import linkkit as lk
+
+    document, own = _opened(agreement_file, identity_file)
+    study_key = lk.StudyKey.load(study_key_file) if study_key_file else None
+    extracts = [lk.PayloadExtract.load(f, agreement=document, identity=own) for f in payloads]
+    crosswalk = lk.Crosswalk.load(crosswalk_file, agreement=document, identity=own)
+    people = lk.integrate(extracts, crosswalk, document, project=project, study_key=study_key)
+    people.save(out, agreement=document, identity=own)
+    click.echo(f"{people}")
+    click.echo(f"Next: linkkit protect {out}")
+
+
+@commands.command()
+@click.argument("people", type=_FILE)
+@_agreement
+@_identity
+@click.option("--k", type=int, help="A larger smallest cell than the agreement's.")
+@click.option("--out", type=_FILE, required=True, help="Where to write the protected data set.")
+def protect(
+    people: Path, agreement_file: Path, identity_file: Path, k: int | None, out: Path
+) -> None:
+    """Steward: generalize and suppress until the agreement's promise is kept."""
+    import linkkit as lk
+
+    document, own = _opened(agreement_file, identity_file)
+    integrated = lk.IntegratedDataset.load(people, agreement=document, identity=own)
+    safe = lk.protect(integrated, document, k=k)
+    safe.save(out, agreement=document, identity=own)
+    click.echo(f"{safe}")
+    click.echo(f"Next: linkkit release {out}")
+
+
+@commands.command()
+@click.argument("safe", type=_FILE)
+@_agreement
+@_identity
+@click.option("--out", type=_FOLDER, required=True, help="Folder of the release.")
+@click.option("--overwrite", is_flag=True, help="Replace the folder of an earlier release.")
+def release(
+    safe: Path,
+    agreement_file: Path,
+    identity_file: Path,
+    out: Path,
+    overwrite: bool,  # noqa: FBT001
+) -> None:
+    """Steward: write data, dictionary, disclosure report and receipt, checked as written."""
+    import linkkit as lk
+
+    document, own = _opened(agreement_file, identity_file)
+    protected = lk.ProtectedDataset.load(safe, agreement=document, identity=own)
+    released = lk.release(protected, out, agreement=document, overwrite=overwrite)
+    click.echo(f"{released}")
+    for name in sorted(path.name for path in out.iterdir()):
+        click.echo(f"  {out / name}")
+
+
+def _opened(agreement_file: Path, identity_file: Path) -> tuple[Any, Identity]:
+    import linkkit as lk
+
+    return lk.Agreement.load(agreement_file), lk.Identity.load(identity_file)
+
+
+@commands.command()
+@click.argument("file", type=_FILE)
+def inspect(file: Path) -> None:
+    """Show what a sealed file says of itself. Its signature is not checked."""
+    from linkkit.exchange import read_manifest
+
+    manifest = read_manifest(file)
+    click.echo(manifest.model_dump_json(indent=2, exclude_none=True))
+    click.echo("(as stated in the file; its signature was not checked)", err=True)
+
+

@@ -1,0 +1,234 @@
+"""Release: write, check, report, receipt, and only then show the folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from linkkit import __version__
+from linkkit.agreement import Agreement
+from linkkit.agreement.document import require_agreement
+from linkkit.errors import MismatchError, NotAuthorizedError, ReleaseError, WrongStageError
+from linkkit.steward.integrate.dataset import STUDY_ID
+from linkkit.steward.protect import ProtectedDataset
+from linkkit.steward.release.check import Measured, check_files
+from linkkit.steward.release.data_files import CSV_NAME, PARQUET_NAME, write_csv, write_parquet
+from linkkit.steward.release.dictionary import (
+    build_dictionary,
+    dictionary_csv,
+    dictionary_markdown,
+)
+from linkkit.steward.release.disclosure import (
+    DisclosureReport,
+    disclosure_html,
+    disclosure_json,
+    report_disclosure,
+)
+from linkkit.steward.release.folder import side_folder
+
+__all__ = ["FILES", "Release", "release"]
+
+RECEIPT_NAME = "receipt.json"
+
+FILES = (
+    CSV_NAME,
+    PARQUET_NAME,
+    "data_dictionary.csv",
+    "data_dictionary.md",
+    "disclosure_report.html",
+    "disclosure_report.json",
+    RECEIPT_NAME,
+)
+"""What the folder of a release holds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Release:
+    """A release as it lies in its folder.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it is.
+    project : str
+        What it was made for.
+    digests : dict of str to str
+        SHA-256 of each file but the receipt, 64 hexadecimal digits.
+    disclosure : DisclosureReport
+        What was promised and measured.
+    """
+
+    folder: Path
+    project: str
+    digests: Mapping[str, str]
+    disclosure: DisclosureReport
+
+    def __repr__(self) -> str:
+        measured = self.disclosure.measured
+        return (
+            f"<Release of '{self.project}' in '{self.folder}': {measured.n_people} people, "
+            f"smallest class {measured.smallest_class}>"
+        )
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files, the receipt last."""
+        return tuple(self.folder / name for name in FILES)
+
+
+def release(
+    safe: ProtectedDataset,
+    folder: str | Path,
+    *,
+    agreement: Agreement | None = None,
+    overwrite: bool = False,
+    today: dt.date | None = None,
+) -> Release:
+    """Write a protected data set for analysts, with all that they and its subjects must know.
+
+    The folder gets ``data.csv``, ``data.parquet``, a data dictionary (CSV and Markdown), a
+    disclosure report (a page and JSON) and ``receipt.json`` with the SHA-256 digest of each.
+    The files are written to the side, read again, and measured by code that shares nothing
+    with `protect`; the folder appears only when they keep what was promised. The same data
+    set gives the same bytes.
+
+    Parameters
+    ----------
+    safe : ProtectedDataset
+        From :func:`~linkkit.steward.protect.protect`; nothing else can be released.
+    folder : str or Path
+        A new or empty folder.
+    agreement : Agreement, optional
+        If given, the release is also held against the agreement itself, and not only against
+        what the data set says of it.
+    overwrite : bool, default False
+        Replace the folder of an earlier release.
+    today : datetime.date, optional
+        The date by which to judge whether `agreement` is in force; the system's by default.
+
+    Raises
+    ------
+    WrongStageError
+        When something else than a protected data set is given.
+    MismatchError
+        When the data set was made under another agreement than the one given.
+    NotAuthorizedError
+        When the agreement given allows less than the data set claims.
+    ReleaseError
+        When the files would not keep their promises, or the folder cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from linkkit.steward.integrate import integrate
+    >>> from linkkit.steward.integrate.example import small_partnership
+    >>> from linkkit.steward.protect import protect
+    >>> agreement, payloads, crosswalk = small_partnership()
+    >>> safe = protect(integrate(payloads, crosswalk, agreement, project="study"), agreement)
+    >>> done = release(safe, Path(tempfile.mkdtemp()) / "out", agreement=agreement)
+    >>> done.disclosure.measured.smallest_class >= 5
+    True
+    >>> sorted(path.name for path in done.folder.iterdir())[:3]
+    ['data.csv', 'data.parquet', 'data_dictionary.csv']
+    """
+    safe = _require_protected(safe)
+    if agreement is not None:
+        _hold_against(safe, require_agreement(agreement), today)
+    target = Path(folder).resolve()
+    with side_folder(target, overwrite=overwrite, own_files=FILES) as side:
+        measured = _write_data(safe, side)
+        report = report_disclosure(safe, measured)
+        _write_texts(safe, report, side)
+        digests = _write_receipt(safe, side)
+    return Release(folder=target, project=safe.project, digests=digests, disclosure=report)
+
+
+def _require_protected(safe: object) -> ProtectedDataset:
+    if not isinstance(safe, ProtectedDataset):
+        raise WrongStageError(
+            f"release takes a ProtectedDataset, not a {type(safe).__name__}",
+            hint="Protect the data first: safe = protect(people, agreement).",
+        )
+    notes = [note.name for note in safe.summary.variables]
+    if notes != list(safe.table.column_names) or not safe.quasi_identifiers:
+        raise ReleaseError(
+            "the data set does not have the columns that its summary describes",
+            hint="Use the data set as protect() made it.",
+        )
+    return safe
+
+
+def _hold_against(safe: ProtectedDataset, agreement: Agreement, today: dt.date | None) -> None:
+    agreement.require_in_force(today=today)
+    if (safe.agreement_id, safe.agreement_fingerprint) != (agreement.id, agreement.fingerprint):
+        raise MismatchError(
+            f"the data set was made under another text of agreement '{agreement.id}', or under "
+            "another agreement",
+            hint="Integrate and protect again under the agreement as it is now.",
+        )
+    variables = [name for name in safe.table.column_names if name != STUDY_ID]
+    agreement.authorize_variables(variables, project=safe.project)
+    listed = set(variables) & set(agreement.protection.quasi_identifiers)
+    if safe.k < agreement.protection.smallest_cell or listed != set(safe.quasi_identifiers):
+        raise NotAuthorizedError(
+            "the data set promises less than the agreement demands",
+            clause="protection",
+            hint="Protect the integrated data set again.",
+        )
+
+
+def _write_data(safe: ProtectedDataset, side: Path) -> Measured:
+    write_csv(safe.table, side / CSV_NAME)
+    write_parquet(safe.table, side / PARQUET_NAME)
+    return check_files(
+        side / CSV_NAME,
+        side / PARQUET_NAME,
+        k=max(safe.k, safe.summary.smallest_cell),
+        id_column=STUDY_ID,
+        quasi_identifiers=safe.quasi_identifiers,
+        permitted=[note.name for note in safe.summary.variables],
+    )
+
+
+def _write_texts(safe: ProtectedDataset, report: DisclosureReport, side: Path) -> None:
+    entries = build_dictionary(safe)
+    texts = {
+        "data_dictionary.csv": dictionary_csv(entries),
+        "data_dictionary.md": dictionary_markdown(
+            entries, title=f"Data dictionary: {safe.project}"
+        ),
+        "disclosure_report.html": disclosure_html(report),
+        "disclosure_report.json": disclosure_json(report),
+    }
+    for name, text in texts.items():
+        (side / name).write_bytes(text.encode("utf-8"))
+
+
+def _write_receipt(safe: ProtectedDataset, side: Path) -> dict[str, str]:
+    digests = {name: _digest(side / name) for name in FILES if name != RECEIPT_NAME}
+    receipt: dict[str, Any] = {
+        "format": "linkkit-receipt/1",
+        "made_by": f"linkkit {__version__}",
+        "agreement_id": safe.agreement_id,
+        "agreement_fingerprint": safe.agreement_fingerprint,
+        "project": safe.project,
+        "k": safe.k,
+        "n_people": len(safe),
+        "n_variables": len(safe.table.column_names) - 1,
+        "classes": dataclasses.asdict(safe.summary.classes),
+        "sha256": digests,
+    }
+    text = json.dumps(receipt, indent=2, sort_keys=True) + "\n"
+    (side / RECEIPT_NAME).write_bytes(text.encode("utf-8"))
+    return digests
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
