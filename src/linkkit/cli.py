@@ -10,7 +10,7 @@ import csv
 import io
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -420,5 +420,3 @@ def inspect(file: Path) -> None:
     manifest = read_manifest(file)
     click.echo(manifest.model_dump_json(indent=2, exclude_none=True))
     click.echo("(as stated in the file; its signature was not checked)", err=True)
-
-

@@ -102,9 +102,7 @@ def run_demo(
     start = time.perf_counter()
     _prepare(folder, overwrite=overwrite)
     n_district, n_summer, n_jobs = sizes
-    town = youth_partnership(
-        seed=seed, n_district=n_district, n_summer=n_summer, n_jobs=n_jobs
-    )
+    town = youth_partnership(seed=seed, n_district=n_district, n_summer=n_summer, n_jobs=n_jobs)
     stage = _agree(folder, town, tell)
     encoded = _at_the_partners(stage, town)
     result = _at_the_linkage_unit(stage)
@@ -157,9 +155,7 @@ def _home(folder: Path, role: str) -> Path:
     return folder / (places.get(role) or f"1-partners/{role}")
 
 
-def _at_the_partners(
-    stage: _Stage, town: SyntheticPartnership
-) -> dict[str, lk.EncodeResult]:
+def _at_the_partners(stage: _Stage, town: SyntheticPartnership) -> dict[str, lk.EncodeResult]:
     from linkkit.cli import write_home
 
     stage.tell("\nPartners: read, standardize, encode, seal")

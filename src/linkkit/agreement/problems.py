@@ -31,7 +31,9 @@ def _sentences(item: Any, model: type[BaseModel]) -> list[str]:
 
 
 def _is_branch(part: int | str) -> bool:
-    return isinstance(part, str) and (part == "[key]" or "[" in part or part.startswith("constrained"))
+    return isinstance(part, str) and (
+        part == "[key]" or "[" in part or part.startswith("constrained")
+    )
 
 
 def _unknown_key(path: tuple[int | str, ...], clause: str, model: type[BaseModel]) -> str:
@@ -60,7 +62,11 @@ def _step(annotation: Any, part: int | str) -> Any:
 
 
 def _options(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    return (
+        get_args(annotation)
+        if get_origin(annotation) in (Union, types.UnionType)
+        else (annotation,)
+    )
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

@@ -23,7 +23,9 @@ class _StrictLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = str(key_node.value)
             if key in seen:
-                self.repeated.append(f"'{key}' appears twice, at line {key_node.start_mark.line + 1}")
+                self.repeated.append(
+                    f"'{key}' appears twice, at line {key_node.start_mark.line + 1}"
+                )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 

@@ -1,4 +1,4 @@
-"""This machine's threads, for kernels that release the interpreter lock."""
+"""Threads of this machine, for kernels that release the interpreter lock."""
 
 from __future__ import annotations
 

@@ -206,7 +206,9 @@ class PayloadExtract:
         return int(self.table.num_rows)
 
     def __repr__(self) -> str:
-        return f"<PayloadExtract of '{self.party}': {len(self)} rows, {len(self.variables)} variables>"
+        return (
+            f"<PayloadExtract of '{self.party}': {len(self)} rows, {len(self.variables)} variables>"
+        )
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -391,4 +393,8 @@ def _read_parquet(content: Any) -> pa.Table | None:
 
 
 def _key_clause(role: str) -> str:
-    return f"{role}.public_key" if role in ("linkage_unit", "steward") else f"parties.{role}.public_key"
+    return (
+        f"{role}.public_key"
+        if role in ("linkage_unit", "steward")
+        else f"parties.{role}.public_key"
+    )

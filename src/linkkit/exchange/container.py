@@ -1,8 +1,8 @@
-"""The sealed container: who may read it, whole or not at all, from whom, and nothing before that.
+r"""The sealed container: who may read it, whole or not at all, from whom, and nothing before that.
 
 Layout, all integers big-endian::
 
-    "linkkit sealed file 1\\n"
+    "linkkit sealed file 1\n"
     u32 length, header          JSON: manifest, HPKE-wrapped file key for each recipient
     chunks                      ChaCha20-Poly1305, 64 KiB of plaintext each, 16-byte tags
     64 bytes                    Ed25519 signature over SHA-256 of all that stands before
@@ -175,15 +175,20 @@ def _read_header(file: BinaryIO) -> _Header:
         _refuse("the file is not a sealed file of linkkit, or its beginning is damaged")
     n_bytes = int.from_bytes(file.read(4), "big")
     raw = file.read(n_bytes) if n_bytes <= _MAX_HEADER_BYTES else b""
+    header: _Header | None = None
+    if len(raw) == n_bytes:
+        header = _parse_header(raw)
+    return header or _refuse("the file's header is damaged")
+
+
+def _parse_header(raw: bytes) -> _Header | None:
     try:
-        body = json.loads(raw) if len(raw) == n_bytes else None
+        body = json.loads(raw)
         keys = tuple(base64.b64decode(key, validate=True) for key in body["keys"])
-        manifest = str(body["manifest"])
+        manifest = str(body["manifest"]).encode()
     except (ValueError, TypeError, KeyError):
-        body = None
-    if body is None:
-        _refuse("the file's header is damaged")
-    return _Header(manifest=Manifest.parse(manifest.encode()), wrapped_keys=keys, raw=raw)
+        return None
+    return _Header(manifest=Manifest.parse(manifest), wrapped_keys=keys, raw=raw)
 
 
 def _verify(file: BinaryIO, signer: PublicIdentity) -> None:

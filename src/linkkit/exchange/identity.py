@@ -7,8 +7,8 @@ import hashlib
 from typing import NoReturn
 
 from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from linkkit.errors import SecretError
 from linkkit.exchange.opaque import OpaqueKey

@@ -64,7 +64,9 @@ class Manifest(BaseModel):
     def require_agreement(self, agreement: Agreement) -> None:
         """Refuse a file made under another agreement, or another text of the same one."""
         if self.agreement_id != agreement.id:
-            problem = f"the file was made under agreement '{self.agreement_id}', not '{agreement.id}'"
+            problem = (
+                f"the file was made under agreement '{self.agreement_id}', not '{agreement.id}'"
+            )
         elif self.agreement_fingerprint != agreement.fingerprint:
             problem = (
                 f"the file was made under another text of agreement '{agreement.id}': "
@@ -72,6 +74,4 @@ class Manifest(BaseModel):
             )
         else:
             return
-        raise MismatchError(
-            problem, hint="All parties must use the very same agreement document."
-        )
+        raise MismatchError(problem, hint="All parties must use the very same agreement document.")

@@ -100,7 +100,7 @@ class OpaqueKey:
 
 def _decode(text: str, label: str) -> bytes:
     words = text.split()
-    if len(words) == 2 and words[0] == f"linkkit-{label}":  # noqa: PLR2004
+    if len(words) == 2 and words[0] == f"linkkit-{label}":
         try:
             return bytes.fromhex(words[1])
         except ValueError:

@@ -75,7 +75,7 @@ class LinkedPairs:
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row for each pair: parties, tokens, levels, weight, probability, linked."""
-        import pandas as pd  # noqa: PLC0415
+        import pandas as pd
 
         columns: dict[str, object] = {}
         for side, where in (("left", self.scored.left), ("right", self.scored.right)):
@@ -83,7 +83,7 @@ class LinkedPairs:
             columns[f"{side}_token"] = [bytes(token).hex() for token in self.pool.tokens[where]]
         for f, item in enumerate(self.pool.spec.filters):
             columns[item.name] = pd.Categorical.from_codes(
-                self.scored.levels[:, f], categories=list(LEVELS), ordered=True
+                self.scored.levels[:, f], dtype=pd.CategoricalDtype(list(LEVELS), ordered=True)
             )
         columns["match_weight"] = self.scored.weight
         columns["probability"] = self.scored.probability
@@ -212,9 +212,7 @@ def link(
     frequencies = frequency_table(pool)
     scored = score_pairs(candidates, model, frequencies)
 
-    def score(
-        left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float64]:
+    def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         codes = compare_pairs(comparison, left, right)
         pairs = ComparedPairs(left=left, right=right, codes=codes)
         return score_pairs(pairs, model, frequencies).weight

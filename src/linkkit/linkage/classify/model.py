@@ -27,6 +27,7 @@ _MAX_ROUNDS = 200
 _CONVERGED = 1e-6
 _PRIOR_PAIRS = 40.0
 _FEWEST = 1e-9
+_FEWEST_SHARE = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +69,9 @@ class MatchModel:
     converged: bool
 
     def __repr__(self) -> str:
-        return f"<MatchModel: {len(self.fields)} fields, {self.expected_matches:.0f} matches expected>"
+        return (
+            f"<MatchModel: {len(self.fields)} fields, {self.expected_matches:.0f} matches expected>"
+        )
 
     @property
     def expected_matches(self) -> float:
@@ -180,8 +183,8 @@ def fit_model(
             for c in CLASSES
         ]
     )
-    start = _start(prior, n_pairs, counts.sum())
-    shares, tables, n_rounds, converged = _em(levels, counts, bulk, prior, start, n_pairs)
+    evidence = _Evidence(levels=levels, counts=counts, bulk=bulk, prior=prior, n_pairs=n_pairs)
+    shares, tables, n_rounds, converged = _em(evidence)
     full = np.ones((len(CLASSES), n_fields, N_LEVELS))
     full[:, :, 1:] = tables
     return MatchModel(
@@ -194,10 +197,26 @@ def fit_model(
     )
 
 
-def _start(prior: npt.NDArray[np.float64], n_pairs: int, n_candidates: float) -> npt.NDArray[np.float64]:
-    shares = np.full(len(prior), 0.25 * n_candidates / max(n_pairs, 1))
-    shares[_UNRELATED] = 1 - shares[:_UNRELATED].sum()
-    return shares
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class _Evidence:
+    """What EM works on.
+
+    `levels` and `counts` are the distinct patterns of candidates and how often each occurs;
+    `bulk` the levels of all other pairs, by field; `prior` the expected levels of each class.
+    """
+
+    levels: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.float64]
+    bulk: npt.NDArray[np.float64]
+    prior: npt.NDArray[np.float64]
+    n_pairs: int
+
+    def first_shares(self) -> npt.NDArray[np.float64]:
+        """Return shares to start from: each class a quarter of the candidates."""
+        share = 0.25 * self.counts.sum() / max(self.n_pairs, 1)
+        shares = np.full(len(self.prior), share)
+        shares[_UNRELATED] = 1 - shares[:_UNRELATED].sum()
+        return shares
 
 
 def _level_counts(
@@ -216,37 +235,36 @@ def _normalized(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _em(
-    levels: npt.NDArray[np.int64],
-    counts: npt.NDArray[np.float64],
-    bulk: npt.NDArray[np.float64],
-    prior: npt.NDArray[np.float64],
-    shares: npt.NDArray[np.float64],
-    n_pairs: int,
+    evidence: _Evidence,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], int, bool]:
-    tables = prior.copy()
+    shares, tables = evidence.first_shares(), evidence.prior.copy()
     converged = False
     n_rounds = 0
     while n_rounds < _MAX_ROUNDS and not converged:
         n_rounds += 1
-        weighted = _posterior(levels, shares, tables) * counts[:, None]
-        mass = weighted.sum(axis=0)
-        new = np.stack(
-            [
-                _normalized(_level_counts(levels, weighted[:, c]) + _PRIOR_PAIRS * prior[c])
-                for c in range(_UNRELATED)
-            ]
-            # All that was never alike enough to be a candidate is unrelated.
-            + [_normalized(_level_counts(levels, weighted[:, _UNRELATED]) + bulk + 0.5)]
-        )
-        new_shares = np.append(mass[:_UNRELATED], 0) / max(n_pairs, 1)
-        new_shares = np.maximum(new_shares, 1e-12)
-        new_shares[_UNRELATED] = 1 - new_shares[:_UNRELATED].sum()
+        new_shares, new = _round(evidence, shares, tables)
         converged = bool(
             np.abs(new - tables).max() < _CONVERGED
             and np.abs(new_shares - shares).max() < _CONVERGED * new_shares[_MATCH]
         )
         tables, shares = new, new_shares
     return shares, tables, n_rounds, converged
+
+
+def _round(
+    evidence: _Evidence, shares: npt.NDArray[np.float64], tables: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    levels = evidence.levels
+    weighted = _posterior(levels, shares, tables) * evidence.counts[:, None]
+    new = [
+        _normalized(_level_counts(levels, weighted[:, c]) + _PRIOR_PAIRS * evidence.prior[c])
+        for c in range(_UNRELATED)
+    ]
+    # All that was never alike enough to be a candidate is unrelated.
+    new.append(_normalized(_level_counts(levels, weighted[:, _UNRELATED]) + evidence.bulk + 0.5))
+    new_shares = np.maximum(weighted.sum(axis=0) / max(evidence.n_pairs, 1), _FEWEST_SHARE)
+    new_shares[_UNRELATED] = 1 - new_shares[:_UNRELATED].sum()
+    return new_shares, np.stack(new)
 
 
 def _posterior(

@@ -63,7 +63,7 @@ def _completed(
     left, right = scored.left[strong], scored.right[strong]
     graph = coo_array((np.ones(len(left)), (left, right)), shape=(n_records, n_records))
     _, component = connected_components(graph, directed=False)
-    more_left, more_right = _pairs_within(component)
+    more_left, more_right = _pairs_within(component.astype(np.int64))
     every_left = np.concatenate([more_left, scored.left])
     every_right = np.concatenate([more_right, scored.right])
     every = np.concatenate([score(more_left, more_right), scored.weight])
@@ -80,7 +80,7 @@ def _pairs_within(
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     lefts: list[npt.NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
     rights: list[npt.NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
-    for c in np.flatnonzero((sizes > 2) & (sizes <= _LARGEST_COMPLETED)):  # noqa: PLR2004
+    for c in np.flatnonzero((sizes > 2) & (sizes <= _LARGEST_COMPLETED)):
         members = order[starts[c] : starts[c] + sizes[c]]
         one, other = np.triu_indices(len(members), k=1)
         lefts.append(members[one])
@@ -120,9 +120,7 @@ class _Groups:
         return np.array(self.group, dtype=np.int64)
 
 
-def _evidence(
-    left: list[int], right: list[int], weights: dict[tuple[int, int], float]
-) -> float:
+def _evidence(left: list[int], right: list[int], weights: dict[tuple[int, int], float]) -> float:
     total = 0.0
     for i in left:
         for j in right:

@@ -17,8 +17,8 @@ __all__ = ["codes_of_pairs", "scan_rows"]
 _BLOCK = 256
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _popcount(typing_context: Any, word: Any) -> Any:  # noqa: ARG001
+@intrinsic
+def _count_bits(typing_context: Any, word: Any) -> Any:  # noqa: ARG001
     """Count the bits set in a 64-bit word with the processor's own instruction."""
 
     def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
@@ -27,9 +27,21 @@ def _popcount(typing_context: Any, word: Any) -> Any:  # noqa: ARG001
     return types.uint64(types.uint64), emit
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+# The decorator supplies the first argument; to the type checker it does not look so.
+_popcount: Any = _count_bits
+
+
+@njit(nogil=True, cache=True)
 def _level(
-    words: Any, starts: Any, n_tokens: Any, n_bits: Any, table: Any, cuts: Any, f: Any, p: Any, q: Any
+    words: Any,
+    starts: Any,
+    n_tokens: Any,
+    n_bits: Any,
+    table: Any,
+    cuts: Any,
+    f: Any,
+    p: Any,
+    q: Any,
 ) -> Any:
     tokens = n_tokens[p, f] + n_tokens[q, f]
     if n_tokens[p, f] == 0 or n_tokens[q, f] == 0:
@@ -46,7 +58,7 @@ def _level(
     return 2 if union <= cuts[f, 0] * tokens else 1
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def codes_of_pairs(
     words: Any, starts: Any, n_tokens: Any, n_bits: Any, table: Any, cuts: Any,
     left: Any, right: Any, out: Any,
@@ -60,7 +72,7 @@ def codes_of_pairs(
         out[i] = code
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def _add_field(
     words: Any, columns: Any, starts: Any, n_tokens: Any, n_bits: Any, table: Any, cuts: Any,
     f: Any, p: Any, q: Any, n: Any, weights: Any, both: Any, totals: Any, codes: Any,
@@ -95,7 +107,7 @@ def _add_field(
     return most
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def scan_rows(
     words: Any, columns: Any, starts: Any, n_tokens: Any, n_bits: Any, table: Any, cuts: Any,
     first: Any, last: Any, start: Any, stop: Any, visit: Any, weights: Any, best: Any, floor: Any,
@@ -127,11 +139,13 @@ def scan_rows(
                     reached = False
                     break
             if reached:
-                n_found = _emit(p, q, n, totals, codes, floor, n_found, out_left, out_right, out_code)
+                n_found = _emit(
+                    p, q, n, totals, codes, floor, n_found, out_left, out_right, out_code
+                )
     return n_found
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def _emit(
     p: Any, q: Any, n: Any, totals: Any, codes: Any, floor: Any, n_found: Any,
     out_left: Any, out_right: Any, out_code: Any,

@@ -57,7 +57,7 @@ def unpack(codes: npt.NDArray[np.uint64], *, n_fields: int) -> npt.NDArray[np.in
 def has_numba() -> bool:
     """Whether the compiled kernels can be used here."""
     try:
-        import numba  # noqa: F401, PLC0415
+        import numba  # noqa: F401
     except ImportError:
         return False
     return True
@@ -81,10 +81,11 @@ def compare_pairs(
     """
     if not has_numba():
         return _reference.codes_of_pairs(comparison, left, right)
-    from linkkit.linkage.compare import _kernels  # noqa: PLC0415
+    from linkkit.linkage.compare import _kernels
 
     out = np.zeros(len(left), dtype=np.uint64)
-    _kernels.codes_of_pairs(*_arrays(comparison), left, right, out)
+    kernel: Any = _kernels.codes_of_pairs
+    kernel(*_arrays(comparison), left, right, out)
     return out
 
 
@@ -142,7 +143,9 @@ def compare_all(
         ordered = comparison.reordered(item.order)
         tasks = list(_chunks(item))
         scan = _Scan(ordered, item, weights, floor)
-        for task, found in zip(tasks, run_in_threads(scan, tasks, n_threads=n_threads), strict=True):
+        for task, found in zip(
+            tasks, run_in_threads(scan, tasks, n_threads=n_threads), strict=True
+        ):
             parts.append((item.order[found[0]], item.order[found[1]], found[2]))
             done += int((item.last[task] - item.first[task]).sum())
             progress(
@@ -202,14 +205,15 @@ class _Scan:
         )  # fmt: skip
 
     def _compiled_scan(self, rows: slice) -> _Found:
-        from linkkit.linkage.compare import _kernels  # noqa: PLC0415
+        from linkkit.linkage.compare import _kernels
 
         capacity = _FIRST_CAPACITY
         while True:
             left = np.empty(capacity, dtype=np.int64)
             right = np.empty(capacity, dtype=np.int64)
             codes = np.empty(capacity, dtype=np.uint64)
-            n_found = _kernels.scan_rows(
+            kernel: Any = _kernels.scan_rows
+            n_found = kernel(
                 *self.arrays, self.item.first, self.item.last, rows.start, rows.stop,
                 self.visit, self.weights, self.best, self.floor, left, right, codes,
             )  # fmt: skip

@@ -4,12 +4,7 @@ Runs inside a party, last. In: an extract, the agreement, the linkage secret. Ou
 leave (``encodings``, ``payload``) and what stays home (``token_map``, ``set_aside``).
 """
 
-from linkkit.partner.encode.extract import (
-    EncodeResult,
-    EncodingReport,
-    TokenMap,
-    encode,
-    encoding_spec,
-)
+from linkkit.partner.encode.extract import encode, encoding_spec
+from linkkit.partner.encode.results import EncodeResult, EncodingReport, TokenMap
 
 __all__ = ["EncodeResult", "EncodingReport", "TokenMap", "encode", "encoding_spec"]

@@ -84,9 +84,7 @@ def bloom_filters(
     return filters
 
 
-def _masks(
-    tokens: Sequence[str], key: bytes, n_bits: int, n_hashes: int
-) -> npt.NDArray[np.uint64]:
+def _masks(tokens: Sequence[str], key: bytes, n_bits: int, n_hashes: int) -> npt.NDArray[np.uint64]:
     masks = np.zeros((len(tokens), n_bits // 64), dtype=np.uint64)
     for row, token in enumerate(tokens):
         for position in token_positions(key, token, n_bits=n_bits, n_hashes=n_hashes):

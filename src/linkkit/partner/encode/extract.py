@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +16,16 @@ import pyarrow as pa
 from linkkit.agreement import Agreement
 from linkkit.agreement.document import require_agreement
 from linkkit.errors import ExtractError, SecretError
-from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, PayloadExtract
+from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, FilterSpec, PayloadExtract
 from linkkit.exchange.artifacts import token_array
-from linkkit.exchange.atomic import atomic_text
 from linkkit.partner.encode.bloom import bloom_filters
 from linkkit.partner.encode.kinds import KINDS, filter_spec
 from linkkit.partner.encode.payload import payload_columns, row_years
 from linkkit.partner.encode.records import Records, choose_records
+from linkkit.partner.encode.results import EncodeResult, EncodingReport, TokenMap
 from linkkit.partner.encode.tokens import record_tokens
 from linkkit.partner.keys import Secret, TokenKey, derive_key, key_check
-from linkkit.partner.read import Extract, SetAside, extract_from_frame, read_extract
+from linkkit.partner.read import Extract, extract_from_frame, read_extract
 from linkkit.partner.standardize import (
     STANDARDIZATION_VERSION,
     Issue,
@@ -34,130 +34,26 @@ from linkkit.partner.standardize import (
 )
 from linkkit.partner.standardize.columns import require_columns, text_column
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["EncodeResult", "EncodingReport", "TokenMap", "encode", "encoding_spec"]
+__all__ = ["encode", "encoding_spec"]
 
 ENCODING_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class TokenMap:
-    """Which row got which token. Stays home: it leads from a token back to a person.
+class _Work:
+    """All that is known of an extract on its way to an encoding."""
 
-    Attributes
-    ----------
-    tokens : ndarray of uint8, shape (n_rows, 16)
-        The token of each row that was sent.
-    record_ids : list of str or None
-        The party's row ids.
-    rows : ndarray of int64, shape (n_rows,)
-        Row numbers below the header, from 1.
-    """
-
-    tokens: npt.NDArray[np.uint8]
-    record_ids: list[str | None]
-    rows: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __repr__(self) -> str:
-        return f"<TokenMap: {len(self)} rows, stays home>"
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return a frame of ``token`` (hexadecimal), ``record_id`` and ``row``."""
-        import pandas as pd  # noqa: PLC0415
-
-        tokens = [bytes(token).hex() for token in self.tokens]
-        return pd.DataFrame({"token": tokens, "record_id": self.record_ids, "row": self.rows})
-
-    def save(self, path: str | Path) -> Path:
-        """Write a CSV file that only its owner may read."""
-        return atomic_text(path, self.to_pandas().to_csv(index=False), private=True)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EncodingReport:
-    """What was encoded and what was not, in counts, column names and row numbers.
-
-    Attributes
-    ----------
-    party : str
-        Whose extract it was.
-    n_rows, n_records : int
-        Rows read, and records encoded.
-    n_set_aside : dict of str to int
-        Rows that were not sent, by reason.
-    n_repeated : int
-        Rows that belong to a record with an earlier row.
-    missing : dict of str to int
-        Records without a value, by linkage field.
-    issues : tuple of Issue
-        Cells that were taken as missing, by rule.
-    columns_left : tuple of str
-        Columns that the agreement does not name; they stay home.
-    notes : tuple of str
-        How the file and its columns were read.
-    """
-
+    agreement: Agreement
     party: str
-    n_rows: int
-    n_records: int
-    n_set_aside: dict[str, int]
-    n_repeated: int
-    missing: dict[str, int]
-    issues: tuple[Issue, ...]
-    columns_left: tuple[str, ...]
-    notes: tuple[str, ...]
+    table: Extract
+    standardized: StandardizedExtract
+    records: Records
+    tokens: npt.NDArray[np.uint8]
 
-    def __str__(self) -> str:
-        return "\n".join(self._lines())
-
-    def _lines(self) -> Iterable[str]:
-        yield f"{self.party}: {self.n_rows} rows read, {self.n_records} records encoded"
-        if self.n_repeated:
-            yield f"  {self.n_repeated} rows belong to a record that has another row"
-        for reason, n in self.n_set_aside.items():
-            yield f"  {n} rows set aside: {reason}"
-        for field, n in self.missing.items():
-            yield f"  {field}: missing in {n} of {self.n_records} records"
-        yield from (f"  {issue}" for issue in self.issues)
-        yield from (f"  {note}" for note in self.notes)
-        if self.columns_left:
-            yield f"  columns that stay home: {', '.join(self.columns_left)}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class EncodeResult:
-    """What :func:`encode` makes of an extract.
-
-    Attributes
-    ----------
-    encodings : EncodedExtract
-        For the linkage unit.
-    payload : PayloadExtract
-        For the steward.
-    token_map : TokenMap
-        Stays home.
-    set_aside : tuple of SetAside
-        Rows that were not sent, and why. Stays home.
-    report : EncodingReport
-        What was done, without any value.
-    """
-
-    encodings: EncodedExtract
-    payload: PayloadExtract
-    token_map: TokenMap
-    set_aside: tuple[SetAside, ...]
-    report: EncodingReport
-
-    def __repr__(self) -> str:
-        return (
-            f"<EncodeResult of '{self.encodings.party}': {len(self.encodings)} records, "
-            f"{len(self.set_aside)} rows set aside>"
-        )
+    @property
+    def sent_rows(self) -> npt.NDArray[np.int64]:
+        """Positions of the rows that belong to a record."""
+        return np.flatnonzero(self.records.record_of_row >= 0)
 
 
 def encoding_spec(agreement: Agreement) -> EncodingSpec:
@@ -243,15 +139,21 @@ def encode(
             f"{party}: none of the {len(table)} rows has enough linkage fields to be linked",
             hint="Check that the agreement names the right columns.",
         )
-    tokens = record_tokens(
-        records.ids, key=token_key, agreement_id=agreement.id, party=party
+    tokens = record_tokens(records.ids, key=token_key, agreement_id=agreement.id, party=party)
+    work = _Work(
+        agreement=agreement,
+        party=party,
+        table=table,
+        standardized=standardized,
+        records=records,
+        tokens=tokens,
     )
     columns, issues = payload_columns(table, standardized, agreement, party=party)
-    report = _report(party, table, standardized, records, issues, agreement)
+    report = _report(work, issues)
     return EncodeResult(
-        encodings=_encodings(agreement, secret, party, standardized, records, tokens, report),
-        payload=_payload(agreement, party, columns, years, records, tokens, report),
-        token_map=_token_map(records, tokens, table),
+        encodings=_encodings(work, secret, report),
+        payload=_payload(work, columns, years, report),
+        token_map=_token_map(work),
         set_aside=(*table.set_aside, *records.set_aside),
         report=report,
     )
@@ -293,19 +195,13 @@ def _record_ids(table: Extract, column: str | None) -> list[str | None]:
     return [(cell or "").strip() or None for cell in cells]
 
 
-def _report(
-    party: str,
-    table: Extract,
-    standardized: StandardizedExtract,
-    records: Records,
-    issues: Sequence[Issue],
-    agreement: Agreement,
-) -> EncodingReport:
-    named = {" ".join(name.split()) for name in _columns_named(agreement, party)}
+def _report(work: _Work, issues: Sequence[Issue]) -> EncodingReport:
+    table, records, standardized = work.table, work.records, work.standardized
+    named = {" ".join(name.split()) for name in _columns_named(work.agreement, work.party)}
     reasons = Counter(item.reason for item in (*table.set_aside, *records.set_aside))
     chosen = pa.array(records.best_row)
     return EncodingReport(
-        party=party,
+        party=work.party,
         n_rows=len(table) + len(table.set_aside),
         n_records=len(records.ids),
         n_set_aside=dict(sorted(reasons.items())),
@@ -319,44 +215,44 @@ def _report(
     )
 
 
-def _encodings(
-    agreement: Agreement,
-    secret: Secret,
-    party: str,
-    standardized: StandardizedExtract,
-    records: Records,
-    tokens: npt.NDArray[np.uint8],
-    report: EncodingReport,
-) -> EncodedExtract:
+def _counts(report: EncodingReport) -> dict[str, int]:
+    return {"n_records": report.n_records, "n_set_aside": sum(report.n_set_aside.values())}
+
+
+def _encodings(work: _Work, secret: Secret, report: EncodingReport) -> EncodedExtract:
+    agreement = work.agreement
     spec = encoding_spec(agreement)
-    order = _token_order(tokens)
-    best = pa.array(records.best_row[order])
+    order = _token_order(work.tokens)
+    best = pa.array(work.records.best_row[order])
     filters = {}
     for item in spec.filters:
         key = derive_key(secret, "field-filter", agreement.id, spec.digest, item.name)
-        column = standardized.fields[item.name].take(best)
-        filters[item.name] = _filter(column, key, item.n_bits, item.n_hashes, item.kind)
+        filters[item.name] = _filter(work.standardized.fields[item.name].take(best), key, item)
     return EncodedExtract(
-        party=party,
+        party=work.party,
         agreement_id=agreement.id,
         agreement_fingerprint=agreement.fingerprint,
         spec=spec,
         key_check=key_check(secret, agreement.id, spec.digest),
-        one_record_per_person=agreement.party(party).one_record_per_person,
-        tokens=tokens[order],
+        one_record_per_person=agreement.party(work.party).one_record_per_person,
+        tokens=work.tokens[order],
         filters=filters,
-        counts={"n_records": report.n_records, "n_set_aside": sum(report.n_set_aside.values())},
+        counts=_counts(report),
     )
 
 
-def _filter(column: pa.Array, key: bytes, n_bits: int, n_hashes: int, kind: Any) -> Filter:
+def _filter(column: pa.Array, key: bytes, item: FilterSpec) -> Filter:
     distinct = column.dictionary_encode()
     present = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
-    words = np.zeros((len(column), n_bits // 64), dtype=np.uint64)
+    words = np.zeros((len(column), item.n_words), dtype=np.uint64)
     values = distinct.dictionary.to_pylist()
     if values:
         table = bloom_filters(
-            values, key=key, tokens=KINDS[kind].tokens, n_bits=n_bits, n_hashes=n_hashes
+            values,
+            key=key,
+            tokens=KINDS[item.kind].tokens,
+            n_bits=item.n_bits,
+            n_hashes=item.n_hashes,
         )
         codes = distinct.indices.fill_null(0).to_numpy(zero_copy_only=False)
         words = np.where(present[:, None], table[codes], words)
@@ -364,17 +260,15 @@ def _filter(column: pa.Array, key: bytes, n_bits: int, n_hashes: int, kind: Any)
 
 
 def _payload(
-    agreement: Agreement,
-    party: str,
+    work: _Work,
     columns: dict[str, pa.Array],
     years: npt.NDArray[np.int64] | None,
-    records: Records,
-    tokens: npt.NDArray[np.uint8],
     report: EncodingReport,
 ) -> PayloadExtract:
-    agreement.authorize_payload(party, columns)
-    sent = np.flatnonzero(records.record_of_row >= 0)
-    of_row = tokens[records.record_of_row[sent]]
+    agreement = work.agreement
+    agreement.authorize_payload(work.party, columns)
+    sent = work.sent_rows
+    of_row = work.tokens[work.records.record_of_row[sent]]
     year = np.full(len(sent), -1, dtype=np.int64) if years is None else years[sent]
     table = pa.table(
         {
@@ -384,21 +278,21 @@ def _payload(
         }
     )
     return PayloadExtract(
-        party=party,
+        party=work.party,
         agreement_id=agreement.id,
         agreement_fingerprint=agreement.fingerprint,
         table=table.take(pa.array(_token_order(of_row))),
-        counts={"n_records": report.n_records, "n_set_aside": sum(report.n_set_aside.values())},
+        counts=_counts(report),
     )
 
 
-def _token_map(
-    records: Records, tokens: npt.NDArray[np.uint8], table: Extract
-) -> TokenMap:
-    sent = np.flatnonzero(records.record_of_row >= 0)
-    of_row = records.record_of_row[sent]
+def _token_map(work: _Work) -> TokenMap:
+    sent = work.sent_rows
+    of_row = work.records.record_of_row[sent]
     return TokenMap(
-        tokens=tokens[of_row], record_ids=[records.ids[i] for i in of_row], rows=table.rows[sent]
+        tokens=work.tokens[of_row],
+        record_ids=[work.records.ids[i] for i in of_row],
+        rows=work.table.rows[sent],
     )
 
 

@@ -31,7 +31,7 @@ def read_extract(
     encoding: str | None = None,
     delimiter: str | None = None,
 ) -> Extract:
-    """Read a party's file as it is, every cell as text.
+    r"""Read a party's file as it is, every cell as text.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def read_extract(
     --------
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "made-up.csv"
-    >>> _ = path.write_text("ID;First Name\\n1;Ana\\n2;Bo\\n")
+    >>> _ = path.write_text("ID;First Name\n1;Ana\n2;Bo\n")
     >>> read_extract(path)
     <Extract: 2 rows, 2 columns>
     """
@@ -158,7 +158,7 @@ def _without_blank_end(rows: list[list[str]]) -> list[list[str]]:
 
 def _read_excel(path: Path, *, header_row: int, sheet: str | None) -> Extract:
     try:
-        import openpyxl  # noqa: PLC0415
+        import openpyxl
     except ImportError:
         openpyxl = None  # type: ignore[assignment]
     if openpyxl is None:
@@ -168,10 +168,12 @@ def _read_excel(path: Path, *, header_row: int, sheet: str | None) -> Extract:
     workbook = None
     try:
         workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except Exception:  # noqa: BLE001, S110  # any failure here means one thing: no workbook
+    except Exception:  # noqa: BLE001  # any failure here means one thing: no workbook
         pass
     if workbook is None:
-        raise ExtractError(f"'{path.name}' is not an Excel workbook", hint="Save it again as .xlsx.")
+        raise ExtractError(
+            f"'{path.name}' is not an Excel workbook", hint="Save it again as .xlsx."
+        )
     try:
         name = sheet if sheet is not None else workbook.sheetnames[0]
         if name not in workbook.sheetnames:

@@ -74,7 +74,7 @@ def _postal_code(cell: str, *, pad: bool) -> Outcome:
     text = text.removesuffix(".0")
     plus_4 = _ZIP_PLUS_4.match(text)
     code = plus_4.group(1) if plus_4 else plain_words(text).replace(" ", "")
-    if pad and code.isdigit() and 3 <= len(code) < 5:  # noqa: PLR2004
+    if pad and code.isdigit() and 3 <= len(code) < 5:
         code = code.zfill(5)
     if not code:
         return Outcome(None, "no letters or digits")

@@ -74,7 +74,9 @@ class Issue:
     def __str__(self) -> str:
         shown = ", ".join(str(row) for row in self.rows)
         more = ", ..." if self.count > len(self.rows) else ""
-        return f"{self.field}: {self.count} cells taken as missing ({self.rule}), rows {shown}{more}"
+        return (
+            f"{self.field}: {self.count} cells taken as missing ({self.rule}), rows {shown}{more}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)

@@ -16,13 +16,16 @@ _PLACEHOLDERS = frozenset(
     {"19000101", "18991230", "18991231", "19010101", "18000101", "11111111", "99991231", "17530101"}
 )
 _MONTHS = {
-    name: i + 1
-    for i, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split())
+    name: i + 1 for i, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split())
 }
 _TIME = re.compile(r"[ T]\d{1,2}:\d{2}(:\d{2})?(\.\d+)?( ?[AaPp]\.?[Mm]\.?)?(Z|[+-]\d{2}:?\d{2})?$")
 _NUMBERS = re.compile(r"^(\d{1,4})[-/. ]+(\d{1,2})[-/. ]+(\d{1,4})$")
-_WITH_WORD = re.compile(r"^(?:[a-z]+,? )?(\d{1,2})(?:st|nd|rd|th)?[-/. ]*([a-z]+)[-/., ]+(\d{2,4})$")
-_WORD_FIRST = re.compile(r"^(?:[a-z]+day,? )?([a-z]+)[-/. ]*(\d{1,2})(?:st|nd|rd|th)?[-/., ]+(\d{2,4})$")
+_WITH_WORD = re.compile(
+    r"^(?:[a-z]+,? )?(\d{1,2})(?:st|nd|rd|th)?[-/. ]*([a-z]+)[-/., ]+(\d{2,4})$"
+)
+_WORD_FIRST = re.compile(
+    r"^(?:[a-z]+day,? )?([a-z]+)[-/. ]*(\d{1,2})(?:st|nd|rd|th)?[-/., ]+(\d{2,4})$"
+)
 _YEAR_WORD = re.compile(r"^(\d{4})[-/. ]([a-z]+)[-/. ](\d{1,2})$")
 _EIGHT = re.compile(r"^\d{8}$")
 _SERIAL = re.compile(r"^\d{5}$")
@@ -97,14 +100,14 @@ def inferred_dates(counts: Mapping[str, int], *, latest_year: int) -> DateReader
 
 def _strptime(text: str, form: str, latest_year: int) -> dt.date | None:
     try:
-        day = dt.datetime.strptime(text, form).date()  # noqa: DTZ007
+        day = dt.datetime.strptime(text, form).date()
         return day.replace(year=_full_year(day.year % 100, 2, latest_year)) if "%y" in form else day
     except ValueError:
         return None
 
 
 def _date_text(cell: str) -> str:
-    if len(cell) > 64:  # noqa: PLR2004
+    if len(cell) > 64:
         return "x"
     text = _TIME.sub("", clean(cell).casefold())
     return text.removesuffix(".0").strip()
@@ -118,9 +121,9 @@ def _vote(text: str, latest_year: int) -> DayOrder | None:
     parts = _numeric_parts(text, latest_year)
     if parts is None or parts.order_known:
         return None
-    if parts.first > 12 >= parts.second:  # noqa: PLR2004
+    if parts.first > 12 >= parts.second:
         return "day_first"
-    return "month_first" if parts.second > 12 >= parts.first else None  # noqa: PLR2004
+    return "month_first" if parts.second > 12 >= parts.first else None
 
 
 def _infer(cell: str, order: DayOrder, latest_year: int) -> Outcome:
@@ -132,7 +135,7 @@ def _infer(cell: str, order: DayOrder, latest_year: int) -> Outcome:
         return _serial(text) or _rejected(text, "not a date")
     month, day = parts.first, parts.second
     if not parts.order_known and (
-        (order == "day_first" and parts.second <= 12) or parts.first > 12  # noqa: PLR2004
+        (order == "day_first" and parts.second <= 12) or parts.first > 12
     ):
         month, day = day, month
     return _checked(parts.year, month, day)
@@ -145,16 +148,16 @@ def _numeric_parts(text: str, latest_year: int) -> _Parts | None:
     if not found:
         return None
     a, b, c = found.groups()
-    if len(a) == 4:  # noqa: PLR2004
-        return _Parts(int(a), int(b), int(c), order_known=True) if len(c) <= 2 else None  # noqa: PLR2004
-    if len(a) > 2 or len(c) not in (2, 4):  # noqa: PLR2004
+    if len(a) == 4:
+        return _Parts(int(a), int(b), int(c), order_known=True) if len(c) <= 2 else None
+    if len(a) > 2 or len(c) not in (2, 4):
         return None
     return _Parts(_full_year(int(c), len(c), latest_year), int(a), int(b), order_known=False)
 
 
 def _eight_digits(text: str) -> _Parts:
     leading, trailing = int(text[:4]), int(text[4:])
-    if not 1850 <= leading <= 2100 and 1850 <= trailing <= 2100:  # noqa: PLR2004
+    if not 1850 <= leading <= 2100 and 1850 <= trailing <= 2100:
         return _Parts(trailing, int(text[:2]), int(text[2:4]), order_known=False)
     return _Parts(leading, int(text[4:6]), int(text[6:]), order_known=True)
 
@@ -181,7 +184,7 @@ def _serial(text: str) -> Outcome | None:
 
 
 def _full_year(year: int, n_digits: int, latest_year: int) -> int:
-    if n_digits > 2:  # noqa: PLR2004
+    if n_digits > 2:
         return year
     century = latest_year - latest_year % 100
     return century + year if century + year <= latest_year else century - 100 + year

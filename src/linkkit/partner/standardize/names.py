@@ -50,7 +50,7 @@ def standard_surname(cell: str) -> Outcome:
 
 
 def _name(cell: str) -> Outcome:
-    without = _NICKNAME.sub(" ", cell) if len(cell) < 1000 else cell  # noqa: PLR2004
+    without = _NICKNAME.sub(" ", cell) if len(cell) < 1000 else cell
     outcome = standard_text(without if without.strip() else cell)
     if outcome.value is not None and not any(c.isalpha() for c in outcome.value):
         return Outcome(None, "no letters")
@@ -86,7 +86,7 @@ def surname_part(cell: str) -> str:
 
 
 def _split(cell: str) -> tuple[str, str]:
-    if len(cell) > 1000:  # noqa: PLR2004  # standard_text rejects it, with its reason
+    if len(cell) > 1000:  # standard_text rejects it, with its reason
         return cell, cell
     text = clean(cell)
     if is_placeholder(text):
@@ -109,7 +109,7 @@ def _split_words(words: list[str]) -> tuple[str, str]:
         words, bare = words[1:], bare[1:]
     while len(words) > 1 and bare[-1] in _SUFFIXES:
         words, bare = words[:-1], bare[:-1]
-    if len(words) < 2:  # noqa: PLR2004
+    if len(words) < 2:
         return " ".join(words), ""
     start = len(words) - 1
     while start > 1 and bare[start - 1] in _PARTICLES:
@@ -122,6 +122,6 @@ def standard_whole_name(cell: str) -> Outcome:
     given, surname = _split(cell)
     outcomes = [standard_given_name(given), standard_surname(surname)] if surname else []
     parts = [outcome.value for outcome in outcomes if outcome.value]
-    if len(parts) == 2:  # noqa: PLR2004
+    if len(parts) == 2:
         return Outcome(" ".join(parts))
     return standard_surname(cell) if cell.strip() else BLANK

@@ -21,9 +21,14 @@ _PLACEHOLDERS = frozenset(
     test test|testing|do not use|baby|baby boy|baby girl|babyboy|babygirl|infant|newborn|unborn|fetus
     boy unknown|girl unknown|john doe|jane doe|homeless|no address|no fixed address|no fixed abode
     transient|same|same as above|see above|general delivery
-    """.replace("\n", "|").replace("|    ", "|").strip("| ").split("|")
+    """.replace("\n", "|")
+    .replace("|    ", "|")
+    .strip("| ")
+    .split("|")
 ) - {""}
-_EXPORTED_NULLS = frozenset({"NULL", "null", "None", "NONE", "NaN", "NA", "#N/A", "#REF!", "#VALUE!"})
+_EXPORTED_NULLS = frozenset(
+    {"NULL", "null", "None", "NONE", "NaN", "NA", "#N/A", "#REF!", "#VALUE!"}
+)
 _REPEATED = re.compile(r"^([x*.\-_?#])\1+$")
 _APOSTROPHES = re.compile(r"['’‘`´ʻʼ]")
 _NOT_WORD = re.compile(r"[^a-z0-9]+")

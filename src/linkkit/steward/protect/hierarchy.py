@@ -273,7 +273,8 @@ def _spread(
     np.minimum.at(low, group, number)
     np.maximum.at(high, group, number)
     spread = (high - low) / (values[-1] - values[0])
-    return np.rint(spread * LOSS_UNITS).astype(np.int64)
+    losses: npt.NDArray[np.int64] = np.rint(spread * LOSS_UNITS).astype(np.int64)
+    return losses
 
 
 def _share(group: npt.NDArray[np.int64], n_groups: int) -> npt.NDArray[np.int64]:

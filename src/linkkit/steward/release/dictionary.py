@@ -86,8 +86,10 @@ def _range(values: pa.Array, shared: pa.Array) -> str:
         return ""
     held = set(shared.to_pylist())
     ends = pc.min_max(values).as_py()
-    low, high = (str(ends[end]) if ends[end] in held else "not shown" for end in ("min", "max"))
-    return "" if low == high == "not shown" else f"from {low} to {high}"
+    parts = [
+        f"{word} {ends[end]}" for word, end in (("from", "min"), ("to", "max")) if ends[end] in held
+    ]
+    return " ".join(parts)
 
 
 def _list(shared: pa.Array, *, n_others: int, k: int) -> str:

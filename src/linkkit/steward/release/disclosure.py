@@ -12,7 +12,7 @@ from importlib.resources import files
 
 import jinja2
 
-from linkkit import __version__
+from linkkit._version import __version__
 from linkkit.steward.protect import ProtectedDataset, Recoding, SubgroupSuppression
 from linkkit.steward.release.check import Measured
 

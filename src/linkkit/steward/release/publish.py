@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from linkkit import __version__
+from linkkit._version import __version__
 from linkkit.agreement import Agreement
 from linkkit.agreement.document import require_agreement
 from linkkit.errors import MismatchError, NotAuthorizedError, ReleaseError, WrongStageError

@@ -1,0 +1,139 @@
+"""What encoding gives: what may leave, what stays home, and a report on both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from linkkit.exchange import EncodedExtract, PayloadExtract
+from linkkit.exchange.atomic import atomic_text
+from linkkit.partner.read import SetAside
+from linkkit.partner.standardize import Issue
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["EncodeResult", "EncodingReport", "TokenMap"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class TokenMap:
+    """Which row got which token. Stays home: it leads from a token back to a person.
+
+    Attributes
+    ----------
+    tokens : ndarray of uint8, shape (n_rows, 16)
+        The token of each row that was sent.
+    record_ids : list of str or None
+        The party's row ids.
+    rows : ndarray of int64, shape (n_rows,)
+        Row numbers below the header, from 1.
+    """
+
+    tokens: npt.NDArray[np.uint8]
+    record_ids: list[str | None]
+    rows: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"<TokenMap: {len(self)} rows, stays home>"
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a frame of ``token`` (hexadecimal), ``record_id`` and ``row``."""
+        import pandas as pd
+
+        tokens = [bytes(token).hex() for token in self.tokens]
+        return pd.DataFrame({"token": tokens, "record_id": self.record_ids, "row": self.rows})
+
+    def save(self, path: str | Path) -> Path:
+        """Write a CSV file that only its owner may read."""
+        return atomic_text(path, self.to_pandas().to_csv(index=False), private=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodingReport:
+    """What was encoded and what was not, in counts, column names and row numbers.
+
+    Attributes
+    ----------
+    party : str
+        Whose extract it was.
+    n_rows, n_records : int
+        Rows read, and records encoded.
+    n_set_aside : dict of str to int
+        Rows that were not sent, by reason.
+    n_repeated : int
+        Rows that belong to a record with an earlier row.
+    missing : dict of str to int
+        Records without a value, by linkage field.
+    issues : tuple of Issue
+        Cells that were taken as missing, by rule.
+    columns_left : tuple of str
+        Columns that the agreement does not name; they stay home.
+    notes : tuple of str
+        How the file and its columns were read.
+    """
+
+    party: str
+    n_rows: int
+    n_records: int
+    n_set_aside: dict[str, int]
+    n_repeated: int
+    missing: dict[str, int]
+    issues: tuple[Issue, ...]
+    columns_left: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterable[str]:
+        yield f"{self.party}: {self.n_rows} rows read, {self.n_records} records encoded"
+        if self.n_repeated:
+            yield f"  {self.n_repeated} rows belong to a record that has another row"
+        for reason, n in self.n_set_aside.items():
+            yield f"  {n} rows set aside: {reason}"
+        for field, n in self.missing.items():
+            yield f"  {field}: missing in {n} of {self.n_records} records"
+        yield from (f"  {issue}" for issue in self.issues)
+        yield from (f"  {note}" for note in self.notes)
+        if self.columns_left:
+            yield f"  columns that stay home: {', '.join(self.columns_left)}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class EncodeResult:
+    """What :func:`encode` makes of an extract.
+
+    Attributes
+    ----------
+    encodings : EncodedExtract
+        For the linkage unit.
+    payload : PayloadExtract
+        For the steward.
+    token_map : TokenMap
+        Stays home.
+    set_aside : tuple of SetAside
+        Rows that were not sent, and why. Stays home.
+    report : EncodingReport
+        What was done, without any value.
+    """
+
+    encodings: EncodedExtract
+    payload: PayloadExtract
+    token_map: TokenMap
+    set_aside: tuple[SetAside, ...]
+    report: EncodingReport
+
+    def __repr__(self) -> str:
+        return (
+            f"<EncodeResult of '{self.encodings.party}': {len(self.encodings)} records, "
+            f"{len(self.set_aside)} rows set aside>"
+        )

@@ -1,0 +1,140 @@
+"""What holds for every protected data set: k is kept, the best levels are found, order is nothing."""
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linkkit.agreement import Generalization
+from linkkit.errors import ProtectionError
+from linkkit.steward.integrate import IntegratedDataset
+from linkkit.steward.integrate.example import small_partnership
+from linkkit.steward.protect import protect
+from linkkit.steward.protect._reference import search_reference
+from linkkit.steward.protect.hierarchy import LOSS_UNITS, build_hierarchy
+from linkkit.steward.protect.lattice import search_lattice
+from linkkit.steward.protect.recode import recode_globally
+
+AGREEMENT, _, _ = small_partnership()
+
+YEARS = st.one_of(st.none(), st.integers(2000, 2012))
+SEXES = st.sampled_from(["F", "M", "X", None])
+PEOPLE = st.lists(st.tuples(YEARS, SEXES), min_size=5, max_size=60)
+
+
+def dataset(rows, order=None):
+    order = range(len(rows)) if order is None else order
+    return IntegratedDataset(
+        project="study",
+        agreement_id=AGREEMENT.id,
+        agreement_fingerprint=AGREEMENT.fingerprint,
+        table=pa.table(
+            {
+                "study_id": [f"{i:032x}" for i in order],
+                "birth_year": pa.array([rows[i][0] for i in order], pa.int64()),
+                "sex": pa.array([rows[i][1] for i in order], pa.string()),
+            }
+        ),
+    )
+
+
+@given(rows=PEOPLE, k=st.integers(5, 8))
+def test_no_class_is_ever_below_k(rows, k):
+    if len(rows) < k:
+        with pytest.raises(ProtectionError, match="fewer people than k"):
+            protect(dataset(rows), AGREEMENT, k=k)
+        return
+    safe = protect(dataset(rows), AGREEMENT, k=k)
+    columns = (safe.table.column(name).to_pylist() for name in ("birth_year", "sex"))
+    sizes = Counter(zip(*columns, strict=True))
+    assert min(sizes.values()) >= k
+    assert safe.summary.classes.smallest == min(sizes.values())
+    assert safe.summary.classes.n_classes == len(sizes)
+    assert safe.n_suppressed <= 0.05 * len(rows)
+    assert len(safe) + safe.n_suppressed == len(rows)
+    assert 0.0 <= safe.information_loss <= 1.0
+
+
+@given(rows=PEOPLE, seed=st.integers(0, 99))
+def test_the_order_of_rows_does_not_matter(rows, seed):
+    shuffled = np.random.default_rng(seed).permutation(len(rows)).tolist()
+    first, second = (protect(dataset(rows, order), AGREEMENT) for order in (None, shuffled))
+    assert first.table.equals(second.table)
+    assert first.summary == second.summary
+
+
+@st.composite
+def lattices(draw):
+    """People in finest groups, and for each variable levels that merge and lose more and more."""
+    groups, losses, sizes = [], [], []
+    for _ in range(draw(st.integers(1, 3))):
+        n = draw(st.integers(1, 5))
+        group = np.arange(n)
+        lost = np.zeros(n, dtype=np.int64)
+        mine, cost = [group], [lost]
+        for _ in range(draw(st.integers(0, 2))):
+            merge = np.array(draw(st.lists(st.integers(0, 3), min_size=5, max_size=5)))
+            group = merge[group]
+            added = np.array(draw(st.lists(st.integers(0, LOSS_UNITS), min_size=n, max_size=n)))
+            lost = np.minimum(LOSS_UNITS, lost + added)
+            mine.append(group)
+            cost.append(lost)
+        groups.append([*mine, np.zeros(n, dtype=np.int64)])
+        losses.append([*cost, np.full(n, LOSS_UNITS, dtype=np.int64)])
+        sizes.append(n)
+    person = st.tuples(*(st.integers(0, n - 1) for n in sizes))
+    people = draw(st.lists(person, min_size=1, max_size=25))
+    k = draw(st.integers(1, len(people)))
+    return people, groups, losses, k, draw(st.integers(0, len(people)))
+
+
+@settings(max_examples=300)
+@given(case=lattices())
+def test_the_search_equals_its_reference(case):
+    people, groups, losses, k, max_suppressed = case
+    counted = sorted(Counter(people).items())
+    found = search_lattice(
+        np.array([combination for combination, _ in counted], dtype=np.int64),
+        np.array([n for _, n in counted], dtype=np.int64),
+        groups=groups,
+        losses=losses,
+        k=k,
+        max_suppressed=max_suppressed,
+    )
+    expected = search_reference(
+        people, groups=groups, losses=losses, k=k, max_suppressed=max_suppressed
+    )
+    assert found == expected
+
+
+@given(
+    values=st.lists(st.one_of(st.none(), st.integers(-50, 50)), min_size=1, max_size=40),
+    numeric=st.booleans(),
+)
+def test_each_level_only_merges_and_never_loses_less(values, numeric):
+    if numeric:
+        column, ways = pa.array(values, pa.int64()), Generalization(intervals=(1, 3, 12))
+    else:
+        texts = [None if v is None else str(abs(v)) for v in values]
+        column, ways = pa.array(texts, pa.string()), Generalization(prefixes=(2, 1))
+    levels = build_hierarchy("v", column, ways).levels
+    for fine, coarse in pairwise(levels):
+        pairs = set(zip(fine.groups.tolist(), coarse.groups.tolist(), strict=True))
+        assert len(pairs) == len(set(fine.groups.tolist()))
+        assert (coarse.losses >= fine.losses).all()
+
+
+@pytest.mark.parametrize("k", [5, 20])
+def test_more_suppression_never_loses_more(k):
+    rng = np.random.default_rng(2)
+    column = pa.array(rng.integers(2000, 2030, 200))
+    hierarchy = build_hierarchy("v", column, Generalization(intervals=(1, 2, 4, 8)))
+    losses = [
+        recode_globally([hierarchy], k=k, max_suppressed=n).information_loss
+        for n in (0, 10, 50, 200)
+    ]
+    assert losses == sorted(losses, reverse=True)
