@@ -95,7 +95,9 @@ print(linked)
 
 # %%
 for field in linked.model.field_weights():
-    print(f"{field.field:10}  m {field.m[-1]:.3f}  u {field.u[-1]:.5f}  {field.weight[-1]:5.1f} bits")
+    print(
+        f"{field.field:10}  m {field.m[-1]:.3f}  u {field.u[-1]:.5f}  {field.weight[-1]:5.1f} bits"
+    )
 
 # %% [markdown]
 # ## The truth, for once

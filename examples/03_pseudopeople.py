@@ -67,14 +67,18 @@ for party, frame in {"census": census, "school": school, "wic": wic, "tax": tax}
 
 
 # %%
-def office(name: str, *, address: str = "", dates: tuple[str, ...] = (), once: bool) -> dict[str, Any]:
+def office(
+    name: str, *, address: str = "", dates: tuple[str, ...] = (), once: bool
+) -> dict[str, Any]:
     """Return a party's part of the agreement."""
     fields: dict[str, Any] = {
         "given_name": {"column": "first_name"},
         "middle_initial": {"column": "middle_initial"},
         "surname": {"column": "last_name"},
         "address": {
-            "column": [f"{address}{part}" for part in ("street_number", "street_name", "unit_number")]
+            "column": [
+                f"{address}{part}" for part in ("street_number", "street_name", "unit_number")
+            ]
         },
     }
     if dates:
@@ -184,7 +188,9 @@ n_true = n_pairs(judged.groupby("true_person").size())
 n_right = n_pairs(judged.groupby(["person_id", "true_person"]).size())
 precision, recall = n_right / n_found, n_right / n_true
 f1 = 2 * precision * recall / (precision + recall)
-print(f"people: {linked.crosswalk.n_people:,} counted, {judged['true_person'].nunique():,} in truth")
+print(
+    f"people: {linked.crosswalk.n_people:,} counted, {judged['true_person'].nunique():,} in truth"
+)
 print(f"pairs: {n_found:,} found, {n_true:,} true, {n_right:,} of them the same")
 print(f"pair precision {precision:.4f}, recall {recall:.4f}, F1 {f1:.4f}")
 

@@ -10,7 +10,7 @@ import csv
 import io
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -311,7 +311,7 @@ def link(
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
+def _progress() -> Generator[Progress]:
     """Draw a bar on standard error, if somebody watches."""
     from linkkit.engines import silent
 

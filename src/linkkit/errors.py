@@ -71,12 +71,24 @@ class LinkkitError(Exception):
         self.hint = hint
         super().__init__(self._message())
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
     def _message(self) -> str:
         shown = list(self.problems[:_SHOWN])
         if len(self.problems) > _SHOWN:
             shown.append(f"and {len(self.problems) - _SHOWN} more problems of this kind")
         text = shown[0] if len(shown) == 1 else "\n".join(f"- {line}" for line in shown)
         return f"{text}\nWhat to do: {self.hint}" if self.hint else text
+
+
+def _restore(
+    kind: type[LinkkitError], args: tuple[object, ...], state: dict[str, object]
+) -> LinkkitError:
+    """Make an error again in another process."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class OptionError(LinkkitError):

@@ -5,9 +5,18 @@ Every clause is frozen, refuses unknown keys, and never repeats a given value in
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from linkkit.agreement.public_key import decode_public_key
 
 __all__ = [
     "FIELD_KINDS",
@@ -64,19 +73,53 @@ Label = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
 
 
+def _checked_public_key(text: str) -> str:
+    if decode_public_key(text) is None:
+        raise ValueError("it is damaged; copy it again, whole, as it was printed: lkpub1...")
+    return text
+
+
+class _FrozenDict(dict[Any, Any]):
+    """A dict that refuses to change, so that an agreement stays what was checked."""
+
+    def __deepcopy__(self, memo: object) -> _FrozenDict:
+        return self
+
+
+def _refuse_change(*_args: object, **_options: object) -> NoReturn:
+    raise TypeError("an agreement cannot be changed; load an amended document instead")
+
+
+for _name in "__setitem__ __delitem__ __ior__ clear pop popitem setdefault update".split():
+    setattr(_FrozenDict, _name, _refuse_change)
+
+FROZEN_EMPTY = _FrozenDict
+"""Makes an empty mapping that cannot be changed."""
+
+Key = TypeVar("Key")
+Item = TypeVar("Item")
+
+Frozen = Annotated[dict[Key, Item], AfterValidator(_FrozenDict)]
+"""A mapping that cannot be changed."""
+
+Whole = Annotated[int, Field(strict=True)]
+"""A whole number, written as one."""
+
+PublicKey = Annotated[str, AfterValidator(_checked_public_key)]
+"""The text form of a public key, complete."""
+
+
 class Clause(BaseModel):
     """Base of all clauses: frozen, closed, silent about values."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Years(Clause):
     """First and last calendar or school year, both included."""
 
-    first: int = Field(ge=1900, le=2200)
-    last: int = Field(ge=1900, le=2200)
+    first: Whole = Field(ge=1900, le=2200)
+    last: Whole = Field(ge=1900, le=2200)
 
     @model_validator(mode="after")
     def _in_order(self) -> Years:
@@ -99,7 +142,7 @@ class LinkageClause(Clause):
     """
 
     profile: Literal["field"] = "field"
-    fields: dict[Name, LinkageField] = Field(min_length=2)
+    fields: Frozen[Name, LinkageField] = Field(min_length=2)
 
 
 class ColumnSource(Clause):
@@ -110,7 +153,7 @@ class ColumnSource(Clause):
     column, in the order in which they are tried; without them the formats are inferred.
     """
 
-    column: Label | tuple[Label, ...]
+    column: Label | Annotated[tuple[Label, ...], Field(min_length=1)]
     part: Literal["given", "surname"] | None = None
     formats: tuple[str, ...] | None = Field(default=None, min_length=1)
 
@@ -164,17 +207,17 @@ class Organization(Clause):
     """Somebody who takes part: a name and the public key of its identity."""
 
     name: Label
-    public_key: str | None = Field(default=None, pattern=r"^lkpub1[a-z2-7]+$")
+    public_key: PublicKey | None = None
 
 
 class Party(Organization):
     """An organization that brings records, and what it is authorized to send."""
 
-    one_record_per_person: bool = False
+    one_record_per_person: Annotated[bool, Field(strict=True)] = False
     record_id: Label | None = None
-    linkage_fields: dict[Name, ColumnSource] = Field(min_length=2)
+    linkage_fields: Frozen[Name, ColumnSource] = Field(min_length=2)
     year: YearSource | None = None
-    payload: dict[Name, FieldSource] = Field(default_factory=dict)
+    payload: Frozen[Name, FieldSource] = Field(default_factory=_FrozenDict)
 
     @property
     def linkage_columns(self) -> frozenset[str]:
@@ -190,9 +233,9 @@ class Generalization(Clause):
     to coarse. With none of them a variable is kept or dropped as a whole.
     """
 
-    intervals: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(default=None, min_length=1)
-    prefixes: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(default=None, min_length=1)
-    groups: tuple[dict[str, tuple[str, ...]], ...] | None = Field(default=None, min_length=1)
+    intervals: tuple[Annotated[Whole, Field(ge=1)], ...] | None = Field(default=None, min_length=1)
+    prefixes: tuple[Annotated[Whole, Field(ge=1)], ...] | None = Field(default=None, min_length=1)
+    groups: tuple[Frozen[str, tuple[str, ...]], ...] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _one_way(self) -> Generalization:
@@ -219,9 +262,9 @@ class Protection(Clause):
     1, whose record may be withheld to reach it.
     """
 
-    smallest_cell: int = Field(ge=2, le=1_000_000)
-    quasi_identifiers: dict[Name, Generalization] = Field(min_length=1)
-    max_suppressed: float = Field(default=0.05, ge=0.0, le=1.0)
+    smallest_cell: Whole = Field(ge=2, le=1_000_000)
+    quasi_identifiers: Frozen[Name, Generalization] = Field(min_length=1)
+    max_suppressed: float = Field(default=0.05, ge=0.0, le=1.0, strict=True)
 
 
 class Project(Clause):

@@ -58,6 +58,8 @@ def _party(agreement: Agreement, name: str, party: Party) -> Iterator[str]:
             yield f"clause '{clause}.linkage_fields.{field}': only a name has a 'part'"
     if party.record_id in party.linkage_columns and not _only_identifiers(agreement, party):
         yield f"clause '{clause}.record_id': the column is also a linkage field"
+    if party.year is not None and party.year.column in (*party.linkage_columns, party.record_id):
+        yield f"clause '{clause}.year': the column holds a linkage field or the record id"
     for variable, payload in party.payload.items():
         for problem in _payload(agreement, party, variable, payload):
             yield f"clause '{clause}.payload.{variable}': {problem}"

@@ -12,7 +12,9 @@ from typing import Any, Literal, NoReturn, Self
 from pydantic import Field, ValidationError, model_validator
 
 from linkkit.agreement.clauses import (
+    FROZEN_EMPTY,
     Clause,
+    Frozen,
     Label,
     LinkageClause,
     Name,
@@ -64,12 +66,12 @@ class Agreement(Clause):
     years: Years
     destroy_by: dt.date
     linkage: LinkageClause
-    variables: dict[Name, Variable] = Field(default_factory=dict)
-    parties: dict[Name, Party] = Field(min_length=1)
+    variables: Frozen[Name, Variable] = Field(default_factory=FROZEN_EMPTY)
+    parties: Frozen[Name, Party] = Field(min_length=1)
     linkage_unit: Organization
     steward: Organization
     protection: Protection
-    projects: dict[Slug, Project] = Field(default_factory=dict)
+    projects: Frozen[Slug, Project] = Field(default_factory=FROZEN_EMPTY)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -103,6 +105,8 @@ class Agreement(Clause):
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
         """Read an agreement from a mapping; raises :class:`AgreementError`."""
+        if not isinstance(document, Mapping):
+            _refuse(f"an agreement document is a mapping, not {type(document).__name__}")
         try:
             return cls.model_validate(dict(document))
         except ValidationError as error:
@@ -111,8 +115,12 @@ class Agreement(Clause):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the whole document in canonical form, 64 hexadecimal digits."""
-        content = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """SHA-256 of the whole document in canonical form, 64 hexadecimal digits.
+
+        What a document leaves out counts as its default.
+        """
+        clauses = self.model_dump(mode="json", exclude_defaults=True)
+        content = json.dumps(clauses, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
     def party(self, name: str) -> Party:
@@ -215,8 +223,8 @@ def _read_text(path: Path) -> str:
         problem = f"there is no agreement file at '{path}'"
     except UnicodeDecodeError:
         problem = f"the agreement file '{path}' is not UTF-8 text"
-    except OSError as error:
-        problem = f"the agreement file '{path}' cannot be read ({type(error).__name__})"
+    except (OSError, ValueError) as error:
+        problem = f"the agreement file cannot be read ({type(error).__name__})"
     return _refuse(problem)
 
 

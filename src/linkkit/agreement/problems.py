@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import difflib
 import types
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 __all__ = ["describe"]
 
+_MOST = 100
+_LONGEST_NAME = 64
+
 
 def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """Turn a validation error into sentences that name clauses and no values."""
     sentences: list[str] = []
-    for item in error.errors(include_url=False, include_context=True, include_input=False):
+    for item in error.errors(include_url=False, include_context=True, include_input=False)[:_MOST]:
         sentences.extend(_sentences(item, model))
     return list(dict.fromkeys(sentences))
 
 
 def _sentences(item: Any, model: type[BaseModel]) -> list[str]:
-    path = tuple(part for part in item["loc"] if not _is_branch(part))
+    path = _clause_path(item["loc"], model)
     clause = ".".join(str(part) for part in path)
     if item["type"] == "extra_forbidden":
         return [_unknown_key(path, clause, model)]
@@ -30,15 +33,26 @@ def _sentences(item: Any, model: type[BaseModel]) -> list[str]:
     return [f"clause '{clause}': {line}" if clause else line for line in text.split("\n")]
 
 
-def _is_branch(part: int | str) -> bool:
-    return isinstance(part, str) and (
-        part == "[key]" or "[" in part or part.startswith("constrained")
-    )
+def _clause_path(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[int | str, ...]:
+    """Return the location without the marks of pydantic's own for keys and alternatives."""
+    here: Any = model
+    path: list[int | str] = []
+    for i, part in enumerate(location):
+        last = i == len(location) - 1
+        if part == "[key]" and last:
+            continue
+        alternatives = [x for x in _options(here) if x is not type(None)]
+        if len(alternatives) > 1:
+            here = alternatives[-1]
+            continue
+        path.append(part)
+        here = _step(here, part)
+    return tuple(path)
 
 
 def _unknown_key(path: tuple[int | str, ...], clause: str, model: type[BaseModel]) -> str:
     known = _known_keys(path[:-1], model)
-    near = difflib.get_close_matches(str(path[-1]), known, n=1)
+    near = difflib.get_close_matches(str(path[-1])[:_LONGEST_NAME], known, n=1)
     advice = f"; did you mean '{near[0]}'?" if near else ""
     return f"clause '{clause}' is not known{advice}"
 
@@ -62,11 +76,16 @@ def _step(annotation: Any, part: int | str) -> Any:
 
 
 def _options(annotation: Any) -> tuple[Any, ...]:
-    return (
-        get_args(annotation)
-        if get_origin(annotation) in (Union, types.UnionType)
-        else (annotation,)
-    )
+    plain = _bare(annotation)
+    if get_origin(plain) in (Union, types.UnionType):
+        return tuple(_bare(option) for option in get_args(plain))
+    return (plain,)
+
+
+def _bare(annotation: Any) -> Any:
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return annotation
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

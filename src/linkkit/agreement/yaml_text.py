@@ -18,6 +18,13 @@ class _StrictLoader(yaml.SafeLoader):
         super().__init__(text)
         self.repeated: list[str] = []
 
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Refuse aliases: repeated in each other, a few lines of them stand for billions."""
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="alias", problem_mark=mark)
+        return super().compose_node(parent, index)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         seen: set[str] = set()
         for key_node, _ in node.value:
@@ -36,9 +43,14 @@ def parse_yaml(text: str) -> dict[str, Any]:
     Raises
     ------
     AgreementError
-        When the text is not YAML, is not a mapping, or names a key twice. The message gives
-        lines, not content.
+        When the text is not YAML, is not a mapping, names a key twice, or refers to another
+        part of itself. The message gives lines and keys, never values.
     """
+    if not isinstance(text, str):
+        raise AgreementError(
+            f"an agreement document is text, not {type(text).__name__}",
+            hint="Decode it first, or give the file's path to Agreement.load.",
+        )
     loader = _StrictLoader(text) if text.isprintable() or _is_yaml_text(text) else None
     problems: list[str] = []
     data: Any = None
@@ -50,7 +62,7 @@ def parse_yaml(text: str) -> dict[str, Any]:
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             problems = [f"the agreement document is not valid YAML, at line {line}"]
-        except (yaml.YAMLError, ValueError):
+        except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             problems = ["the agreement document is not valid YAML"]
         problems = problems or loader.repeated
     if not problems and not isinstance(data, dict):

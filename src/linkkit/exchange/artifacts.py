@@ -18,9 +18,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from linkkit.agreement import Agreement
-from linkkit.errors import MismatchError, NotAuthorizedError, SealError
-from linkkit.exchange.container import open_sealed, read_manifest, write_sealed
+from linkkit.agreement import Agreement, VariableType
+from linkkit.errors import NotAuthorizedError, SealError
+from linkkit.exchange.container import open_sealed, write_sealed
 from linkkit.exchange.identity import Identity, PublicIdentity
 from linkkit.exchange.manifest import ArtifactKind, Manifest
 from linkkit.exchange.spec import EncodingSpec
@@ -41,6 +41,14 @@ __all__ = [
 
 TOKEN_BYTES = 16
 TOKEN_TYPE = pa.binary(TOKEN_BYTES)
+
+_NEVER_NULL = ("token", "party", "person_id")
+_CROSSWALK_COLUMNS = {"party": pa.string(), "token": TOKEN_TYPE, "person_id": TOKEN_TYPE}
+_PAYLOAD_TYPES: dict[VariableType, pa.DataType] = {
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "category": pa.string(),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -163,6 +171,8 @@ class EncodedExtract:
         manifest, table = load_table(path, "encoded-extract", agreement, identity)
         if manifest.spec is None or manifest.party is None or manifest.key_check is None:
             raise SealError("the file's manifest is incomplete", hint="Ask for the file again.")
+        widths = {item.name: pa.binary(item.n_words * 8) for item in manifest.spec.filters}
+        _require_columns(table, {"token": TOKEN_TYPE, **widths}, sender=manifest.sender)
         return cls(
             party=manifest.party,
             agreement_id=manifest.agreement_id,
@@ -226,12 +236,15 @@ class PayloadExtract:
             n_rows=len(self),
             counts=dict(self.counts),
         )
+        manifest.require_agreement(agreement)
+        _require_payload(self.table, agreement, party=self.party)
         return save_table(path, self.table, manifest, agreement, identity, recipient="steward")
 
     @classmethod
     def load(cls, path: str | Path, *, agreement: Agreement, identity: Identity) -> Self:
         """Verify and open a file at the steward; raises as :meth:`EncodedExtract.load`."""
         manifest, table = load_table(path, "payload-extract", agreement, identity)
+        _require_payload(table, agreement, party=manifest.sender)
         return cls(
             party=manifest.sender,
             agreement_id=manifest.agreement_id,
@@ -296,6 +309,7 @@ class Crosswalk:
     def load(cls, path: str | Path, *, agreement: Agreement, identity: Identity) -> Self:
         """Verify and open a file at the steward; raises as :meth:`EncodedExtract.load`."""
         manifest, table = load_table(path, "crosswalk", agreement, identity)
+        _require_columns(table, _CROSSWALK_COLUMNS, sender=manifest.sender)
         return cls(
             agreement_id=manifest.agreement_id,
             agreement_fingerprint=manifest.agreement_fingerprint,
@@ -368,21 +382,46 @@ def load_table(
     path: str | Path, kind: ArtifactKind, agreement: Agreement, identity: Identity
 ) -> tuple[Manifest, pa.Table]:
     """Verify a sealed file against the agreement, open it, and return manifest and table."""
-    claimed = read_manifest(path)
-    claimed.require_kind(kind)
-    claimed.require_agreement(agreement)
-    signer = PublicIdentity(agreement.require_public_key(claimed.sender))
-    manifest, content = open_sealed(path, recipient=identity, signer=signer)
-    manifest.require_kind(kind)
+
+    def signer_of(claimed: Manifest) -> PublicIdentity:
+        claimed.require_kind(kind)
+        claimed.require_agreement(agreement)
+        claimed.require_sender(agreement)
+        return PublicIdentity(agreement.require_public_key(claimed.sender))
+
+    manifest, content = open_sealed(path, recipient=identity, signer_of=signer_of)
     table = _read_parquet(content)
     if table is None or table.num_rows != manifest.n_rows:
         raise SealError(
             f"the file of '{manifest.sender}' does not hold the {manifest.n_rows} rows it states",
             hint="Ask the sender to make the file again.",
         )
-    if manifest.party is not None and manifest.party != manifest.sender:
-        raise MismatchError("the file's party is not its sender", hint="Ask for the file again.")
     return manifest, table
+
+
+def _require_columns(
+    table: pa.Table, expected: Mapping[str, pa.DataType], *, sender: str, once: bool = True
+) -> None:
+    """Refuse a table with other columns or types, or without whole tokens."""
+    found = {name: table.schema.field(i).type for i, name in enumerate(table.column_names)}
+    if list(found) == list(expected) and found == expected:
+        tokens = table.column("token")
+        complete = all(table.column(n).null_count == 0 for n in _NEVER_NULL if n in found)
+        if complete and (not once or len(tokens.unique()) == len(tokens)):
+            return
+    raise SealError(
+        f"the file of '{sender}' does not hold the columns that such a file has, "
+        "or its tokens are not whole",
+        hint="Do not use the file. Ask the sender to make it again with the same version.",
+    )
+
+
+def _require_payload(table: pa.Table, agreement: Agreement, *, party: str) -> None:
+    names = [name for name in table.column_names if name not in ("token", "year")]
+    agreement.authorize_payload(party, names)
+    types = {name: _PAYLOAD_TYPES[agreement.variables[name].type] for name in names}
+    expected = {"token": TOKEN_TYPE, "year": pa.int32(), **types}
+    _require_columns(table, expected, sender=party, once=False)
 
 
 def _read_parquet(content: Any) -> pa.Table | None:

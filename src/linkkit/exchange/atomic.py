@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -15,7 +15,7 @@ __all__ = ["atomic_file", "atomic_text"]
 
 
 @contextmanager
-def atomic_file(path: str | Path, *, private: bool = False) -> Iterator[BinaryIO]:
+def atomic_file(path: str | Path, *, private: bool = False) -> Generator[BinaryIO]:
     """Open a file to the side of `path` and rename it there when the block ends well.
 
     A `private` file may be read by its owner only; others get the permissions of any new file.
@@ -40,8 +40,10 @@ def atomic_file(path: str | Path, *, private: bool = False) -> Iterator[BinaryIO
         if not private:
             Path(file.name).chmod(0o666 & ~_umask())
         Path(file.name).replace(path)
-    except OSError as error:
-        problem = f"'{path}' cannot be written ({type(error).__name__})"
+    except (OSError, ValueError) as error:
+        if file is not None and not isinstance(error, OSError):
+            raise
+        problem = f"the file cannot be written ({type(error).__name__})"
     finally:
         if file is not None:
             with suppress(OSError):

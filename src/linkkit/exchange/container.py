@@ -10,7 +10,8 @@ Layout, all integers big-endian::
 Chunk nonces are an 11-byte counter and a last-chunk flag (the STREAM construction of Hoang,
 Reyhanitabar, Rogaway and Vizár, CRYPTO 2015, as age uses it), with the digest of the header
 as associated data. The file key is fresh for every file and wrapped with HPKE (RFC 9180,
-X25519, HKDF-SHA256, ChaCha20-Poly1305). The signature is checked before anything is parsed.
+X25519, HKDF-SHA256, ChaCha20-Poly1305). Of an unverified file only the header is parsed, to
+learn whose signature to check; what it says counts only once the signature holds.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -84,9 +85,13 @@ def write_sealed(
     SealError
         When the file cannot be written.
     """
+    if not recipients:
+        raise SealError("a file needs somebody who may open it", hint="Give a recipient.")
     file_key = os.urandom(32)
     wrapped = tuple(_SUITE.encrypt(file_key, r.seal_key, _WRAP_INFO) for r in recipients)
     header = _Header(manifest=manifest, wrapped_keys=wrapped, raw=_pack_header(manifest, wrapped))
+    if len(header.raw) > _MAX_HEADER_BYTES:
+        raise SealError("the manifest is too large", hint="Send fewer counts in it.")
     with atomic_file(path) as file:
         digest = hashlib.sha256()
         for part in _sealed_parts(header, file_key, content):
@@ -103,7 +108,10 @@ def read_manifest(path: str | Path) -> Manifest:
 
 
 def open_sealed(
-    path: str | Path, *, recipient: Identity, signer: PublicIdentity
+    path: str | Path,
+    *,
+    recipient: Identity,
+    signer_of: Callable[[Manifest], PublicIdentity],
 ) -> tuple[Manifest, BinaryIO]:
     """Verify and open a sealed file.
 
@@ -113,8 +121,9 @@ def open_sealed(
         The sealed file.
     recipient : Identity
         Who opens it.
-    signer : PublicIdentity
-        Who must have sent it.
+    signer_of : callable
+        Given the manifest, which is not verified yet, returns who must have signed it, or
+        raises if nobody may have sent such a file.
 
     Returns
     -------
@@ -127,11 +136,14 @@ def open_sealed(
         When the file is missing, altered, cut short, from somebody else or for somebody else.
     """
     with _open(Path(path)) as file:
-        _verify(file, signer)
-        file.seek(0)
         header = _read_header(file)
+        start = file.tell()
+        stop = file.seek(0, io.SEEK_END) - _SIGNATURE_BYTES
+        if stop < start:
+            _refuse("the file is cut short")
+        _verify(file, stop, signer_of(header.manifest))
         file_key = _unwrap(header, recipient)
-        return header.manifest, _decrypt(file, header, file_key)
+        return header.manifest, _decrypt(file, start, stop, header, file_key)
 
 
 def _pack_header(manifest: Manifest, wrapped: Sequence[bytes]) -> bytes:
@@ -161,8 +173,8 @@ def _open(path: Path) -> BinaryIO:
         return path.open("rb")
     except FileNotFoundError:
         problem = f"there is no file at '{path}'"
-    except OSError as error:
-        problem = f"the file '{path}' cannot be read ({type(error).__name__})"
+    except (OSError, ValueError) as error:
+        problem = f"the file cannot be read ({type(error).__name__})"
     raise SealError(problem, hint="Give the path of a file that linkkit wrote.")
 
 
@@ -186,18 +198,15 @@ def _parse_header(raw: bytes) -> _Header | None:
         body = json.loads(raw)
         keys = tuple(base64.b64decode(key, validate=True) for key in body["keys"])
         manifest = str(body["manifest"]).encode()
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return _Header(manifest=Manifest.parse(manifest), wrapped_keys=keys, raw=raw)
 
 
-def _verify(file: BinaryIO, signer: PublicIdentity) -> None:
-    n_signed = file.seek(0, io.SEEK_END) - _SIGNATURE_BYTES
-    if n_signed < len(MAGIC):
-        _refuse("the file is empty or cut short")
+def _verify(file: BinaryIO, stop: int, signer: PublicIdentity) -> None:
     file.seek(0)
     digest = hashlib.sha256()
-    left = n_signed
+    left = stop
     while left:
         part = file.read(min(left, 1 << 20))
         digest.update(part)
@@ -223,12 +232,11 @@ def _unwrap(header: _Header, recipient: Identity) -> bytes:
     )
 
 
-def _decrypt(file: BinaryIO, header: _Header, file_key: bytes) -> BinaryIO:
-    start = file.tell()
-    n_left = file.seek(0, io.SEEK_END) - _SIGNATURE_BYTES - start
+def _decrypt(file: BinaryIO, start: int, stop: int, header: _Header, file_key: bytes) -> BinaryIO:
     file.seek(start)
     cipher = ChaCha20Poly1305(file_key)
     content = io.BytesIO()
+    n_left = stop - start
     for i in range(max(1, -(-n_left // (CHUNK_BYTES + _TAG_BYTES)))):
         sealed = file.read(min(n_left, CHUNK_BYTES + _TAG_BYTES))
         n_left -= len(sealed)

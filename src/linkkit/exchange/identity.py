@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from typing import NoReturn
 
 from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from linkkit.agreement.public_key import N_KEY, decode_public_key, encode_public_key
 from linkkit.errors import SecretError
 from linkkit.exchange.opaque import OpaqueKey
 
 __all__ = ["Identity", "PublicIdentity"]
-
-_PREFIX = "lkpub1"
-_N_KEY = 32
-_N_CHECK = 4
 
 
 class PublicIdentity:
@@ -29,10 +24,12 @@ class PublicIdentity:
     __slots__ = ("seal_key", "text", "verify_key")
 
     def __init__(self, text: str) -> None:
-        keys = _decode_public(text)
+        keys = decode_public_key(text) or _refuse_public()
         self.text = text
-        self.seal_key = x25519.X25519PublicKey.from_public_bytes(keys[:_N_KEY])
-        self.verify_key = ed25519.Ed25519PublicKey.from_public_bytes(keys[_N_KEY:])
+        self.seal_key = x25519.X25519PublicKey.from_public_bytes(keys[:N_KEY])
+        self.verify_key = ed25519.Ed25519PublicKey.from_public_bytes(keys[N_KEY:])
+        if not _is_usable(self.seal_key):
+            _refuse_public()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PublicIdentity) and other.text == self.text
@@ -61,9 +58,10 @@ class Identity(OpaqueKey):
 
     __slots__ = ()
     label = "identity"
+    described = "an identity"
 
     def _seed(self, purpose: bytes) -> bytes:
-        return HKDFExpand(SHA256(), _N_KEY, b"linkkit identity 1 " + purpose).derive(self.reveal())
+        return HKDFExpand(SHA256(), N_KEY, b"linkkit identity 1 " + purpose).derive(self.reveal())
 
     @property
     def seal_key(self) -> x25519.X25519PrivateKey:
@@ -82,28 +80,7 @@ class Identity(OpaqueKey):
             self.seal_key.public_key().public_bytes_raw()
             + self.sign_key.public_key().public_bytes_raw()
         )
-        return PublicIdentity(_encode_public(keys))
-
-
-def _checksum(keys: bytes) -> bytes:
-    return hashlib.sha256(b"linkkit public identity 1" + keys).digest()[:_N_CHECK]
-
-
-def _encode_public(keys: bytes) -> str:
-    return _PREFIX + base64.b32encode(keys + _checksum(keys)).decode().rstrip("=").lower()
-
-
-def _decode_public(text: str) -> bytes:
-    body = text.removeprefix(_PREFIX).upper()
-    raw = b""
-    try:
-        raw = base64.b32decode(body + "=" * (-len(body) % 8))
-    except ValueError:
-        pass
-    keys, check = raw[: 2 * _N_KEY], raw[2 * _N_KEY :]
-    if not text.startswith(_PREFIX) or len(keys) != 2 * _N_KEY or check != _checksum(keys):
-        _refuse_public()
-    return keys
+        return PublicIdentity(encode_public_key(keys))
 
 
 def _refuse_public() -> NoReturn:
@@ -111,3 +88,12 @@ def _refuse_public() -> NoReturn:
         "a public key is damaged or not of linkkit",
         hint="Copy it again, whole, from what 'linkkit keys identity' printed: lkpub1...",
     )
+
+
+def _is_usable(key: x25519.X25519PublicKey) -> bool:
+    # A key of small order would agree on a secret that everybody knows (RFC 7748, section 6.1).
+    try:
+        x25519.X25519PrivateKey.generate().exchange(key)
+    except ValueError:
+        return False
+    return True

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from linkkit._version import __version__
 from linkkit.agreement import Agreement
-from linkkit.errors import MismatchError, SealError
+from linkkit.agreement.clauses import Name, Slug
+from linkkit.errors import MismatchError, NotAuthorizedError, SealError
 from linkkit.exchange.spec import EncodingSpec
 
 __all__ = ["ArtifactKind", "Manifest"]
@@ -16,6 +17,13 @@ __all__ = ["ArtifactKind", "Manifest"]
 ArtifactKind = Literal[
     "encoded-extract", "payload-extract", "crosswalk", "integrated-dataset", "protected-dataset"
 ]
+
+
+_SENDERS = {
+    "crosswalk": "linkage_unit",
+    "integrated-dataset": "steward",
+    "protected-dataset": "steward",
+}
 
 
 class Manifest(BaseModel):
@@ -29,15 +37,15 @@ class Manifest(BaseModel):
     format: Literal["linkkit-file/1"] = "linkkit-file/1"
     kind: ArtifactKind
     made_by: str = f"linkkit {__version__}"
-    agreement_id: str
+    agreement_id: Slug
     agreement_fingerprint: str = Field(pattern=r"^[0-9a-f]{64}$")
-    sender: str
+    sender: Name
     n_rows: int = Field(ge=0)
-    party: str | None = None
+    party: Name | None = None
     one_record_per_person: bool | None = None
     spec: EncodingSpec | None = None
     key_check: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
-    project: str | None = None
+    project: Slug | None = None
     counts: dict[str, int] = Field(default_factory=dict)
     extra: dict[str, str] = Field(default_factory=dict)
 
@@ -46,7 +54,7 @@ class Manifest(BaseModel):
         """Read a manifest; raises :class:`SealError` when it is not one."""
         try:
             return cls.model_validate_json(text)
-        except ValidationError:
+        except (ValidationError, RecursionError):
             pass
         raise SealError(
             "the file's manifest is damaged or of another version of linkkit",
@@ -59,6 +67,19 @@ class Manifest(BaseModel):
             raise MismatchError(
                 f"the file holds a {self.kind}, not a {kind}",
                 hint="Check which file goes to which command.",
+            )
+
+    def require_sender(self, agreement: Agreement) -> None:
+        """Refuse a file from somebody who may not send such an artifact."""
+        if self.kind in ("encoded-extract", "payload-extract"):
+            allowed = self.sender in agreement.parties and self.party == self.sender
+        else:
+            allowed = self.sender == _SENDERS[self.kind]
+        if not allowed:
+            raise NotAuthorizedError(
+                f"'{self.sender}' may not send a {self.kind}",
+                clause="parties",
+                hint="Do not use the file. Ask who sent it.",
             )
 
     def require_agreement(self, agreement: Agreement) -> None:

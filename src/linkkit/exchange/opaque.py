@@ -30,16 +30,13 @@ class OpaqueKey:
     __slots__ = ("_material",)
     n_bytes: ClassVar[int] = 32
     label: ClassVar[str] = "key"
+    described: ClassVar[str] = "a key"
 
     def __init__(self, material: bytes) -> None:
-        if len(material) != self.n_bytes:
+        problem = _weakness(material, self.n_bytes)
+        if problem:
             raise SecretError(
-                f"a {self.label} is {self.n_bytes} bytes, these are {len(material)}",
-                hint="Make a new one with 'linkkit keys'.",
-            )
-        if len(set(material)) < _FEWEST_DISTINCT_BYTES:
-            raise SecretError(
-                f"this {self.label} is not random: it repeats a few bytes",
+                f"this is not {self.described}: {problem}",
                 hint="Make a new one with 'linkkit keys'.",
             )
         self._material = bytes(material)
@@ -59,7 +56,13 @@ class OpaqueKey:
             When the file is missing, holds another kind of key, is readable by others, or
             its key is too weak.
         """
-        return cls(_decode(read_key_text(path, label=cls.label), cls.label))
+        material = _decode(read_key_text(path, described=cls.described), cls.label)
+        if material is None:
+            raise SecretError(
+                f"the file '{path}' does not hold {cls.described}",
+                hint=f"It must be a file that 'linkkit keys' wrote for {cls.described}.",
+            )
+        return cls(material)
 
     def save(self, path: str | Path) -> Path:
         """Write the key to a new file that only its owner may read; returns the path.
@@ -87,9 +90,12 @@ class OpaqueKey:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise SecretError(
-            f"a {self.label} cannot be pickled or copied",
+            f"{self.described} cannot be pickled",
             hint="Save it with save() to a file that only you may read.",
         )
+
+    def __getstate__(self) -> NoReturn:
+        self.__reduce_ex__(2)
 
     def __copy__(self) -> Self:
         return self
@@ -98,53 +104,68 @@ class OpaqueKey:
         return self
 
 
-def _decode(text: str, label: str) -> bytes:
+def _weakness(material: object, n_bytes: int) -> str:
+    if not isinstance(material, (bytes, bytearray)):
+        return f"it is made of {n_bytes} bytes, not of {type(material).__name__}"
+    if len(material) != n_bytes:
+        return f"it has {n_bytes} bytes, and these are {len(material)}"
+    if len(set(material)) < _FEWEST_DISTINCT_BYTES:
+        return "it is not random, but repeats a few bytes"
+    return ""
+
+
+def _decode(text: str, label: str) -> bytes | None:
     words = text.split()
-    if len(words) == 2 and words[0] == f"linkkit-{label}":
-        try:
-            return bytes.fromhex(words[1])
-        except ValueError:
-            pass
-    raise SecretError(
-        f"the file does not hold a {label}",
-        hint=f"It must be a file that 'linkkit keys' wrote for a {label}.",
-    )
+    if len(words) != 2 or words[0] != f"linkkit-{label}":
+        return None
+    try:
+        return bytes.fromhex(words[1])
+    except ValueError:
+        return None
 
 
-def read_key_text(path: str | Path, *, label: str) -> str:
+def read_key_text(path: str | Path, *, described: str) -> str:
     """Read a key file as text, refusing one that other users may read."""
-    path = Path(path)
     problem = ""
     text = ""
     try:
-        if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-            problem = f"the {label} file '{path}' may be read by other users"
-        else:
-            text = path.read_text(encoding="ascii")
+        with Path(path).open(encoding="ascii") as file:
+            if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                problem = f"the file '{path}' of {described} may be read by other users"
+            else:
+                text = file.read()
     except FileNotFoundError:
-        problem = f"there is no {label} file at '{path}'"
+        problem = f"there is no file of {described} at '{path}'"
     except UnicodeDecodeError:
-        problem = f"the file '{path}' does not hold a {label}"
-    except OSError as error:
-        problem = f"the {label} file '{path}' cannot be read ({type(error).__name__})"
+        problem = f"the file '{path}' does not hold {described}"
+    except (OSError, ValueError) as error:
+        problem = f"the file of {described} cannot be read ({type(error).__name__})"
     if problem:
-        raise SecretError(problem, hint=f"Keep it where only you may read it: chmod 600 '{path}'.")
+        raise SecretError(problem, hint="Keep it where only you may read it: chmod 600 FILE.")
     return text
 
 
 def write_key_text(path: str | Path, text: str) -> Path:
-    """Write a new key file with mode 600; never overwrites one."""
+    """Write a new key file with mode 600, whole or not at all; never overwrites one."""
     path = Path(path)
     problem = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        _write_new(path, text)
     except FileExistsError:
         problem = f"'{path}' exists, and a key is never overwritten"
-    except OSError as error:
-        problem = f"'{path}' cannot be written ({type(error).__name__})"
+    except (OSError, ValueError) as error:
+        problem = f"the key file cannot be written ({type(error).__name__})"
     if problem:
         raise SecretError(problem, hint="Choose another path or move the old key away.")
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(text)
     return path
+
+
+def _write_new(path: Path, text: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(text)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise

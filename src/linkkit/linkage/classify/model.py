@@ -222,12 +222,11 @@ class _Evidence:
 def _level_counts(
     levels: npt.NDArray[np.int64], counts: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    return np.stack(
-        [
-            np.bincount(levels[:, f], weights=counts, minlength=N_LEVELS)[1:]
-            for f in range(levels.shape[1])
-        ]
-    )
+    columns = [
+        np.bincount(levels[:, f], weights=counts, minlength=N_LEVELS)[1:]
+        for f in range(levels.shape[1])
+    ]
+    return np.stack(columns).astype(np.float64)
 
 
 def _normalized(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,11 +57,7 @@ def unpack(codes: npt.NDArray[np.uint64], *, n_fields: int) -> npt.NDArray[np.in
 
 def has_numba() -> bool:
     """Whether the compiled kernels can be used here."""
-    try:
-        import numba  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return importlib.util.find_spec("numba") is not None
 
 
 def compare_pairs(

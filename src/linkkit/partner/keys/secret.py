@@ -25,6 +25,7 @@ class Secret(OpaqueKey):
 
     __slots__ = ()
     label = "linkage-secret"
+    described = "a linkage secret"
 
     @classmethod
     def from_environment(cls, variable: str = "LINKKIT_SECRET") -> Self:
@@ -57,3 +58,4 @@ class TokenKey(OpaqueKey):
 
     __slots__ = ()
     label = "token-key"
+    described = "a token key"

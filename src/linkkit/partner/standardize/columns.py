@@ -163,7 +163,9 @@ def _source_column(extract: Extract, source: ColumnSource) -> pa.Array:
     if len(columns) == 1:
         return columns[0]
     filled = [pc.fill_null(column, "") for column in columns]
-    return pc.binary_join_element_wise(*filled, pa.scalar(" ", pa.large_string()))
+    return pc.call_function(
+        "binary_join_element_wise", [*filled, pa.scalar(" ", pa.large_string())]
+    )
 
 
 def _counts(column: pa.Array) -> dict[str, int]:

@@ -21,12 +21,12 @@ _MONTHS = {
 _TIME = re.compile(r"[ T]\d{1,2}:\d{2}(:\d{2})?(\.\d+)?( ?[AaPp]\.?[Mm]\.?)?(Z|[+-]\d{2}:?\d{2})?$")
 _NUMBERS = re.compile(r"^(\d{1,4})[-/. ]+(\d{1,2})[-/. ]+(\d{1,4})$")
 _WITH_WORD = re.compile(
-    r"^(?:[a-z]+,? )?(\d{1,2})(?:st|nd|rd|th)?[-/. ]*([a-z]+)[-/., ]+(\d{2,4})$"
+    r"^(?:[a-z]+,? )?(?P<day>\d{1,2})(?:st|nd|rd|th)?[-/. ]*(?P<month>[a-z]+)[-/., ]+(?P<year>\d{2,4})$"
 )
 _WORD_FIRST = re.compile(
-    r"^(?:[a-z]+day,? )?([a-z]+)[-/. ]*(\d{1,2})(?:st|nd|rd|th)?[-/., ]+(\d{2,4})$"
+    r"^(?:[a-z]+day,? )?(?P<month>[a-z]+)[-/. ]*(?P<day>\d{1,2})(?:st|nd|rd|th)?[-/., ]+(?P<year>\d{2,4})$"
 )
-_YEAR_WORD = re.compile(r"^(\d{4})[-/. ]([a-z]+)[-/. ](\d{1,2})$")
+_YEAR_WORD = re.compile(r"^(?P<year>\d{4})[-/. ](?P<month>[a-z]+)[-/. ](?P<day>\d{1,2})$")
 _EIGHT = re.compile(r"^\d{8}$")
 _SERIAL = re.compile(r"^\d{5}$")
 _SERIAL_START = dt.date(1899, 12, 30)
@@ -163,17 +163,12 @@ def _eight_digits(text: str) -> _Parts:
 
 
 def _worded_parts(text: str, latest_year: int) -> _Parts | None:
-    found = _YEAR_WORD.match(text)
-    if found:
-        year, word, day = found.groups()
-    elif found := _WITH_WORD.match(text):
-        day, word, year = found.groups()
-    elif found := _WORD_FIRST.match(text):
-        word, day, year = found.groups()
-    month = _MONTHS.get(word[:3]) if found else None
-    if month is None:
+    found = _YEAR_WORD.match(text) or _WITH_WORD.match(text) or _WORD_FIRST.match(text)
+    month = _MONTHS.get(found["month"][:3]) if found else None
+    if found is None or month is None:
         return None
-    return _Parts(_full_year(int(year), len(year), latest_year), month, int(day), order_known=True)
+    year = _full_year(int(found["year"]), len(found["year"]), latest_year)
+    return _Parts(year, month, int(found["day"]), order_known=True)
 
 
 def _serial(text: str) -> Outcome | None:

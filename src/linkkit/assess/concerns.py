@@ -1,0 +1,199 @@
+"""Concerns: what in a linkage somebody should look at before relying on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from linkkit.assess.completeness import field_completeness
+from linkkit.assess.evidence import field_evidence
+from linkkit.assess.inputs import people_of_pool, require_result
+from linkkit.assess.overlap import overlaps
+from linkkit.linkage import LinkResult
+
+__all__ = ["Concern", "ConcernCode", "find_concerns"]
+
+ConcernCode = Literal[
+    "model_not_converged",
+    "no_links",
+    "no_overlap",
+    "many_undecided",
+    "passes_skipped",
+    "field_says_nothing",
+    "field_missing",
+    "field_often_missing",
+    "large_group",
+]
+
+_UNDECIDED = (0.1, 0.9)
+_MANY_UNDECIDED = 0.05
+_OFTEN_MISSING = 0.5
+_LARGE_GROUP = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Concern:
+    """Something to look at.
+
+    Attributes
+    ----------
+    code : str
+        A stable name for the kind of concern.
+    severity : str
+        ``"warning"`` when results may be wrong, ``"note"`` when they are only less certain.
+    message : str
+        What was found; names parties, fields and shares, and no count of people.
+    advice : str
+        What to do.
+    """
+
+    code: ConcernCode
+    severity: Literal["warning", "note"]
+    message: str
+    advice: str
+
+
+def find_concerns(result: LinkResult) -> tuple[Concern, ...]:
+    """Return what should be looked at, warnings first.
+
+    Parameters
+    ----------
+    result : LinkResult
+        What :func:`~linkkit.link` returned.
+
+    Returns
+    -------
+    tuple of Concern
+        Empty when nothing stands out, which does not prove the linkage right.
+
+    Raises
+    ------
+    WrongStageError
+        When something else than a linkage result is given.
+
+    Examples
+    --------
+    >>> from linkkit.assess.example import example_linkage
+    >>> concerns = find_concerns(example_linkage().result)
+    >>> [(concern.code, concern.severity) for concern in concerns]
+    [('field_missing', 'note')]
+    """
+    require_result(result)
+    checks = (_model, _links, _undecided, _passes, _silent_fields, _large_groups, _missing_fields)
+    found = [concern for check in checks for concern in check(result)]
+    return tuple(sorted(found, key=lambda concern: concern.severity != "warning"))
+
+
+def _model(result: LinkResult) -> Iterator[Concern]:
+    if not result.model.converged:
+        yield Concern(
+            code="model_not_converged",
+            severity="warning",
+            message=f"The match model was still changing after {result.model.n_rounds} rounds.",
+            advice="Do not rely on the probabilities. Look at the field weights for a field that "
+            "makes no sense; more records or more linkage fields help.",
+        )
+
+
+def _links(result: LinkResult) -> Iterator[Concern]:
+    if result.quality.n_links == 0:
+        yield Concern(
+            code="no_links",
+            severity="warning",
+            message="No two records were linked.",
+            advice="Check that the parties serve the same area and years, and that each one's "
+            "columns are the ones that the agreement names.",
+        )
+        return
+    served = overlaps(result.crosswalk)
+    for one, other in combinations(served.parties, 2):
+        if served.n_common(one, other) == 0:
+            yield Concern(
+                code="no_overlap",
+                severity="warning",
+                message=f"'{one}' and '{other}' have nobody in common.",
+                advice="If that is not expected, compare how the two name and write their "
+                "linkage fields, date formats first.",
+            )
+
+
+def _undecided(result: LinkResult) -> Iterator[Concern]:
+    probability = result.pairs.scored.probability
+    low, high = _UNDECIDED
+    n = int(np.count_nonzero((probability > low) & (probability < high)))
+    share = n / max(result.quality.n_links, 1)
+    if n and share > _MANY_UNDECIDED:
+        yield Concern(
+            code="many_undecided",
+            severity="warning",
+            message=f"Many pairs could go either way: for every 100 links there are {100 * share:.0f} "
+            f"candidate pairs with a match probability between {low:.0%} and {high:.0%}.",
+            advice="A small change of the threshold changes who is linked. Repeat the analysis "
+            "with a lower and a higher threshold and see whether its results hold.",
+        )
+
+
+def _passes(result: LinkResult) -> Iterator[Concern]:
+    if result.plan.skipped:
+        yield Concern(
+            code="passes_skipped",
+            severity="warning",
+            message="Blocking passes were left out because they would compare too many pairs: "
+            + "; ".join(result.plan.skipped)
+            + ".",
+            advice="Records that agree in nothing else were never compared. Look for a "
+            "placeholder that fills one of these fields.",
+        )
+
+
+def _silent_fields(result: LinkResult) -> Iterator[Concern]:
+    evidence = field_evidence(result)
+    for field in evidence.fields:
+        if evidence.of(field)["equal"].weight <= 0:
+            yield Concern(
+                code="field_says_nothing",
+                severity="warning",
+                message=f"Agreement in '{field}' was learned to speak against a match.",
+                advice="Check how each party fills the field; the model may have gone astray.",
+            )
+
+
+def _large_groups(result: LinkResult) -> Iterator[Concern]:
+    pool = result.pairs.pool
+    once = [party for party, clean in zip(pool.parties, pool.clean, strict=True) if not clean]
+    if result.crosswalk.n_people and np.bincount(people_of_pool(result)).max() > _LARGE_GROUP:
+        yield Concern(
+            code="large_group",
+            severity="warning",
+            message=f"At least one person has more than {_LARGE_GROUP} records.",
+            advice="Look for placeholders that make different people look alike"
+            + (f", first at {', '.join(once)}." if once else "."),
+        )
+
+
+def _missing_fields(result: LinkResult) -> Iterator[Concern]:
+    completeness = field_completeness(result)
+    for party in completeness.n_records:
+        shares = {name: completeness.share_missing(party, name) for name in completeness.fields}
+        absent = [name for name, share in shares.items() if share == 1]
+        often = [name for name, share in shares.items() if _OFTEN_MISSING <= share < 1]
+        if absent:
+            yield _missing(party, absent, often=False)
+        if often:
+            yield _missing(party, often, often=True)
+
+
+def _missing(party: str, fields: list[str], *, often: bool) -> Concern:
+    names = ", ".join(f"'{name}'" for name in fields)
+    how_many = "half or more of its" if often else "all of its"
+    return Concern(
+        code="field_often_missing" if often else "field_missing",
+        severity="note",
+        message=f"'{party}': {names} missing in {how_many} records.",
+        advice="If the party does collect it, check the column that the agreement names. "
+        "Otherwise its records are linked on the remaining fields, with less certainty.",
+    )
