@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from linkkit.agreement import Agreement
-from linkkit.exchange import Identity
+from linkkit.exchange import Crosswalk, EncodedExtract, EncodingSpec, FilterSpec, Identity
+from linkkit.linkage import LinkResult, link
+from linkkit.linkage.pool import Pool
+from linkkit.partner.encode import EncodeResult, encode
+from linkkit.partner.keys import Secret, TokenKey
+from linkkit.synth import youth_partnership
 
 PARTIES = ("district", "summer", "jobs")
 ROLES = (*PARTIES, "linkage_unit", "steward")
@@ -163,3 +172,200 @@ def agreement() -> Agreement:
 def identities() -> dict[str, Identity]:
     """Each role's private identity: the three parties', ``linkage_unit`` and ``steward``."""
     return {role: _identity(role) for role in ROLES}
+
+
+def _material(purpose: str) -> bytes:
+    return hashlib.sha256(f"{purpose} in tests only".encode()).digest()
+
+
+@pytest.fixture(scope="session")
+def secret() -> Secret:
+    """The linkage secret of the made-up parties."""
+    return Secret(_material("linkage secret"))
+
+
+@pytest.fixture(scope="session")
+def token_key_of() -> Callable[[str], TokenKey]:
+    """A function from a party's name to its token key."""
+    return lambda party: TokenKey(_material(f"token key of {party}"))
+
+
+_KINDS = {
+    "given_name": "given_name",
+    "surname": "surname",
+    "birth_date": "date",
+    "sex": "sex",
+    "postal_code": "postal_code",
+}
+
+
+def _plain_agreement(
+    parties: tuple[str, ...] = ("north", "south"),
+    *,
+    kinds: dict[str, str] | None = None,
+    clean: tuple[str, ...] = ("north", "south"),
+    agreement_id: str = "plain-2026",
+) -> Agreement:
+    kinds = kinds or _KINDS
+    return Agreement.from_document(
+        {
+            "format": "linkkit-agreement/1",
+            "id": agreement_id,
+            "title": "Plain",
+            "purpose": "To test.",
+            "legal_basis": "None is needed.",
+            "years": {"first": 2020, "last": 2025},
+            "destroy_by": "2999-01-01",
+            "linkage": {"fields": {name: {"kind": kind} for name, kind in kinds.items()}},
+            "parties": {
+                party: {
+                    "name": party,
+                    "one_record_per_person": party in clean,
+                    "record_id": "id",
+                    "linkage_fields": {name: {"column": name} for name in kinds},
+                    "public_key": _identity(party).public.text,
+                }
+                for party in parties
+            },
+            "linkage_unit": {"name": "u", "public_key": _identity("linkage_unit").public.text},
+            "steward": {"name": "s", "public_key": _identity("steward").public.text},
+            "protection": {"smallest_cell": 5, "quasi_identifiers": {f"in_{parties[0]}": {}}},
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def plain_agreement() -> Callable[..., Agreement]:
+    """A function that makes an agreement of parties whose columns are named as the fields."""
+    return _plain_agreement
+
+
+@pytest.fixture(scope="session")
+def encode_plainly(secret: Secret, token_key_of: Callable[[str], TokenKey]) -> Callable[..., Any]:
+    """A function that encodes a frame under a plain agreement, with the party's token key."""
+
+    def run(frame: Any, agreement: Agreement, party: str) -> EncodedExtract:
+        key = token_key_of(party)
+        return encode(frame, agreement, secret, party=party, token_key=key).encodings
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def made_people() -> Callable[..., pd.DataFrame]:
+    """A function that makes up distinct people, with the columns of the plain agreement."""
+
+    def make(n: int, *, seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+
+        def words(length: int) -> list[str]:
+            letters = rng.choice(list("abcdefghijklmnoprstuvwyz"), size=(n, length))
+            return ["".join(row) for row in letters]
+
+        days = np.datetime64("1995-01-01") + rng.integers(0, 7000, size=n)
+        return pd.DataFrame(
+            {
+                "id": [f"p{seed}-{i}" for i in range(n)],
+                "given_name": words(6),
+                "surname": words(7),
+                "birth_date": days.astype(str),
+                "sex": rng.choice(["F", "M"], size=n),
+                "postal_code": rng.integers(10_000, 99_000, size=n).astype(str),
+            }
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_pool() -> Callable[..., Pool]:
+    """A function that makes a pool of random filters, with some records alike in some fields."""
+
+    def make(
+        sizes: tuple[int, ...],
+        *,
+        clean: tuple[bool, ...],
+        seed: int = 0,
+        kinds: tuple[str, ...] = ("given_name", "date", "sex"),
+        n_distinct: int = 4,
+        share_missing: float = 0.2,
+    ) -> Pool:
+        rng = np.random.default_rng(seed)
+        n = sum(sizes)
+        filters = tuple(
+            FilterSpec(name=f"field_{i}", kind=kind, n_bits=128, n_hashes=9)
+            for i, kind in enumerate(kinds)
+        )
+        present = rng.random((n, len(kinds))) >= share_missing
+        words = np.zeros((n, 2 * len(kinds)), dtype=np.uint64)
+        for f in range(len(kinds)):
+            values = rng.integers(0, 2**63, size=(n_distinct, 2), dtype=np.uint64)
+            flips = rng.integers(0, 2**63, size=(n, 2), dtype=np.uint64)
+            flips &= rng.integers(0, 2**63, size=(n, 2), dtype=np.uint64)
+            flips &= rng.integers(0, 2**63, size=(n, 2), dtype=np.uint64)
+            flips[rng.random(n) < 0.6] = 0
+            mine = values[rng.integers(0, n_distinct, size=n)] ^ flips
+            words[:, 2 * f : 2 * f + 2] = np.where(present[:, f, None], mine, np.uint64(0))
+        return Pool(
+            agreement_id="random",
+            agreement_fingerprint="0" * 64,
+            spec=EncodingSpec(
+                profile="field", encoding_version=1, standardization_version=1, filters=filters
+            ),
+            parties=tuple(f"party{i}" for i in range(len(sizes))),
+            clean=np.array(clean, dtype=np.bool_),
+            party=np.repeat(np.arange(len(sizes), dtype=np.int64), sizes),
+            tokens=rng.integers(0, 256, size=(n, 16), dtype=np.uint8),
+            words=words,
+            present=present,
+        )
+
+    return make
+
+
+@dataclass(frozen=True)
+class Town:
+    """A made-up partnership, encoded, with the true person of every token."""
+
+    agreement: Agreement
+    frames: dict[str, pd.DataFrame]
+    results: dict[str, EncodeResult]
+    person_of: dict[str, int]
+
+    @property
+    def encodings(self) -> list[EncodedExtract]:
+        return [result.encodings for result in self.results.values()]
+
+    def score(self, crosswalk: Crosswalk) -> tuple[float, float]:
+        """Return the true precision and recall over pairs of records."""
+        frame = crosswalk.to_pandas()
+        frame["true"] = [self.person_of[token] for token in frame["token"]]
+
+        def pairs(by: list[str]) -> int:
+            sizes = frame.groupby(by).size()
+            return int((sizes * (sizes - 1) // 2).sum())
+
+        right = pairs(["person_id", "true"])
+        return right / max(pairs(["person_id"]), 1), right / max(pairs(["true"]), 1)
+
+
+@pytest.fixture(scope="session")
+def town(secret: Secret, token_key_of: Callable[[str], TokenKey]) -> Town:
+    """Three made-up offices of 1,200, 500 and 300 records."""
+    made = youth_partnership(n_district=1200, n_summer=500, n_jobs=300, seed=7)
+    loaded = Agreement.from_document(made.agreement)
+    true = made.truth.set_index(["party", "record_id"])["person"]
+    results: dict[str, EncodeResult] = {}
+    person_of: dict[str, int] = {}
+    for party, frame in made.extracts.items():
+        results[party] = encode(frame, loaded, secret, party=party, token_key=token_key_of(party))
+        tokens = results[party].token_map.to_pandas()
+        for token, record_id in zip(tokens["token"], tokens["record_id"], strict=True):
+            person_of[token] = int(true[(party, record_id)])
+    return Town(agreement=loaded, frames=made.extracts, results=results, person_of=person_of)
+
+
+@pytest.fixture(scope="session")
+def linked_town(town: Town) -> LinkResult:
+    """The made-up offices, linked."""
+    return link(town.encodings)

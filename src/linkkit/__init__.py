@@ -53,7 +53,29 @@ _HOMES = {
     "release": "linkkit.steward.release",
 }
 
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+__all__ = [
+    "Agreement",
+    "Crosswalk",
+    "EncodeResult",
+    "EncodedExtract",
+    "Identity",
+    "IntegratedDataset",
+    "LinkResult",
+    "LinkkitError",
+    "PayloadExtract",
+    "ProtectedDataset",
+    "Release",
+    "Secret",
+    "StudyKey",
+    "TokenKey",
+    "__version__",
+    "encode",
+    "integrate",
+    "link",
+    "protect",
+    "read_extract",
+    "release",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,8 +6,6 @@ tells which kind of error it was; what a person's cell held is never shown.
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 import traceback
 from collections.abc import Generator, Sequence
@@ -23,7 +21,6 @@ from linkkit.errors import LinkkitError
 if TYPE_CHECKING:
     from linkkit.engines import Progress
     from linkkit.exchange import Identity
-    from linkkit.partner.encode import EncodeResult
 
 __all__ = ["main"]
 
@@ -246,25 +243,11 @@ def encode(
     result = lk.encode(table, document, shared, party=party, token_key=token_key)
     result.encodings.save(out / f"{party}.encodings", agreement=document, identity=own)
     result.payload.save(out / f"{party}.payload", agreement=document, identity=own)
-    write_home(result, out / "stays-home")
+    result.save_home(out / "stays-home")
     click.echo(str(result.report))
     click.echo(f"To the linkage unit: {out / f'{party}.encodings'}")
     click.echo(f"To the steward:      {out / f'{party}.payload'}")
     click.echo(f"Stays home:          {out / 'stays-home'}")
-
-
-def write_home(result: EncodeResult, folder: Path) -> None:
-    """Write what stays with the partner: token map, rows set aside, report."""
-    from linkkit.exchange.atomic import atomic_text
-
-    party = result.report.party
-    rows = io.StringIO()
-    writer = csv.writer(rows, lineterminator="\n")
-    writer.writerow(["row", "reason"])
-    writer.writerows((item.row, item.reason) for item in result.set_aside)
-    result.token_map.save(folder / f"{party}.token-map.csv")
-    atomic_text(folder / f"{party}.set-aside.csv", rows.getvalue(), private=True)
-    atomic_text(folder / f"{party}.report.txt", f"{result.report}\n", private=True)
 
 
 @commands.command()

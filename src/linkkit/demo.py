@@ -156,8 +156,6 @@ def _home(folder: Path, role: str) -> Path:
 
 
 def _at_the_partners(stage: _Stage, town: SyntheticPartnership) -> dict[str, lk.EncodeResult]:
-    from linkkit.cli import write_home
-
     stage.tell("\nPartners: read, standardize, encode, seal")
     files = town.write(stage.folder / "0-truth")
     secret = lk.Secret.generate()
@@ -170,7 +168,7 @@ def _at_the_partners(stage: _Stage, town: SyntheticPartnership) -> dict[str, lk.
         token_key.save(home / "own.tokens")
         table = lk.read_extract(file, header_row=_HEADER_ROWS.get(party, 1))
         result = lk.encode(table, stage.agreement, secret, party=party, token_key=token_key)
-        write_home(result, home / "stays-home")
+        result.save_home(home / "stays-home")
         stage.save(result.encodings, f"1-partners/{party}/leaves/{party}.encodings", role=party)
         stage.save(result.payload, f"1-partners/{party}/leaves/{party}.payload", role=party)
         _deliver(stage.folder, party)

@@ -196,7 +196,7 @@ def overlaps(crosswalk: Crosswalk) -> Overlaps:
     >>> from linkkit.assess.example import example_linkage
     >>> found = overlaps(example_linkage().result.crosswalk)
     >>> found.parties, found.n_records
-    (('clinic', 'school', 'shelter'), 350)
+    (('clinic', 'school', 'shelter'), 380)
     >>> sum(item.n_people for item in found.combinations) == found.n_people
     True
     >>> list(found.as_frame().columns)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,3 +139,25 @@ class EncodeResult:
             f"<EncodeResult of '{self.encodings.party}': {len(self.encodings)} records, "
             f"{len(self.set_aside)} rows set aside>"
         )
+
+    def save_home(self, folder: str | Path) -> None:
+        """Write what stays with the party, for its owner's eyes only.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Gets ``PARTY.token-map.csv``, ``PARTY.set-aside.csv`` and ``PARTY.report.txt``.
+
+        Raises
+        ------
+        SealError
+            When a file cannot be written.
+        """
+        folder, party = Path(folder), self.report.party
+        rows = io.StringIO()
+        writer = csv.writer(rows, lineterminator="\n")
+        writer.writerow(["row", "reason"])
+        writer.writerows((item.row, item.reason) for item in self.set_aside)
+        self.token_map.save(folder / f"{party}.token-map.csv")
+        atomic_text(folder / f"{party}.set-aside.csv", rows.getvalue(), private=True)
+        atomic_text(folder / f"{party}.report.txt", f"{self.report}\n", private=True)

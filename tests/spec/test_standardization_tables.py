@@ -1,0 +1,138 @@
+"""The tables beside this file are documentation and test at once: each row is standardized.
+
+A heading's table is introduced by ``<!-- kind: date formats: %d/%m/%Y beside: 31/12/2010 -->``:
+the kind of field, what the agreement states of the column, and other cells of the column. A
+cell in backticks is what stands there; the note of a missing one is the rule that made it so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+
+from linkkit.agreement import FIELD_KINDS, Agreement
+from linkkit.partner.read import extract_from_frame
+from linkkit.partner.standardize import standardize
+
+HERE = Path(__file__).parent
+
+NOT_YET = {
+    ("given_name", "😀 Ana"): "an emoji is transliterated by its name",
+    ("given_name", "😀"): "an emoji is transliterated by its name",
+    ("given_name", "Smith,"): "what stands before a comma becomes the given name",
+    ("surname", "Smith,"): "what stands before a comma becomes the given name",
+    ("date", "2010-03-05T00:00:00"): "the pattern has a capital T, the text is lower case",
+    ("date", "2010-03-05T13:45:00Z"): "the pattern has a capital T, the text is lower case",
+    ("sex", "1.0"): "the .0 is not removed",
+    ("postal_code", "94110 - 1234"): "only one mark is expected before the four digits",
+    ("phone", "415-555-2671 #12"): "# does not start an extension",
+    ("phone", "٤١٥٥٥٥٢٦٧١"): "other digits are kept as they are",
+    ("phone", "4.155552671E9"): "the digits of the mantissa are taken",
+    ("street_address", "P.O. Box 12"): "stays 'p o box'",
+}
+
+
+class Row(NamedTuple):
+    where: str
+    kind: str
+    part: str | None
+    formats: str | None
+    beside: tuple[str, ...]
+    written: str
+    standard: str | None
+    note: str
+
+
+def _cell(text: str) -> str | None:
+    if not text.strip().startswith("`"):
+        return None
+    inner = text.strip()[1:-1]
+    return re.sub(r"\\u([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), inner)
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    options: dict[str, str] = {}
+    for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.startswith("<!--"):
+            words = re.split(r"(\w+): ", line.removeprefix("<!-- ").removesuffix(" -->"))
+            options = {key: text.strip() for key, text in zip(words[1::2], words[2::2], strict=True)}
+        if not line.startswith("| `"):
+            continue
+        written, standard, note = (part.strip() for part in line.strip("|").split("|"))
+        yield Row(
+            where=f"{path.stem}.md:{n}",
+            kind=options["kind"],
+            part=options.get("part"),
+            formats=options.get("formats"),
+            beside=tuple(options["beside"].split(", ")) if "beside" in options else (),
+            written=_cell(written) or "",
+            standard=_cell(standard),
+            note=note,
+        )
+
+
+ROWS = [row for path in sorted(HERE.glob("*.md")) for row in _rows(path)]
+
+
+def _agreement(row: Row) -> Agreement:
+    source = {"column": "cell", "part": row.part, "formats": row.formats and [row.formats]}
+    return Agreement.from_document(
+        {
+            "format": "linkkit-agreement/1",
+            "id": "spec",
+            "title": "Spec",
+            "purpose": "To show.",
+            "legal_basis": "None is needed.",
+            "years": {"first": 2020, "last": 2025},
+            "destroy_by": "2999-01-01",
+            "linkage": {"fields": {"field": {"kind": row.kind}, "other": {"kind": "text"}}},
+            "parties": {
+                "office": {
+                    "name": "Office",
+                    "linkage_fields": {
+                        "field": {k: v for k, v in source.items() if v is not None},
+                        "other": {"column": "other"},
+                    },
+                }
+            },
+            "linkage_unit": {"name": "u"},
+            "steward": {"name": "s"},
+            "protection": {"smallest_cell": 5, "quasi_identifiers": {"in_office": {}}},
+        }
+    )
+
+
+def _param(row: Row) -> object:
+    reason = NOT_YET.get((row.kind, row.written))
+    marks = pytest.mark.xfail(reason=reason) if reason and _affected(row) else ()
+    return pytest.param(row, id=f"{row.where} {row.kind}", marks=marks)
+
+
+def _affected(row: Row) -> bool:
+    return row.written != "Smith," or row.part is not None
+
+
+@pytest.mark.parametrize("row", [_param(row) for row in ROWS])
+def test_a_cell_is_standardized_as_the_table_says(row: Row) -> None:
+    cells = [*row.beside * 2, row.written]
+    extract = extract_from_frame(pd.DataFrame({"cell": cells, "other": "x"}))
+    result = standardize(extract, _agreement(row), party="office")
+    assert result.fields["field"].to_pylist()[-1] == row.standard
+    rules = [issue.rule for issue in result.issues if len(cells) in issue.rows]
+    if row.standard is None and row.part is None:
+        assert rules == ([row.note] if row.note else [])
+    if row.standard is not None:
+        assert rules == []
+
+
+def test_every_kind_of_field_has_a_table() -> None:
+    assert {row.kind for row in ROWS} == set(FIELD_KINDS)
+
+
+def test_what_does_not_work_yet_stands_in_a_table() -> None:
+    assert set(NOT_YET) <= {(row.kind, row.written) for row in ROWS}

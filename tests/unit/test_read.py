@@ -1,0 +1,540 @@
+"""Files and frames are read as they are: every cell as text, every row accounted for."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import zipfile
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from linkkit.errors import ExtractError, LinkkitError
+from linkkit.partner.read import Extract, extract_from_frame, read_extract
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def run(content: str | bytes, name: str = "made-up.csv", encoding: str = "utf-8") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
+        return path
+
+    return run
+
+
+def cells(extract: Extract) -> dict[str, list[str | None]]:
+    return extract.table.to_pydict()
+
+
+# --- Text files ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_delimiter_is_found_from_the_header(write: Write, mark: str, end: str) -> None:
+    lines = [mark.join(row) for row in (("ID", "First Name"), ("1", "Ana"), ("2", "Bo"))]
+    extract = read_extract(write(end.join(lines) + end))
+    assert cells(extract) == {"ID": ["1", "2"], "First Name": ["Ana", "Bo"]}
+    assert repr(mark) in extract.notes[0]
+
+
+def test_a_delimiter_inside_a_quoted_column_name_does_not_count(write: Write) -> None:
+    extract = read_extract(write('"a, b, c, d";e\n1;2\n'))
+    assert extract.columns == ("a, b, c, d", "e")
+
+
+def test_a_given_delimiter_is_used(write: Write) -> None:
+    assert read_extract(write("a,b;c\n1;2\n"), delimiter=";").columns == ("a,b", "c")
+
+
+@pytest.mark.xfail(reason="csv's TypeError comes through", raises=TypeError)
+def test_a_delimiter_of_two_characters_is_an_option_error(write: Write) -> None:
+    with pytest.raises(LinkkitError, match="delimiter"):
+        read_extract(write("a,b\n1,2\n"), delimiter="::")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_usual_encodings_are_found_from_the_bytes(write: Write, encoding: str) -> None:
+    extract = read_extract(write("ID,Name\n1,José Núñez\n", encoding=encoding))
+    assert cells(extract) == {"ID": ["1"], "Name": ["José Núñez"]}
+    assert encoding in extract.notes[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "shift_jis", "utf-32"])
+def test_any_encoding_can_be_named(write: Write, encoding: str) -> None:
+    extract = read_extract(write("ID,Name\n1,Ana\n", encoding=encoding), encoding=encoding)
+    assert cells(extract) == {"ID": ["1"], "Name": ["Ana"]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.xfail(reason="UTF-16 without a mark is read as UTF-8 with NULs, UTF-32 as UTF-16")
+def test_wide_text_without_a_usual_mark_is_refused_or_read_but_never_mangled(
+    write: Write, encoding: str
+) -> None:
+    path = write("ID,Name\n1,Ana\n", encoding=encoding)
+    try:
+        extract = read_extract(path)
+    except ExtractError:
+        return
+    assert cells(extract) == {"ID": ["1"], "Name": ["Ana"]}
+
+
+def test_bytes_that_fit_no_encoding_are_refused_without_a_trace_of_them(write: Write) -> None:
+    with pytest.raises(ExtractError, match="not text in UTF-8 nor in Windows-1252") as caught:
+        read_extract(write(b"ID,Name\n1,ZQX\x81\n"))
+    assert caught.value.__context__ is None
+    assert "encoding=" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "latin-0",
+        "hex",
+        pytest.param("undefined", marks=pytest.mark.xfail(raises=UnicodeError, reason="raw error")),
+        pytest.param("utf\0", marks=pytest.mark.xfail(raises=ValueError, reason="raw error")),
+    ],
+)
+def test_an_encoding_that_there_is_not_is_refused(write: Write, name: str) -> None:
+    with pytest.raises(ExtractError, match="is not text in"):
+        read_extract(write("ID,Name\n1,Ana\n"), encoding=name)
+
+
+def test_rows_above_the_header_are_skipped(write: Write) -> None:
+    path = write('Riverside;2025\n\n"ID";"Name"\n1;Ana\n')
+    extract = read_extract(path, header_row=3)
+    assert cells(extract) == {"ID": ["1"], "Name": ["Ana"]}
+    assert extract.rows.tolist() == [1]
+
+
+@pytest.mark.parametrize("row", [0, -1])
+def test_header_rows_count_from_one(write: Write, row: int) -> None:
+    with pytest.raises(ExtractError, match="counts from 1"):
+        read_extract(write("a\n1\n"), header_row=row)
+
+
+def test_a_header_row_beyond_the_end_is_refused(write: Write) -> None:
+    with pytest.raises(ExtractError, match="no column names in row 9"):
+        read_extract(write("a\n1\n"), header_row=9)
+
+
+def test_ragged_rows_are_set_aside_with_their_number(write: Write) -> None:
+    extract = read_extract(write("ID,Name\n1,Ana\n2\n3,Bo,more\n4,Cy\n"))
+    assert extract.rows.tolist() == [1, 4]
+    assert [(item.row, item.reason) for item in extract.set_aside] == [
+        (2, "1 cells where the header has 2"),
+        (3, "3 cells where the header has 2"),
+    ]
+
+
+def test_blank_lines_are_no_rows_but_keep_their_number(write: Write) -> None:
+    extract = read_extract(write("ID,Name\n1,Ana\n\n2,Bo\n\n\n,\n"))
+    assert extract.rows.tolist() == [1, 3]
+    assert extract.set_aside == ()
+
+
+def test_a_file_of_ragged_rows_only_sets_them_all_aside(write: Write) -> None:
+    extract = read_extract(write("ID,Name\n1\n2\n"))
+    assert len(extract) == 0
+    assert [item.row for item in extract.set_aside] == [1, 2]
+
+
+def test_duplicate_headers_are_refused_all_at_once(write: Write) -> None:
+    with pytest.raises(ExtractError) as caught:
+        read_extract(write("a,b, a ,b,c\n1,2,3,4,5\n"))
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.xfail(reason="where the header row is wrong, the header is a person")
+def test_a_row_taken_for_the_header_is_not_shown(write: Write) -> None:
+    with pytest.raises(ExtractError, match="more than once") as caught:
+        read_extract(write("1,Zqxmarker,Zqxmarker\n2,Ana,Li\n"))
+    assert "Zqxmarker" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("", "is empty"),
+        ("ID,Name\n", "no row below"),
+        ("ID,Name\n,\n\n", "no row below"),
+        ("\n\n\n", "no column names"),
+        ("\ufeff", "no column names"),
+        (",,\n1,2,3\n", "no column names"),
+    ],
+)
+def test_a_file_without_data_is_refused(write: Write, content: str, problem: str) -> None:
+    with pytest.raises(ExtractError, match=problem):
+        read_extract(write(content))
+
+
+def test_column_names_are_trimmed_and_blank_ones_numbered(write: Write) -> None:
+    assert read_extract(write(' ID ,"First\n Name",\n1,2,3\n')).columns == (
+        "ID",
+        "First Name",
+        "column 3",
+    )
+
+
+def test_quotes_hold_delimiters_quotes_and_lines(write: Write) -> None:
+    extract = read_extract(write('ID,Name\r\n1,"Li, ""Ana""\r\nMaria"\r\n2,Bo\r\n'))
+    assert cells(extract)["Name"] == ['Li, "Ana"\r\nMaria', "Bo"]
+    assert extract.rows.tolist() == [1, 2]
+
+
+@pytest.mark.xfail(reason="all that follows becomes one cell, and nothing is said")
+def test_a_quote_that_is_never_closed_loses_no_row_silently(write: Write) -> None:
+    path = write('ID,Name\n1,"Ana\n2,Bo\n3,Cy\n')
+    try:
+        extract = read_extract(path)
+    except ExtractError:
+        return
+    assert len(extract) + len(extract.set_aside) == 3
+
+
+def test_nul_bytes_do_not_cut_a_cell(write: Write) -> None:
+    assert cells(read_extract(write("ID,Name\n1,An\0a\n")))["Name"] == ["An\0a"]
+
+
+def test_a_million_characters_fit_in_a_cell(write: Write) -> None:
+    limit = csv.field_size_limit()
+    extract = read_extract(write("ID,Name\n1," + "x" * 1_000_000 + "\n2,Bo\n"))
+    assert [len(name or "") for name in cells(extract)["Name"]] == [1_000_000, 2]
+    csv.field_size_limit(limit)
+
+
+@pytest.mark.xfail(reason="the limit of the whole process is raised, for good")
+def test_reading_leaves_the_csv_module_as_it_was(write: Write) -> None:
+    csv.field_size_limit(131_072)
+    read_extract(write("ID,Name\n1,Ana\n"))
+    assert csv.field_size_limit() == 131_072
+
+
+@pytest.mark.parametrize("name", ["nowhere.csv", "x\0.csv", "."])
+def test_a_path_without_a_file_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ExtractError, match="there is no file"):
+        read_extract(f"{tmp_path}/{name}")
+
+
+def test_an_unknown_kind_of_file_is_refused_with_the_known_ones(write: Write) -> None:
+    with pytest.raises(ExtractError, match="cannot read") as caught:
+        read_extract(write("x", "made-up.sav"))
+    assert ".xlsx" in caught.value.hint
+
+
+# --- Excel -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def workbook(tmp_path: Path) -> Write:
+    def run(*rows: list[Any], sheet: str = "Sheet", formats: dict[str, str] | None = None) -> Path:
+        book = openpyxl.Workbook()
+        page = book.active
+        page.title = sheet
+        for row in rows:
+            page.append(row)
+        for cell, form in (formats or {}).items():
+            page[cell].number_format = form
+        path = tmp_path / "made-up.xlsx"
+        book.save(path)
+        return path
+
+    return run
+
+
+def edited(path: Path, old: bytes, new: bytes) -> Path:
+    """Change the first sheet's XML, as a broken exporter would write it."""
+    target = path.with_name("edited.xlsx")
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w") as out:
+        for name in source.namelist():
+            raw = source.read(name)
+            out.writestr(name, raw.replace(old, new) if name.endswith("sheet1.xml") else raw)
+    return target
+
+
+def test_excel_dates_and_numbers_become_plain_text(workbook: Write) -> None:
+    path = workbook(
+        ["id", "born", "seen", "rate", "ok"],
+        [7.0, dt.date(2010, 3, 5), dt.datetime(2024, 1, 2, 13, 45), 0.5, True],
+        [8, None, None, None, None],
+    )
+    assert cells(read_extract(path)) == {
+        "id": ["7", "8"],
+        "born": ["2010-03-05", ""],
+        "seen": ["2024-01-02 13:45:00", ""],
+        "rate": ["0.5", ""],
+        "ok": ["True", ""],
+    }
+
+
+def test_excel_title_rows_are_skipped(workbook: Write) -> None:
+    path = workbook(["Summer 2025"], [], ["id", "name"], [1, "Ana"])
+    extract = read_extract(path, header_row=3)
+    assert cells(extract) == {"id": ["1"], "name": ["Ana"]}
+    assert extract.rows.tolist() == [1]
+
+
+def test_an_excel_sheet_is_found_by_name(workbook: Write) -> None:
+    path = workbook(["id"], [1], sheet="Kids")
+    assert read_extract(path, sheet="Kids").notes == ("sheet 'Kids'",)
+    with pytest.raises(ExtractError, match="no sheet 'Adults'") as caught:
+        read_extract(path, sheet="Adults")
+    assert "Kids" in caught.value.hint
+
+
+def test_excel_cells_beyond_the_header_set_the_row_aside(workbook: Write) -> None:
+    extract = read_extract(workbook(["id", "name"], [1, "Ana", "note"], [2, "Bo"]))
+    assert extract.rows.tolist() == [2]
+    assert extract.set_aside[0].row == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ([], "no column names"),
+        ([["id", "name"]], "no row below"),
+        ([["id", "id"], [1, 2]], "more than once"),
+    ],
+)
+def test_an_excel_sheet_without_a_table_is_refused(
+    workbook: Write, rows: list[Any], problem: str
+) -> None:
+    with pytest.raises(ExtractError, match=problem):
+        read_extract(workbook(*rows))
+
+
+def test_what_is_no_workbook_is_refused(write: Write) -> None:
+    with pytest.raises(ExtractError, match="not an Excel workbook") as caught:
+        read_extract(write("hello", "made-up.xlsx"))
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b"4242", b"ZQXMARKER"), (b"</sheetData>", b""), (b"<row", b"<rox")]
+)
+@pytest.mark.xfail(reason="rows are parsed outside of the try, so openpyxl's error comes through")
+def test_a_damaged_sheet_is_refused_without_a_trace_of_its_cells(
+    workbook: Write, old: bytes, new: bytes
+) -> None:
+    path = edited(workbook(["id", "n"], [1, 4242]), old, new)
+    with pytest.raises(ExtractError) as caught:
+        read_extract(path)
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.xfail(reason="openpyxl warns with the number of the cell", raises=UserWarning)
+def test_a_date_that_excel_cannot_have_is_taken_without_a_warning_that_shows_it(
+    workbook: Write,
+) -> None:
+    path = workbook(["id", "born"], [1, 987654321], formats={"B2": "yyyy-mm-dd"})
+    assert len(read_extract(path)) == 1
+
+
+# --- Parquet ---------------------------------------------------------------------------------
+
+
+def test_parquet_is_read_as_text(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"id": [1, 2], "born": pd.to_datetime(["2010-03-05", None]), "n": [1.0, 2.5]}
+    )
+    frame.to_parquet(tmp_path / "made-up.parquet")
+    assert cells(read_extract(tmp_path / "made-up.parquet")) == {
+        "id": ["1", "2"],
+        "born": ["2010-03-05", None],
+        "n": ["1", "2.5"],
+    }
+
+
+def test_what_is_no_parquet_is_refused(write: Write) -> None:
+    with pytest.raises(ExtractError, match="not a Parquet file") as caught:
+        read_extract(write("PAR1 no PAR1", "made-up.parquet"))
+    assert caught.value.__context__ is None
+
+
+def test_parquet_without_rows_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": pa.array([], pa.string())}), tmp_path / "made-up.parquet")
+    with pytest.raises(ExtractError, match="no row below"):
+        read_extract(tmp_path / "made-up.parquet")
+
+
+# --- Frames ----------------------------------------------------------------------------------
+
+_COLUMNS = {
+    "id": ["1", "2"],
+    "born": [dt.date(2010, 3, 5), None],
+    "n": [1.0, None],
+    "whole": [7, 8],
+}
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_every_kind_of_frame_gives_the_same_text(make: Callable[[Any], Any]) -> None:
+    assert cells(extract_from_frame(make(_COLUMNS))) == {
+        "id": ["1", "2"],
+        "born": ["2010-03-05", None],
+        "n": ["1", None],
+        "whole": ["7", "8"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("x", "x"),
+        ("", ""),
+        (1, "1"),
+        (2.0, "2"),
+        (2.5, "2.5"),
+        (np.int64(5), "5"),
+        (np.float32(5), "5"),
+        (Decimal("5.25"), "5.25"),
+        (True, "True"),
+        (dt.date(2010, 3, 5), "2010-03-05"),
+        (dt.datetime(2010, 3, 5), "2010-03-05"),
+        (dt.datetime(2010, 3, 5, 13, 45), "2010-03-05 13:45:00"),
+        (pd.Timestamp("2010-03-05"), "2010-03-05"),
+        (np.datetime64("2010-03-05"), "2010-03-05"),
+        (None, None),
+        (float("nan"), None),
+        (np.float32("nan"), None),
+        (pd.NaT, None),
+        (pd.NA, None),
+        (np.datetime64("NaT"), None),
+        pytest.param(Decimal("NaN"), None, marks=pytest.mark.xfail(reason="becomes 'NaN'")),
+        pytest.param(b"Ana", "Ana", marks=pytest.mark.xfail(reason="becomes \"b'Ana'\"")),
+    ],
+    ids=repr,
+)
+def test_an_object_column_may_mix_types(cell: Any, text: str | None) -> None:
+    frame = pd.DataFrame({"a": pd.Series(["first", cell], dtype=object)})
+    assert cells(extract_from_frame(frame))["a"] == ["first", text]
+
+
+def test_whole_numbers_that_became_floats_lose_the_point() -> None:
+    frame = pd.DataFrame({"zip": [94110.0, np.nan], "id": pd.array([1, None], dtype="Int64")})
+    assert cells(extract_from_frame(frame)) == {"zip": ["94110", None], "id": ["1", None]}
+
+
+def test_categories_are_read_as_their_values() -> None:
+    frame = pd.DataFrame({"a": pd.Categorical(["x", None]), "b": pd.Categorical([1.0, 2])})
+    assert cells(extract_from_frame(frame)) == {"a": ["x", None], "b": ["1", "2"]}
+    polars = pl.DataFrame({"a": pl.Series(["x", None], dtype=pl.Categorical)})
+    assert cells(extract_from_frame(polars)) == {"a": ["x", None]}
+    arrow = pa.table({"a": pa.array(["x", None]).dictionary_encode()})
+    assert cells(extract_from_frame(arrow)) == {"a": ["x", None]}
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"])
+def test_datetime_columns_keep_their_own_day(zone: str | None) -> None:
+    column = pd.to_datetime(["2010-03-05", "2011-04-06", None])
+    column = column if zone is None else column.tz_localize(zone)
+    read = cells(extract_from_frame(pd.DataFrame({"a": column})))["a"]
+    assert read == ["2010-03-05", "2011-04-06", None]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame([[1, 2]], columns=["a", "a"]),
+        pd.DataFrame([[1, 2]], columns=["a", " a"]),
+        pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]),
+        pl.DataFrame({"a": [1], "a ": [2]}),
+    ],
+)
+def test_duplicate_columns_of_a_frame_are_refused(frame: Any) -> None:
+    with pytest.raises(ExtractError, match="more than once"):
+        extract_from_frame(frame)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [pd.DataFrame({"a": []}), pd.DataFrame(), pl.DataFrame(), pa.table({"a": pa.array([])})],
+)
+def test_a_frame_without_rows_is_refused(frame: Any) -> None:
+    with pytest.raises(ExtractError, match="no row below"):
+        extract_from_frame(frame)
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        None,
+        [1, 2],
+        {"a": [1]},
+        np.zeros((2, 2)),
+        pd.Series([1]),
+        pytest.param(
+            pl.LazyFrame({"a": [1]}),
+            marks=pytest.mark.xfail(reason="its columns are asked for first, and Polars warns"),
+        ),
+    ],
+    ids=lambda thing: type(thing).__name__,
+)
+def test_what_is_not_a_frame_is_refused_by_its_type(thing: Any) -> None:
+    with pytest.raises(ExtractError, match=f"but {type(thing).__name__}"):
+        extract_from_frame(thing)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame([[1, "a"], [2, "b"]]),
+        pd.DataFrame([[1, "a"], [2, "b"]], columns=["x", 3]),
+        pd.DataFrame([[1, "a"]], columns=pd.MultiIndex.from_tuples([("a", "b"), ("c", "d")])),
+    ],
+    ids=["numbers", "mixed", "levels"],
+)
+@pytest.mark.xfail(reason="table[name] takes a number as a position: AttributeError, IndexError")
+def test_columns_that_are_not_named_by_text_are_read_or_refused(frame: pd.DataFrame) -> None:
+    try:
+        extract = extract_from_frame(frame)
+    except ExtractError:
+        return
+    assert extract.columns == tuple(str(name) for name in frame.columns)
+
+
+def _broken_text() -> pa.Table:
+    offsets = pa.array([0, 4], pa.int32()).buffers()[1]
+    column = pa.StringArray.from_buffers(1, offsets, pa.py_buffer(b"ZQX\xff"))
+    return pa.table({"a": column})
+
+
+def _far_date() -> pa.Table:
+    return pa.table({"a": pa.array([10**7], pa.int32()).cast(pa.date32())})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        _broken_text,
+        _far_date,
+        lambda: pd.DataFrame({"a": ["ZQX\udcff"]}),
+        lambda: pd.DataFrame({"a": pd.Series(["ZQX\udcff", 1], dtype=object)}),
+    ],
+    ids=["invalid UTF-8", "year 29349", "surrogate", "surrogate object"],
+)
+@pytest.mark.xfail(reason="the engine's error comes through, and holds the cell in its args")
+def test_a_cell_that_no_text_can_hold_is_taken_or_refused_without_a_trace(
+    make: Callable[[], Any],
+) -> None:
+    try:
+        assert len(cells(extract_from_frame(make()))["a"]) >= 1
+    except ExtractError as error:
+        assert error.__context__ is None  # noqa: PT017
+
+
+def test_an_extract_shows_counts_only() -> None:
+    extract = extract_from_frame(pd.DataFrame({"name": ["Zqxmarker"]}))
+    assert repr(extract) == str(extract) == "<Extract: 1 rows, 1 columns>"
