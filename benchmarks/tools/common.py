@@ -68,6 +68,19 @@ def pairs_of(groups: Sequence[Sequence[Record]]) -> list[tuple[Record, Record]]:
     return [pair for group in groups for pair in combinations(sorted(group), 2)]
 
 
+def one_record_of_each_party(best_first: Sequence[tuple[Record, Record]]) -> list[list[Record]]:
+    """Join records pair by pair, never two of one party into one group."""
+    group_of: dict[Record, list[Record]] = {}
+    for one, other in best_first:
+        left = group_of.setdefault(one, [one])
+        right = group_of.setdefault(other, [other])
+        if left is right or {party for party, _ in left} & {party for party, _ in right}:
+            continue
+        left += right
+        group_of.update(dict.fromkeys(right, left))
+    return list({id(group): group for group in group_of.values()}.values())
+
+
 def peak_memory_mb() -> float:
     """Return the largest memory of this process or of one that it started, in MB."""
     kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)

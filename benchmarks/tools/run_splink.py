@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from common import Data, Record, Stages, main, pairs_of, seconds_of
+from common import Data, Record, Stages, main, one_record_of_each_party, pairs_of, seconds_of
 
 PROBABILITY = 0.5
 SEED = 1
@@ -104,17 +104,15 @@ def link(data: Data, stages: Stages) -> list[tuple[Record, Record]]:
     with stages("compare"):
         scored = linker.inference.predict(threshold_match_probability=PROBABILITY)
     with stages("cluster"):
-        clusters = linker.clustering.cluster_using_single_best_links(
-            scored, duplicate_free_datasets=data.parties, threshold_match_probability=PROBABILITY
-        )
-    with stages("collect"):
-        groups: dict[str, list[Record]] = {}
-        rows = clusters.as_dict()
-        for key, party, record_id in zip(
-            rows["cluster_id"], rows["source_dataset"], rows["record_id"], strict=True
-        ):
-            groups.setdefault(key, []).append((party, record_id))
-    return pairs_of(list(groups.values()))
+        groups = one_record_of_each_party(_best_first(scored.as_dict()))
+    return pairs_of(groups)
+
+
+def _best_first(rows: dict[str, Any]) -> list[tuple[Record, Record]]:
+    left = zip(rows["source_dataset_l"], rows["record_id_l"], strict=True)
+    right = zip(rows["source_dataset_r"], rows["record_id_r"], strict=True)
+    scored = zip(rows["match_weight"], left, right, strict=True)
+    return [(one, other) for _, one, other in sorted(scored, key=lambda row: (-row[0], row[1:]))]
 
 
 def rates(data: Data) -> dict[str, float]:

@@ -26,6 +26,8 @@ NOT_YET = {
     ("given_name", "😀"): "an emoji is transliterated by its name",
     ("given_name", "Smith,"): "what stands before a comma becomes the given name",
     ("surname", "Smith,"): "what stands before a comma becomes the given name",
+    ("name", "Smith, John Jr."): "a suffix after the given name stays",
+    ("given_name", "Smith, John Jr."): "a suffix after the given name stays",
     ("date", "2010-03-05T00:00:00"): "the pattern has a capital T, the text is lower case",
     ("date", "2010-03-05T13:45:00Z"): "the pattern has a capital T, the text is lower case",
     ("sex", "1.0"): "the .0 is not removed",

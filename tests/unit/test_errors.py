@@ -110,10 +110,7 @@ def test_a_wrong_stage_is_also_a_type_error_and_a_missing_package_an_import_erro
         SealError(["a", "b"], hint="c"),
         DependencyError("a", hint="b"),
         WrongStageError("a"),
-        pytest.param(
-            NotAuthorizedError("a", clause="b.c", hint="d"),
-            marks=pytest.mark.xfail(reason="unpickling calls it without its clause"),
-        ),
+        NotAuthorizedError("a", clause="b.c", hint="d"),
     ],
     ids=lambda error: type(error).__name__,
 )

@@ -113,7 +113,8 @@ def agreement() -> dict[str, Any]:
     """Return an agreement's text, its canonical form and its fingerprint."""
     text = _agreement_text()
     loaded = Agreement.from_yaml(text)
-    canonical = json.dumps(loaded.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    clauses = loaded.model_dump(mode="json", exclude_defaults=True)
+    canonical = json.dumps(clauses, sort_keys=True, separators=(",", ":"))
     return {
         "comment": COMMENT,
         "yaml": text,

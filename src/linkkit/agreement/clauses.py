@@ -68,9 +68,12 @@ Coarsening = Literal["year", "prefix3", "code"]
 
 COARSENS: dict[Coarsening, FieldKind] = {"year": "date", "prefix3": "postal_code", "code": "sex"}
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
+SLUG_PATTERN = r"^[a-z0-9][a-z0-9-]{1,62}$"
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Label = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
+Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
 
 
 def _checked_public_key(text: str) -> str:

@@ -8,8 +8,14 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from linkkit.agreement.clauses import NAME_PATTERN, SLUG_PATTERN
+
 __all__ = ["describe"]
 
+_IN_WORDS = {
+    NAME_PATTERN: "use lower-case letters, digits and underscores, a letter first",
+    SLUG_PATTERN: "use lower-case letters, digits and hyphens, at least two of them",
+}
 _MOST = 100
 _LONGEST_NAME = 64
 
@@ -29,6 +35,8 @@ def _sentences(item: Any, model: type[BaseModel]) -> list[str]:
         return [_unknown_key(path, clause, model)]
     if item["type"] == "missing":
         return [f"clause '{clause}' is missing"]
+    if item["type"] == "string_pattern_mismatch":
+        return [f"clause '{clause}': {_IN_WORDS.get(item['ctx']['pattern'], item['msg'])}"]
     text = str(item["msg"]).removeprefix("Value error, ")
     return [f"clause '{clause}': {line}" if clause else line for line in text.split("\n")]
 

@@ -11,6 +11,10 @@ from linkkit.errors import AgreementError
 __all__ = ["parse_yaml"]
 
 
+class _AliasError(yaml.MarkedYAMLError):
+    """The document refers to another part of itself."""
+
+
 class _StrictLoader(yaml.SafeLoader):
     """A safe loader that notes repeated keys instead of keeping the last one."""
 
@@ -21,8 +25,8 @@ class _StrictLoader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Refuse aliases: repeated in each other, a few lines of them stand for billions."""
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem="alias", problem_mark=mark)
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise _AliasError(problem_mark=mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
@@ -60,8 +64,7 @@ def parse_yaml(text: str) -> dict[str, Any]:
         try:
             data = loader.get_single_data()
         except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            problems = [f"the agreement document is not valid YAML, at line {line}"]
+            problems = [_invalid(error)]
         except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             problems = ["the agreement document is not valid YAML"]
         problems = problems or loader.repeated
@@ -70,6 +73,13 @@ def parse_yaml(text: str) -> dict[str, Any]:
     if problems:
         raise AgreementError(problems, hint="Correct the YAML document and load it again.")
     return {str(key): value for key, value in data.items()}
+
+
+def _invalid(error: yaml.MarkedYAMLError) -> str:
+    line = error.problem_mark.line + 1 if error.problem_mark else 1
+    if isinstance(error, _AliasError):
+        return f"an alias (*name) stands at line {line}; write out what it stands for"
+    return f"the agreement document is not valid YAML, at line {line}"
 
 
 def _is_yaml_text(text: str) -> bool:

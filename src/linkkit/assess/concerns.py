@@ -188,12 +188,14 @@ def _missing_fields(result: LinkResult) -> Iterator[Concern]:
 
 
 def _missing(party: str, fields: list[str], *, often: bool) -> Concern:
-    names = ", ".join(f"'{name}'" for name in fields)
-    how_many = "half or more of its" if often else "all of its"
+    names = " and ".join(f"'{name}'" for name in fields)
+    whose = f"the records of '{party}'"
     return Concern(
         code="field_often_missing" if often else "field_missing",
         severity="note",
-        message=f"'{party}': {names} missing in {how_many} records.",
+        message=f"Half or more of {whose} lack {names}."
+        if often
+        else f"None of {whose} has {names}.",
         advice="If the party does collect it, check the column that the agreement names. "
         "Otherwise its records are linked on the remaining fields, with less certainty.",
     )

@@ -100,6 +100,24 @@ class Overlaps:
         """Return how many people two parties have in common."""
         return sum(x.n_people for x in self.combinations if {one, other} <= set(x.parties))
 
+    def ordered(self, smallest_cell: int | None = None) -> tuple[Combination, ...]:
+        """Return the combinations, the largest first; hidden ones last, in an order that tells nothing."""
+        hidden = [x for x in self.combinations if is_small(x.n_people, smallest_cell)]
+        shown = [x for x in self.combinations if not is_small(x.n_people, smallest_cell)]
+        return (*shown, *sorted(hidden, key=lambda x: (len(x.parties), x.parties)))
+
+    def shown_shared(self, party: str, smallest_cell: int | None = None) -> str:
+        """Return a party's shared people as text; not where that would give a small count away.
+
+        Together with its people they tell how many are with this party alone, and together
+        with these how many of its records are duplicates.
+        """
+        item = self.by_party[self.parties.index(party)]
+        parts = (item.n_people - item.n_shared, item.n_duplicates)
+        if any(is_small(n, smallest_cell) for n in parts):
+            return "not shown"
+        return shown_count(item.n_shared, smallest_cell)
+
     def as_frame(self, smallest_cell: int | None = None) -> pd.DataFrame:
         """Return one row for each combination: a bool column for each party, and ``n_people``.
 
@@ -124,10 +142,11 @@ class Overlaps:
         import pandas as pd
 
         require_smallest_cell(smallest_cell)
+        ordered = self.ordered(smallest_cell)
         columns: dict[str, object] = {
-            party: [party in item.parties for item in self.combinations] for party in self.parties
+            party: [party in item.parties for item in ordered] for party in self.parties
         }
-        counts = [item.n_people for item in self.combinations]
+        counts = [item.n_people for item in ordered]
         columns["n_people"] = _shown(counts, smallest_cell)
         return pd.DataFrame(columns)
 
@@ -135,43 +154,44 @@ class Overlaps:
         """Return one row for each party: records, people, duplicates and shared people.
 
         With `smallest_cell` the counts are text, as in :meth:`as_frame`, and where few records
-        are duplicates, the number of people is a range.
+        are duplicates, the number of people is a range. Shared people are not shown where
+        they would give one of the other counts away.
         """
         import pandas as pd
 
         require_smallest_cell(smallest_cell)
         people: list[object] = [item.n_people for item in self.by_party]
+        shared: list[object] = [item.n_shared for item in self.by_party]
         if smallest_cell is not None:
             people = [item.shown_people(smallest_cell) for item in self.by_party]
+            shared = [self.shown_shared(party, smallest_cell) for party in self.parties]
         return pd.DataFrame(
             {
                 "party": list(self.parties),
                 "n_records": _shown([x.n_records for x in self.by_party], smallest_cell),
                 "n_people": people,
                 "n_duplicates": _shown([x.n_duplicates for x in self.by_party], smallest_cell),
-                "n_shared": _shown([x.n_shared for x in self.by_party], smallest_cell),
+                "n_shared": shared,
             }
         )
 
     def can_be_worked_out(self, smallest_cell: int) -> bool:
-        """Whether a hidden count follows from the total and the parties' counts of people.
+        """Whether a hidden count follows from the totals and the parties' counts of people.
 
-        Each of these is a sum of combinations. A hidden combination follows from them when the
-        sums, after what is shown has been subtracted, have only one solution for it. That
-        counts are not negative narrows them down further; this is not looked at.
+        Each of these is a sum of combinations: all people, those who are shared, and those of
+        each party. A hidden combination follows from them when the sums, after what is shown
+        has been subtracted, have only one solution for it; hidden duplicates follow when the
+        people of their party do. That counts are not negative narrows them down further;
+        this is not looked at.
         """
         require_smallest_cell(smallest_cell)
         hidden = [x for x in self.combinations if is_small(x.n_people, smallest_cell)]
         veiled = {x.party for x in self.by_party if is_small(x.n_duplicates, smallest_cell)}
-        open_parties = [party for party in self.parties if party not in veiled]
-        sums = np.array(
-            [[1.0] * len(hidden)]
-            + [[float(party in x.parties) for x in hidden] for party in open_parties]
-        )
-        if _has_determined_unknown(sums):
-            return True
-        uncertain = {party for x in hidden for party in x.parties}
-        return bool(veiled - uncertain)
+        of_party = {p: [float(p in x.parties) for x in hidden] for p in self.parties}
+        totals = [[1.0] * len(hidden), [float(len(x.parties) > 1) for x in hidden]]
+        known = totals + [row for party, row in of_party.items() if party not in veiled]
+        asked = np.eye(len(hidden)).tolist() + [of_party[party] for party in sorted(veiled)]
+        return any(_follows(row, known) for row in asked)
 
 
 def overlaps(crosswalk: Crosswalk) -> Overlaps:
@@ -244,10 +264,9 @@ def _shown(counts: list[int], smallest_cell: int | None) -> list[object]:
     return [shown_count(n, smallest_cell) for n in counts]
 
 
-def _has_determined_unknown(sums: npt.NDArray[np.float64]) -> bool:
-    """Whether some column of a linear system has the same value in all of its solutions."""
-    if not sums.size:
-        return False
-    rank = np.linalg.matrix_rank(sums)
-    units = np.eye(sums.shape[1])
-    return any(np.linalg.matrix_rank(np.vstack([sums, unit])) == rank for unit in units)
+def _follows(asked: list[float], known: list[list[float]]) -> bool:
+    """Whether a sum of unknowns is a linear combination of known sums."""
+    if not asked:
+        return True
+    rank = np.linalg.matrix_rank(np.array(known))
+    return bool(np.linalg.matrix_rank(np.array([*known, asked])) == rank)

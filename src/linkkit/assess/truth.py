@@ -268,10 +268,9 @@ def _pairs_between(
     n_groups = int(group.max()) + 1 if len(group) else 0
     ones = np.ones(len(group), dtype=np.int64)
     members = csr_array((ones, (group, party)), shape=(n_groups, n_parties))
-    ordered = np.asarray((members.T @ members).toarray(), dtype=np.int64)
+    ordered: npt.NDArray[np.int64] = (members.T @ members).toarray().astype(np.int64)
     own = np.bincount(party, minlength=n_parties)
-    within = (np.diagonal(ordered) - own) // 2
-    np.fill_diagonal(ordered, within)
+    np.fill_diagonal(ordered, (np.diagonal(ordered) - own) // 2)
     return ordered
 
 

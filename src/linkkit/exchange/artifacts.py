@@ -403,10 +403,9 @@ def _require_columns(
     table: pa.Table, expected: Mapping[str, pa.DataType], *, sender: str, once: bool = True
 ) -> None:
     """Refuse a table with other columns or types, or without whole tokens."""
-    found = {name: table.schema.field(i).type for i, name in enumerate(table.column_names)}
-    if list(found) == list(expected) and found == expected:
+    if list(zip(table.schema.names, table.schema.types, strict=True)) == [*expected.items()]:
         tokens = table.column("token")
-        complete = all(table.column(n).null_count == 0 for n in _NEVER_NULL if n in found)
+        complete = all(table.column(n).null_count == 0 for n in _NEVER_NULL if n in expected)
         if complete and (not once or len(tokens.unique()) == len(tokens)):
             return
     raise SealError(

@@ -14,6 +14,10 @@ from linkkit.exchange.opaque import OpaqueKey
 
 __all__ = ["Identity", "PublicIdentity"]
 
+_FIELD = 2**255 - 19
+_Y_OF_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_SMALL_ORDER = {0, 1, _FIELD - 1, _Y_OF_ORDER_8, _FIELD - _Y_OF_ORDER_8}
+
 
 class PublicIdentity:
     """What others need of an organization: to seal a file to it and to check its signature.
@@ -28,7 +32,7 @@ class PublicIdentity:
         self.text = text
         self.seal_key = x25519.X25519PublicKey.from_public_bytes(keys[:N_KEY])
         self.verify_key = ed25519.Ed25519PublicKey.from_public_bytes(keys[N_KEY:])
-        if not _is_usable(self.seal_key):
+        if not (_may_seal(self.seal_key) and _may_verify(keys[N_KEY:])):
             _refuse_public()
 
     def __eq__(self, other: object) -> bool:
@@ -90,10 +94,17 @@ def _refuse_public() -> NoReturn:
     )
 
 
-def _is_usable(key: x25519.X25519PublicKey) -> bool:
+def _may_seal(key: x25519.X25519PublicKey) -> bool:
     # A key of small order would agree on a secret that everybody knows (RFC 7748, section 6.1).
     try:
         x25519.X25519PrivateKey.generate().exchange(key)
     except ValueError:
         return False
     return True
+
+
+def _may_verify(key: bytes) -> bool:
+    # With a point of small order, one signature fits every message (Chalkias, Garillot and
+    # Nikolaenko, "Taming the many EdDSAs", SSR 2020). The top bit is the sign of x.
+    y = int.from_bytes(key, "little") & (2**255 - 1)
+    return y % _FIELD not in _SMALL_ORDER

@@ -65,7 +65,7 @@ class Manifest(BaseModel):
         """Refuse a file that holds another kind of artifact."""
         if self.kind != kind:
             raise MismatchError(
-                f"the file holds a {self.kind}, not a {kind}",
+                f"the file holds {_a(self.kind)}, not {_a(kind)}",
                 hint="Check which file goes to which command.",
             )
 
@@ -77,7 +77,7 @@ class Manifest(BaseModel):
             allowed = self.sender == _SENDERS[self.kind]
         if not allowed:
             raise NotAuthorizedError(
-                f"'{self.sender}' may not send a {self.kind}",
+                f"'{self.sender}' may not send {_a(self.kind)}",
                 clause="parties",
                 hint="Do not use the file. Ask who sent it.",
             )
@@ -96,3 +96,7 @@ class Manifest(BaseModel):
         else:
             return
         raise MismatchError(problem, hint="All parties must use the very same agreement document.")
+
+
+def _a(kind: ArtifactKind) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

@@ -35,6 +35,7 @@ class OpaqueKey:
     def __init__(self, material: bytes) -> None:
         problem = _weakness(material, self.n_bytes)
         if problem:
+            del material  # some tracebacks show local variables
             raise SecretError(
                 f"this is not {self.described}: {problem}",
                 hint="Make a new one with 'linkkit keys'.",
@@ -56,13 +57,11 @@ class OpaqueKey:
             When the file is missing, holds another kind of key, is readable by others, or
             its key is too weak.
         """
-        material = _decode(read_key_text(path, described=cls.described), cls.label)
-        if material is None:
-            raise SecretError(
-                f"the file '{path}' does not hold {cls.described}",
-                hint=f"It must be a file that 'linkkit keys' wrote for {cls.described}.",
-            )
-        return cls(material)
+        # Neither text nor bytes get a name here: some tracebacks show local variables.
+        return cls(
+            _decode(read_key_text(path, described=cls.described), cls.label)
+            or _refuse_file(path, cls.described)
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write the key to a new file that only its owner may read; returns the path.
@@ -122,6 +121,13 @@ def _decode(text: str, label: str) -> bytes | None:
         return bytes.fromhex(words[1])
     except ValueError:
         return None
+
+
+def _refuse_file(path: str | Path, described: str) -> NoReturn:
+    raise SecretError(
+        f"the file '{path}' does not hold {described}",
+        hint=f"It must be a file that 'linkkit keys' wrote for {described}.",
+    )
 
 
 def read_key_text(path: str | Path, *, described: str) -> str:

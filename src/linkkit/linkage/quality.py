@@ -12,6 +12,9 @@ from linkkit.linkage.pool import Pool
 
 __all__ = ["LinkageQuality", "estimate_quality"]
 
+_LEAST_EXPECTED = 0.5
+"""With fewer true pairs expected than this there is no overlap, and nothing was missed."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinkageQuality:
@@ -25,7 +28,7 @@ class LinkageQuality:
         Expected share of links that are right, 0 to 1.
     recall : float
         Expected share of true pairs among the candidates that were linked, 0 to 1. Pairs that
-        were never candidates are not in it.
+        were never candidates are not in it. 1 where no true pair is expected at all.
     """
 
     n_links: int
@@ -65,7 +68,7 @@ def estimate_quality(
     return LinkageQuality(
         n_links=n_links,
         precision=expected / n_links if n_links else 1.0,
-        recall=expected / all_true if all_true else 1.0,
+        recall=expected / all_true if all_true > _LEAST_EXPECTED else 1.0,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from linkkit.assess import ThresholdCurve, WeightHistogram, threshold_curve, weight_histogram
+from linkkit.assess.inputs import require_smallest_cell
 from linkkit.linkage import LinkResult
 from linkkit.report.style import (
     ACCENT,
@@ -57,8 +58,8 @@ def plot_match_weights(
     >>> figure.axes[0].get_xlabel()
     'match weight in bits'
     """
-    is_histogram = isinstance(assessed, WeightHistogram)
-    histogram = assessed if is_histogram else weight_histogram(assessed)
+    require_smallest_cell(smallest_cell)
+    histogram = assessed if isinstance(assessed, WeightHistogram) else weight_histogram(assessed)
     figure = new_figure(9, 3.3)
     axes = figure.add_subplot()
     tidy_axes(axes)
@@ -79,7 +80,7 @@ def _draw_bins(axes: Axes, histogram: WeightHistogram, smallest_cell: int | None
     starts, width = np.array(histogram.starts), histogram.bin_bits
     linked, other = np.array(histogram.n_linked), np.array(histogram.n_not_linked)
     base = np.zeros(len(starts))
-    veiled: list[tuple[float, float]] = []
+    veiled: set[float] = set()
     for counts, color, label in ((linked, ACCENT, "linked"), (other, MUTED, "not linked")):
         small = (counts > 0) & (counts < (smallest_cell or 0))
         shown = np.where(small, 0, counts)
@@ -87,10 +88,10 @@ def _draw_bins(axes: Axes, histogram: WeightHistogram, smallest_cell: int | None
             starts, shown, width, bottom=base, align="edge",
             color=color, edgecolor=PAPER, linewidth=0.4, label=label,
         )  # fmt: skip
-        veiled += [(float(starts[i]), float(base[i] + shown[i])) for i in np.flatnonzero(small)]
+        veiled |= set(starts[small].tolist())
         base = base + shown
     if veiled and smallest_cell is not None:
-        where = sorted(set(start for start, _ in veiled))
+        where = sorted(veiled)
         bottom = [float(base[histogram.starts.index(start)]) for start in where]
         axes.bar(
             where, smallest_cell, width, bottom=bottom, align="edge", color=PAPER,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from linkkit.assess import FieldEvidence, LevelEvidence, field_evidence
 from linkkit.linkage import LinkResult
 from linkkit.report.style import ACCENT, INK, MUTED, SOFT, WARM, chart_style, new_figure, tidy_axes
+from linkkit.report.words import share_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,14 +55,14 @@ def plot_field_weights(assessed: LinkResult | FieldEvidence) -> Figure:
     weights = figure.add_subplot(grid[0, 0])
     _draw_weights(weights, rows, places)
     shares = (
-        ("of pairs of one person (m)", [item.m for item in rows], ACCENT),
-        ("of other pairs (u)", [item.u for item in rows], MUTED),
+        ("share, one person (m)", [item.m for item in rows], ACCENT),
+        ("share, others (u)", [item.u for item in rows], MUTED),
     )
     for column, (title, values, color) in enumerate(shares, start=1):
         axes = figure.add_subplot(grid[0, column], sharey=weights)
         _draw_shares(axes, values, places, color=color)
         axes.set_title(title, color=SOFT)
-    weights.set_ylim(height - 0.3, -1.2)
+    weights.set_ylim(height - 0.3, -1.6)
     return figure
 
 
@@ -116,19 +117,3 @@ def _draw_shares(
     axes.set_xlim(0, 1.32)
     axes.set_xticks((0, 0.5, 1), ("0%", "50%", "100%"))
     axes.tick_params(axis="y", labelleft=False)
-
-
-def share_text(value: float) -> str:
-    """Return a share as a percentage with as many digits as it needs.
-
-    Examples
-    --------
-    >>> share_text(0.978), share_text(0.0246), share_text(0.0002), share_text(0.0000001)
-    ('97.8%', '2.46%', '0.02%', '<0.01%')
-    """
-    percent = 100 * value
-    if 0 < percent < 0.01:
-        return "<0.01%"
-    if 99.95 <= percent < 100:
-        return ">99.9%"
-    return f"{percent:.1f}%" if percent >= 10 else f"{percent:.2f}%"

@@ -16,6 +16,7 @@ from linkkit.report.style import (
     PALE,
     PAPER,
     SOFT,
+    bare_axes,
     chart_style,
     new_figure,
 )
@@ -30,12 +31,11 @@ __all__ = ["plot_overlaps"]
 
 _MOST_COLUMNS = 20
 _MOST_ROWS = 12
+_MOST_LETTERS = 22
 
 
 @chart_style()
-def plot_overlaps(
-    assessed: LinkResult | Overlaps, *, smallest_cell: int | None = None
-) -> Figure:
+def plot_overlaps(assessed: LinkResult | Overlaps, *, smallest_cell: int | None = None) -> Figure:
     """Draw people by exact combination of parties, as an UpSet plot.
 
     Each column is a combination: filled dots are its parties, the bar its people (Lex and
@@ -66,7 +66,7 @@ def plot_overlaps(
     """
     require_smallest_cell(smallest_cell)
     found = assessed if isinstance(assessed, Overlaps) else overlaps(assessed.crosswalk)
-    shown = found.combinations[:_MOST_COLUMNS]
+    shown = found.ordered(smallest_cell)[:_MOST_COLUMNS]
     largest = sorted(found.by_party, key=lambda item: (-item.n_people, item.party))[:_MOST_ROWS]
     parties = [item.party for item in largest]
     figure = new_figure(9, 2.5 + 0.32 * len(parties))
@@ -82,9 +82,7 @@ def plot_overlaps(
     return figure
 
 
-def _draw_columns(
-    axes: Axes, shown: Sequence[Combination], smallest_cell: int | None
-) -> None:
+def _draw_columns(axes: Axes, shown: Sequence[Combination], smallest_cell: int | None) -> None:
     for x, item in enumerate(shown):
         small = is_small(item.n_people, smallest_cell)
         height = smallest_cell if small and smallest_cell else item.n_people
@@ -98,9 +96,7 @@ def _draw_columns(
             fontsize=9 if len(shown) <= 12 else 7.5,
         )  # fmt: skip
     axes.set_title("people with exactly these parties", color=SOFT)
-    axes.tick_params(bottom=False, labelbottom=False, labelleft=False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_visible(False)
+    bare_axes(axes)
     axes.margins(y=0.14)
 
 
@@ -115,9 +111,7 @@ def _draw_dots(axes: Axes, shown: Sequence[Combination], parties: Sequence[str])
             axes.scatter([x] * len(rows), rows, s=46, color=INK, zorder=4)
     axes.set_xlim(-0.6, max(len(shown), 4) - 0.4)
     axes.set_ylim(len(parties) - 0.5, -0.5)
-    axes.tick_params(bottom=False, labelbottom=False, labelleft=False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_visible(False)
+    bare_axes(axes)
 
 
 def _draw_sizes(
@@ -132,11 +126,13 @@ def _draw_sizes(
     most = max(widths, default=1)
     for y, (width, party, label) in enumerate(zip(widths, parties, labels, strict=True)):
         axes.annotate(
-            f"{party}  {label}", (width, y), xytext=(-5, 0), textcoords="offset points",
+            f"{_shortened(party)}  {label}", (width, y), xytext=(-5, 0), textcoords="offset points",
             ha="right", va="center", color=INK,
         )  # fmt: skip
     axes.set_xlim(2.6 * most, 0)
     axes.set_title("people of each party", color=SOFT)
-    axes.tick_params(bottom=False, labelbottom=False, labelleft=False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_visible(False)
+    bare_axes(axes)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _MOST_LETTERS else f"{name[: _MOST_LETTERS - 1]}…"

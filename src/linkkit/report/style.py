@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from linkkit.errors import DependencyError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["chart_style", "inline_svg", "new_figure", "tidy_axes"]
+__all__ = ["bare_axes", "chart_style", "inline_svg", "new_figure", "tidy_axes"]
 
 INK, SOFT, LINE, PAPER = "#1b2733", "#55636f", "#d5dce2", "#fefefe"
 ACCENT, WARM, MUTED, PALE = "#14596b", "#b5532a", "#9fadb8", "#d9e3e8"
@@ -61,7 +61,7 @@ _RC: dict[str, Any] = {
 
 
 @contextmanager
-def chart_style() -> Iterator[None]:
+def chart_style() -> Generator[None]:
     """Draw with matplotlib's defaults and linkkit's palette, whatever the user has set.
 
     matplotlib keeps such settings for the whole process, so they are put back at the end.
@@ -99,11 +99,16 @@ def new_figure(width_inches: float, height_inches: float) -> Figure:
     return Figure(figsize=(width_inches, height_inches), layout="constrained", facecolor=PAPER)
 
 
-def tidy_axes(axes: Axes, *, grid: str = "y", hide: tuple[str, ...] = ("left",)) -> None:
+def tidy_axes(axes: Axes, *, grid: Literal["x", "y"] = "y") -> None:
     """Leave on the axes only what helps to read them."""
-    if grid == "x" or grid == "y":
-        axes.grid(visible=True, axis=grid)
-    for side in hide:
+    axes.grid(visible=True, axis=grid)
+    axes.spines["left"].set_visible(False)
+
+
+def bare_axes(axes: Axes) -> None:
+    """Leave nothing on the axes but what is drawn in them."""
+    axes.tick_params(bottom=False, labelbottom=False, labelleft=False)
+    for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
 
 
@@ -126,13 +131,17 @@ def inline_svg(figure: Figure, *, name: str, label: str) -> str:
 
     content = io.StringIO()
     with chart_style():
-        FigureCanvasSVG(figure).print_svg(
-            content, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        )
-    text = content.getvalue()
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(content, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    return _fit_for_page(content.getvalue(), name=name, label=label)
+
+
+def _fit_for_page(text: str, *, name: str, label: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r'<g id="(?:figure|axes|patch|text|line2d|matplotlib|xtick|ytick)[^"]*"', "<g", text)
+    text = re.sub(
+        r'<g id="(?:figure|axes|patch|text|line2d|matplotlib|xtick|ytick)[^"]*"', "<g", text
+    )
     text = re.sub(r'\b(id="|url\(#|href="#)', rf"\1{name}-", text).replace("xlink:href", "href")
     for color, variable in _VARIABLES.items():
         text = text.replace(color, f"var({variable})")

@@ -27,6 +27,7 @@ class StudyKey(OpaqueKey):
 
     __slots__ = ()
     label = "study-key"
+    described = "a study key"
 
 
 def study_ids(
