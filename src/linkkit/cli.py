@@ -83,7 +83,14 @@ def _internal(error: Exception) -> str:
     )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _InOrder(click.Group):
+    """Lists the commands in the order of the journey."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="linkkit")
 def commands() -> None:
     """Link records of the same people across organizations that may not share a name.
@@ -105,7 +112,7 @@ def commands() -> None:
 @click.option("--seed", type=int, default=2026, show_default=True, help="Other made-up people.")
 @click.option("--overwrite", is_flag=True, help="Replace the folder of an earlier demo.")
 def demo(out: Path, seed: int, overwrite: bool) -> None:  # noqa: FBT001
-    """Run the whole journey with three made-up partners, into a folder to look at.
+    """Run the whole journey with made-up partners.
 
     Makes up a school district, its summer programs and a youth jobs office, and takes their
     files from export to release: read, encode, seal, link, integrate, protect, release. Every
@@ -118,7 +125,7 @@ def demo(out: Path, seed: int, overwrite: bool) -> None:  # noqa: FBT001
 
 @commands.group()
 def keys() -> None:
-    """Make keys, each in a new file that only you may read."""
+    """Make keys, each in a file that only you may read."""
 
 
 @keys.command()
@@ -226,9 +233,9 @@ def encode(
     encoding: str | None,
     delimiter: str | None,
 ) -> None:
-    """Partner: standardize, encode and seal an extract (CSV, Excel, Parquet).
+    """Partner: standardize, encode and seal an extract.
 
-    Writes PARTY.encodings, sealed to the linkage unit, and PARTY.payload, sealed to the
+    EXTRACT is a CSV, Excel or Parquet file. Writes PARTY.encodings, sealed to the linkage unit, and PARTY.payload, sealed to the
     steward. The folder stays-home holds the token map and the rows that were set aside.
     """
     import linkkit as lk
@@ -271,7 +278,7 @@ def link(
     threshold: float,
     threads: int | None,
 ) -> None:
-    """Linkage unit: find which encodings are of the same person.
+    """Linkage unit: find whose encodings are the same person's.
 
     Opens the parties' ENCODINGS and writes a crosswalk, sealed to the steward.
     """
@@ -331,7 +338,10 @@ def integrate(
     study_key_file: Path | None,
     out: Path,
 ) -> None:
-    """Steward: join the parties' PAYLOADS by the crosswalk, one row for each person."""
+    """Steward: join payloads by the crosswalk.
+
+    Opens the parties' PAYLOADS and writes one row for each person, sealed to yourself.
+    """
     import linkkit as lk
 
     document, own = _opened(agreement_file, identity_file)
@@ -353,7 +363,10 @@ def integrate(
 def protect(
     people: Path, agreement_file: Path, identity_file: Path, k: int | None, out: Path
 ) -> None:
-    """Steward: generalize and suppress until the agreement's promise is kept."""
+    """Steward: generalize and suppress, as agreed.
+
+    Opens the integrated data set PEOPLE and writes a protected one, sealed to yourself.
+    """
     import linkkit as lk
 
     document, own = _opened(agreement_file, identity_file)
@@ -377,7 +390,11 @@ def release(
     out: Path,
     overwrite: bool,  # noqa: FBT001
 ) -> None:
-    """Steward: write data, dictionary, disclosure report and receipt, checked as written."""
+    """Steward: write the release, checked as written.
+
+    Opens the protected data set SAFE and writes the data (CSV and Parquet), a data dictionary,
+    a disclosure report and a receipt.
+    """
     import linkkit as lk
 
     document, own = _opened(agreement_file, identity_file)

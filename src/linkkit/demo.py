@@ -107,17 +107,17 @@ def run_demo(
     encoded = _at_the_partners(stage, town)
     result = _at_the_linkage_unit(stage)
     scores = _against_the_truth(stage, town, encoded, result)
-    released = _at_the_steward(stage)
-    tell("")
-    tell(f"All of it is in {folder}, in {time.perf_counter() - start:.0f} s. Look at:")
-    for name in ("2-linkage-unit/linkage-report.html", "4-release/disclosure_report.html"):
-        tell(f"  {folder / name}")
     linkage_report(
         result,
         folder / "2-linkage-unit" / "linkage-report.html",
         agreement=stage.agreement,
         truth=scores,
     )
+    released = _at_the_steward(stage)
+    tell("")
+    tell(f"All of it is in {folder}, in {time.perf_counter() - start:.0f} s. Look at:")
+    for name in ("2-linkage-unit/linkage-report.html", "4-release/disclosure_report.html"):
+        tell(f"  {folder / name}")
     return released
 
 
@@ -219,9 +219,9 @@ def _at_the_linkage_unit(stage: _Stage) -> lk.LinkResult:
     _write_csv(result.crosswalk.to_pandas(), stage.folder / "opened" / "crosswalk.csv")
     stage.tell(f"  compared: {result.plan}")
     stage.tell(f"  unduplicated count: {result.crosswalk.n_people} people")
-    frame = overlaps(result.crosswalk).as_frame()
-    for row in frame.itertuples(index=False):
-        stage.tell(f"    {row.parties}: {row.people}")
+    for item in overlaps(result.crosswalk).combinations:
+        only = "only " if len(item.parties) == 1 else ""
+        stage.tell(f"    {item.n_people:>6} {only}{' and '.join(item.parties)}")
     quality = result.quality
     stage.tell(
         f"  {quality.n_links} links; estimated precision {quality.precision:.3f}, "
@@ -264,8 +264,12 @@ def _at_the_steward(stage: _Stage) -> lk.Release:
     safe = lk.protect(people, stage.agreement)
     stage.save(safe, "3-steward/protected", role="steward")
     stage.tell(f"  {len(people)} people integrated for project '{PROJECT}'")
-    for line in str(safe).splitlines():
-        stage.tell(f"  {line}")
+    for recoding in safe.summary.recodings:
+        stage.tell(f"    {recoding.variable}: {recoding.description}")
+    stage.tell(
+        f"  {safe.n_suppressed} of {safe.n_people_in} records suppressed, so that at least "
+        f"{safe.k} people share every combination"
+    )
     released = lk.release(safe, stage.folder / "4-release", agreement=stage.agreement)
     measured = released.disclosure.measured
     stage.tell(

@@ -61,13 +61,10 @@ def records_of(crosswalk: Crosswalk) -> Records:
             hint="Give the 'crosswalk' of link()'s result, or load one with Crosswalk.load.",
         )
     parties = crosswalk.parties
-    position = pa.array(parties, type=pa.string())
-    party = crosswalk.table.column("party").cast(pa.string())
-    return Records(
-        parties=parties,
-        party=_positions(party, position),
-        person=_numbers(crosswalk.table.column("person_id")),
-    )
+    party, names = _numbers(crosswalk.table.column("party").cast(pa.string()))
+    person, _ = _numbers(crosswalk.table.column("person_id"))
+    position = np.array([parties.index(name) for name in names], dtype=np.int64)
+    return Records(parties=parties, party=position[party], person=person)
 
 
 def require_result(result: object) -> LinkResult:
@@ -114,13 +111,8 @@ def require_smallest_cell(smallest_cell: int | None) -> None:
         )
 
 
-def _positions(column: pa.ChunkedArray, values: pa.Array) -> npt.NDArray[np.int64]:
-    import pyarrow.compute as pc
-
-    found: Any = pc.index_in(column, value_set=values)
-    return np.asarray(found.to_numpy(), dtype=np.int64)
-
-
-def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+def _numbers(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], list[Any]]:
+    """Return a number for each value, and the values by number."""
     coded = column.combine_chunks().dictionary_encode()
-    return np.asarray(coded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
+    numbers = np.asarray(coded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
+    return numbers, coded.dictionary.to_pylist()

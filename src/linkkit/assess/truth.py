@@ -227,7 +227,7 @@ def _joint(
 ) -> npt.NDArray[np.int64]:
     n_true = int(true_person.max()) + 1 if len(true_person) else 1
     _, joint = np.unique(person * n_true + true_person, return_inverse=True)
-    return joint.astype(np.int64)
+    return np.asarray(joint, dtype=np.int64)
 
 
 def _all_pairs(
