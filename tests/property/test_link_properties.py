@@ -78,14 +78,18 @@ def test_the_order_of_rows_and_parties_and_the_threads_change_nothing(
 @quick
 @given(
     seed=st.integers(0, 999),
-    threshold=st.sampled_from([0.01, 0.5, 0.9, 1.0]),
-    limit=st.sampled_from([0, 10**9]),
+    options=st.fixed_dictionaries(
+        {
+            "threshold": st.sampled_from([0.01, 0.5, 0.9, 1.0]),
+            "exhaustive_limit": st.sampled_from([0, 10**9]),
+        }
+    ),
 )
 def test_every_record_is_in_one_person_and_clean_parties_once(
-    agreement: Agreement, draw: Any, encode_plainly: Encode, seed: int, threshold: float, limit: int
+    agreement: Agreement, draw: Any, encode_plainly: Encode, seed: int, options: dict[str, Any]
 ) -> None:
     extracts = [encode_plainly(frame, agreement, party) for party, frame in draw(seed).items()]
-    result = link(extracts, threshold=threshold, exhaustive_limit=limit)
+    result = link(extracts, **options)
     frame = result.crosswalk.to_pandas()
     sent = [bytes(token).hex() for extract in extracts for token in extract.tokens]
     assert sorted(frame["token"]) == sorted(sent)

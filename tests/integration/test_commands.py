@@ -1,0 +1,240 @@
+"""The commands, as three organizations run them: files in, files out, an exit status each."""
+
+import os
+import stat
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from linkkit.cli import INTERNAL_ERROR, commands, run
+from linkkit.synth import youth_partnership
+
+PARTIES = ("district", "summer", "jobs")
+HEADER_ROWS = {"summer": "3"}
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    """Three partners, a linkage unit and a steward, each with a folder, keys and files."""
+    folder = tmp_path_factory.mktemp("town")
+    partnership = youth_partnership(seed=5, n_district=900, n_summer=400, n_jobs=200)
+    files = partnership.write(folder / "exports")
+    document = yaml.safe_load(files["agreement"].read_text(encoding="utf-8"))
+    document["protection"]["smallest_cell"] = 3
+    document["protection"]["max_suppressed"] = 0.2
+    for role in (*PARTIES, "linkage_unit", "steward"):
+        assert run(["keys", "identity", str(folder / role / "own.identity")]) == 0
+        clause = document["parties"][role] if role in PARTIES else document[role]
+        clause["public_key"] = public_key(folder / role / "own.identity")
+    (folder / "agreement.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    assert run(["keys", "secret", str(folder / "linkage.key")]) == 0
+    return folder
+
+
+def public_key(path: Path) -> str:
+    from linkkit.exchange import Identity
+
+    return Identity.load(path).public.text
+
+
+def common(town: Path, role: str) -> list[str]:
+    return [
+        "--agreement",
+        str(town / "agreement.yaml"),
+        "--identity",
+        str(town / role / "own.identity"),
+    ]
+
+
+def encode(town: Path, party: str, **changes: str) -> int:
+    options = {
+        "--party": party,
+        "--secret": str(town / "linkage.key"),
+        "--out": str(town / party),
+        "--header-row": HEADER_ROWS.get(party, "1"),
+        **changes,
+    }
+    extract = next((town / "exports").glob(f"{party}.*"))
+    words = [word for pair in options.items() for word in pair]
+    return run(["encode", str(extract), *common(town, party), *words])
+
+
+@pytest.fixture(scope="module")
+def encoded(town):
+    for party in PARTIES:
+        assert encode(town, party) == 0
+    return town
+
+
+def encodings(town: Path) -> list[str]:
+    return [str(town / party / f"{party}.encodings") for party in PARTIES]
+
+
+@pytest.fixture(scope="module")
+def linked(encoded):
+    where = encoded / "linkage_unit"
+    status = run(
+        ["link", *encodings(encoded), *common(encoded, "linkage_unit")]
+        + ["--out", str(where / "crosswalk"), "--report", str(where / "report.html")]
+        + ["--pairs", str(where / "pairs.parquet")]
+    )
+    assert status == 0
+    return encoded
+
+
+@pytest.fixture(scope="module")
+def released(linked):
+    steward = linked / "steward"
+    payloads = [str(linked / party / f"{party}.payload") for party in PARTIES]
+    assert run(["keys", "study", str(steward / "study.key")]) == 0
+    steps = [
+        ["integrate", *payloads, "--crosswalk", str(linked / "linkage_unit" / "crosswalk")]
+        + ["--project", "gaps-2026", "--study-key", str(steward / "study.key")]
+        + ["--out", str(steward / "integrated")],
+        ["protect", str(steward / "integrated"), "--out", str(steward / "protected")],
+        ["release", str(steward / "protected"), "--out", str(steward / "release")],
+    ]
+    for step in steps:
+        assert run([*step, *common(linked, "steward")]) == 0
+    return linked
+
+
+def test_the_journey_ends_in_a_release_that_keeps_its_k(released):
+    data = pd.read_csv(released / "steward" / "release" / "data.csv")
+    sizes = data.groupby(["birth_year", "sex", "zip3", "race_ethnicity"], dropna=False).size()
+    assert len(data) > 500
+    assert sizes.min() >= 3
+
+
+def test_the_linkage_unit_gets_a_report_and_its_pairs(linked):
+    pairs = pd.read_parquet(linked / "linkage_unit" / "pairs.parquet")
+    report = (linked / "linkage_unit" / "report.html").read_text(encoding="utf-8")
+    assert pairs["linked"].sum() > 100
+    assert "<svg" in report
+    assert pairs["left_token"].iloc[0] not in report
+
+
+def test_what_stays_home_may_be_read_by_its_owner_only(encoded):
+    files = list((encoded / "district" / "stays-home").iterdir())
+    assert len(files) == 3
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_the_secret_may_come_from_the_environment(town, monkeypatch, tmp_path):
+    key = (town / "linkage.key").read_text(encoding="ascii").split()[1]
+    monkeypatch.setenv("LINKKIT_SECRET", key)
+    extract = next((town / "exports").glob("jobs.*"))
+    words = ["--party", "jobs", "--out", str(tmp_path)]
+    assert run(["encode", str(extract), *common(town, "jobs"), *words]) == 0
+    assert (tmp_path / "jobs.encodings").is_file()
+
+
+def test_another_secret_is_found_before_anything_is_compared(encoded, tmp_path, capsys):
+    other = tmp_path / "other.key"
+    assert run(["keys", "secret", str(other)]) == 0
+    assert encode(encoded, "jobs", **{"--secret": str(other), "--out": str(tmp_path)}) == 0
+    files = [*encodings(encoded)[:2], str(tmp_path / "jobs.encodings")]
+    status = run(
+        ["link", *files, *common(encoded, "linkage_unit"), "--out", str(tmp_path / "crosswalk")]
+    )
+    assert status == 16
+    assert "different linkage secrets" in capsys.readouterr().err
+    assert not (tmp_path / "crosswalk").exists()
+
+
+def test_another_text_of_the_agreement_is_named(encoded, tmp_path, capsys):
+    text = (encoded / "agreement.yaml").read_text(encoding="utf-8")
+    changed = tmp_path / "agreement.yaml"
+    changed.write_text(text.replace("smallest_cell: 3", "smallest_cell: 2"), encoding="utf-8")
+    identity = str(encoded / "linkage_unit" / "own.identity")
+    status = run(
+        ["link", *encodings(encoded), "--agreement", str(changed), "--identity", identity]
+        + ["--out", str(tmp_path / "crosswalk")]
+    )
+    assert status == 16
+    assert "another text of agreement" in capsys.readouterr().err
+
+
+def test_the_steward_cannot_open_encodings(encoded, tmp_path, capsys):
+    status = run(
+        ["link", *encodings(encoded), *common(encoded, "steward"), "--out", str(tmp_path / "x")]
+    )
+    assert status == 15
+    assert "sealed to somebody else" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_party_cannot_send_in_the_name_of_another(town, tmp_path, capsys):
+    identity = str(town / "jobs" / "own.identity")
+    status = encode(town, "district", **{"--identity": identity, "--out": str(tmp_path)})
+    assert status == 13
+    assert "clause 'parties.district.public_key'" in capsys.readouterr().err
+
+
+def test_a_party_that_nobody_agreed_on_is_refused_by_clause(town, capsys):
+    extract = next((town / "exports").glob("jobs.*"))
+    words = ["--party", "police", "--secret", str(town / "linkage.key"), "--out", str(town)]
+    assert run(["encode", str(extract), *common(town, "jobs"), *words]) == 13
+    assert "clause 'parties'" in capsys.readouterr().err
+
+
+def test_a_truncated_file_is_refused(encoded, tmp_path, capsys):
+    short = tmp_path / "district.encodings"
+    short.write_bytes((encoded / "district" / "district.encodings").read_bytes()[:-100])
+    status = run(
+        ["link", str(short), *common(encoded, "linkage_unit"), "--out", str(tmp_path / "x")]
+    )
+    assert status == 15
+    assert "altered, cut short" in capsys.readouterr().err
+
+
+def test_what_happened_is_said_without_a_value(encoded, capsys):
+    assert encode(encoded, "district") == 0
+    said = capsys.readouterr().out
+    extract = pd.read_csv(next((encoded / "exports").glob("district.*")), dtype=str)
+    names = {word for name in extract["STUDENT NAME"].dropna() for word in name.split(", ")}
+    assert "900 rows read" in said
+    assert not any(name in said for name in names if len(name) > 4)
+
+
+def test_inspect_shows_the_manifest_without_a_key(encoded, capsys):
+    assert run(["inspect", str(encoded / "district" / "district.encodings")]) == 0
+    shown = capsys.readouterr()
+    assert '"kind": "encoded-extract"' in shown.out
+    assert "not checked" in shown.err
+
+
+def test_an_agreement_is_checked_and_its_fingerprint_shown(town, capsys):
+    assert run(["agreement", "check", str(town / "agreement.yaml")]) == 0
+    assert "fingerprint: " in capsys.readouterr().out
+
+
+def test_keys_are_never_overwritten(town, capsys):
+    assert run(["keys", "secret", str(town / "linkage.key")]) == 14
+    assert "never overwritten" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", sorted(commands.commands))
+def test_every_command_explains_itself(name, capsys):
+    assert run([name, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Usage: linkkit")
+    assert len(text.splitlines()) > 4
+
+
+def test_a_word_that_is_no_command_is_a_usage_error(capsys):
+    assert run(["linc"]) == 2
+    assert "No such command" in capsys.readouterr().err
+
+
+def test_an_internal_error_shows_its_place_and_not_its_text(monkeypatch, capsys):
+    def fail(path: object) -> None:
+        raise ValueError("ZQXMARKER is somebody's name")
+
+    monkeypatch.setattr("linkkit.agreement.Agreement.load", fail)
+    assert run(["agreement", "check", os.devnull]) == INTERNAL_ERROR
+    said = capsys.readouterr()
+    assert "ValueError in" in said.err
+    assert "ZQXMARKER" not in said.err + said.out
