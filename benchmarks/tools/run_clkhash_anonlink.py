@@ -1,7 +1,9 @@
 """Links with clkhash and anonlink: one keyed filter for each record, Dice, greedy one-to-one.
 
 The schema follows clkhash's own tutorial for FEBRL 4: 1,024 bits, bigrams of text and positional
-characters of numbers, 200 bits for names and birth date and 100 for each part of the address.
+characters of numbers, twice as many bits for names and birth date as for parts of the address.
+The tutorial has more fields; here each gets a quarter more bits, so that the filters are as full
+as the tutorial's (about 70 %), for which its threshold of .80 is meant.
 """
 
 from __future__ import annotations
@@ -11,18 +13,18 @@ from typing import Any
 from common import Data, Record, Stages, main, pairs_of, seconds_of
 
 N_BITS = 1024
-THRESHOLDS = {"febrl4": 0.80, "pseudopeople": 0.80}
+THRESHOLDS = {"febrl4": 0.80, "pseudopeople": 0.75}
 BITS = {
-    "given_name": 200,
-    "middle_initial": 50,
-    "surname": 200,
-    "birth_date": 200,
-    "sex": 50,
-    "street_number": 100,
-    "street": 100,
-    "unit": 50,
-    "suburb": 100,
-    "postcode": 100,
+    "given_name": 250,
+    "middle_initial": 62,
+    "surname": 250,
+    "birth_date": 250,
+    "sex": 62,
+    "street_number": 125,
+    "street": 125,
+    "unit": 62,
+    "suburb": 125,
+    "postcode": 125,
 }
 NUMBERS = ("birth_date", "street_number", "postcode")
 SECRET = "a secret of the benchmark only"

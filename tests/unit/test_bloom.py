@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkkit.partner.encode.bloom import bloom_filters, bloom_filters_reference, token_positions
@@ -14,6 +14,7 @@ KEY = bytes(range(32))
 values = st.lists(st.text("abcdefgh 0123", min_size=1).filter(str.strip), min_size=1, max_size=12)
 
 
+@settings(deadline=None)
 @given(
     values=values,
     kind=st.sampled_from(["given_name", "street_address", "sex", "phone"]),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkkit.agreement import Agreement
@@ -143,6 +143,7 @@ def test_a_million_characters_are_missing_with_a_reason(
 
 
 @pytest.mark.parametrize("read", READERS, ids=lambda read: getattr(read, "__name__", "date"))
+@settings(deadline=None)
 @given(cell=st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 def test_any_text_is_standardized_or_rejected_and_nothing_else(
     read: Callable[[str], Any], cell: str
@@ -165,6 +166,7 @@ def test_any_text_is_standardized_or_rejected_and_nothing_else(
     ],
     ids=lambda read: getattr(read, "__name__", "date"),
 )
+@settings(deadline=None)
 @given(cell=st.text(string.ascii_letters + string.digits + " .,-'@/", max_size=30))
 def test_a_standard_form_is_its_own_standard_form(read: Callable[[str], Any], cell: str) -> None:
     value = read(cell).value
@@ -173,6 +175,7 @@ def test_a_standard_form_is_its_own_standard_form(read: Callable[[str], Any], ce
         assert again.value == value or again.rule == "placeholder"
 
 
+@settings(deadline=None)
 @given(cell=st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
 def test_a_name_is_split_without_inventing_letters(cell: str) -> None:
     for part in (given_part(cell), surname_part(cell)):

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from linkkit.assess.inputs import require_result
 from linkkit.linkage import LinkResult
+from linkkit.linkage.compare import LEVELS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["FieldEvidence", "LevelEvidence", "field_evidence"]
 
-_NEVER = 1e-5
+_COMMON = 0.01
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +35,9 @@ class LevelEvidence:
         Share of other pairs that do, 0 to 1.
     weight : float
         Match weight in bits: log2 of m / u.
+    occurs : bool
+        Whether the level is ever seen; sex, for one, cannot agree partly. The m and u of a
+        level that is not seen are what was assumed beforehand.
     """
 
     field: str
@@ -39,11 +45,7 @@ class LevelEvidence:
     m: float
     u: float
     weight: float
-
-    @property
-    def occurs(self) -> bool:
-        """Whether the level is ever seen; sex, for one, cannot agree partly."""
-        return max(self.m, self.u) >= _NEVER
+    occurs: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,10 +105,20 @@ def field_evidence(result: LinkResult) -> FieldEvidence:
     True
     """
     weights = require_result(result).model.field_weights()
+    seen = result.pairs.scored.levels
     return FieldEvidence(
         levels=tuple(
-            LevelEvidence(field=item.field, level=level, m=m, u=u, weight=weight)
-            for item in weights
-            for level, m, u, weight in zip(item.levels, item.m, item.u, item.weight, strict=True)
+            LevelEvidence(
+                field=item.field,
+                level=level,
+                m=item.m[i],
+                u=item.u[i],
+                weight=item.weight[i],
+                # Pairs that are no candidates are not kept, so a common level counts as seen.
+                occurs=max(item.m[i], item.u[i]) >= _COMMON
+                or bool(np.any(seen[:, f] == LEVELS.index(level))),
+            )
+            for f, item in enumerate(weights)
+            for i, level in enumerate(item.levels)
         )
     )

@@ -39,7 +39,8 @@ def plot_overlaps(assessed: LinkResult | Overlaps, *, smallest_cell: int | None 
     """Draw people by exact combination of parties, as an UpSet plot.
 
     Each column is a combination: filled dots are its parties, the bar its people (Lex and
-    others, "UpSet", 2014). The 20 largest combinations and the 12 largest parties are drawn.
+    others, "UpSet", 2014). The 12 largest parties are drawn, and the 20 largest
+    combinations of no other than these.
 
     Parameters
     ----------
@@ -66,9 +67,10 @@ def plot_overlaps(assessed: LinkResult | Overlaps, *, smallest_cell: int | None 
     """
     require_smallest_cell(smallest_cell)
     found = assessed if isinstance(assessed, Overlaps) else overlaps(assessed.crosswalk)
-    shown = found.ordered(smallest_cell)[:_MOST_COLUMNS]
     largest = sorted(found.by_party, key=lambda item: (-item.n_people, item.party))[:_MOST_ROWS]
     parties = [item.party for item in largest]
+    drawable = [x for x in found.ordered(smallest_cell) if set(x.parties) <= set(parties)]
+    shown = drawable[:_MOST_COLUMNS]
     figure = new_figure(9, 2.5 + 0.32 * len(parties))
     grid = figure.add_gridspec(
         2, 2, height_ratios=(2.1, 0.32 * len(parties)), width_ratios=(1, 2.6)
