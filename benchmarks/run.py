@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -37,6 +38,9 @@ def options() -> argparse.Namespace:
         "--peers", default=",".join(environments.PEERS), help="comma-separated; '' for none"
     )
     parser.add_argument(
+        "--source", type=Path, default=environments.OWN_SOURCE, help="folder that has linkkit in it"
+    )
+    parser.add_argument(
         "--update-readme", action="store_true", help="put the tables into README.md"
     )
     given = parser.parse_args()
@@ -49,13 +53,23 @@ def options() -> argparse.Namespace:
     return given
 
 
-def run_tool(tool: str, mode: str, data: Path, cache: Path) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Linkkit:
+    """Which linkkit is measured, and where its compiled kernels are kept meanwhile."""
+
+    source: Path
+    numba_cache: Path
+
+
+def run_tool(tool: str, mode: str, data: Path, ours: Linkkit) -> dict[str, Any]:
     """Run one tool script once, and time the process from start to end."""
     script = HERE / "tools" / f"run_{tool.replace('-', '_')}.py"
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.json"
         command = [environments.python_of(tool), str(script), mode, str(data), str(out)]
-        variables = environments.variables_of(tool, numba_cache=cache)
+        variables = environments.variables_of(
+            tool, source=ours.source, numba_cache=ours.numba_cache
+        )
         start = time.perf_counter()
         ended = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - start
@@ -71,12 +85,14 @@ def prepared(name: str) -> Path:
         print(f"preparing {name} (once) ...", flush=True)
         python = environments.python_of("recordlinkage")
         command = [python, str(HERE / "prepare.py"), name, str(folder)]
-        variables = environments.variables_of("recordlinkage", numba_cache=HERE)
-        subprocess.run(command, env=variables, capture_output=True, check=True)
+        variables = environments.variables_of("recordlinkage", source=HERE, numba_cache=HERE)
+        ended = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        if ended.returncode:
+            sys.exit(f"preparing {name} failed:\n{ended.stderr[-2000:]}")
     return folder
 
 
-def measure(name: str, tools: list[str], *, repeats: int, cache: Path) -> dict[str, Any]:
+def measure(name: str, tools: list[str], *, repeats: int, ours: Linkkit) -> dict[str, Any]:
     folder = prepared(name)
     truth = true_pairs(folder)
     for tool in tools:
@@ -86,8 +102,8 @@ def measure(name: str, tools: list[str], *, repeats: int, cache: Path) -> dict[s
     for repeat in range(repeats):
         for tool in tools:
             print(f"{name}, repeat {repeat + 1} of {repeats}: {tool} ...", flush=True)
-            links[tool].append(run_tool(tool, "link", folder, cache))
-            rates[tool].append(run_tool(tool, "rates", folder, cache))
+            links[tool].append(run_tool(tool, "link", folder, ours))
+            rates[tool].append(run_tool(tool, "rates", folder, ours))
     return {tool: summary(links[tool], rates[tool], truth) for tool in tools}
 
 
@@ -126,14 +142,19 @@ def main() -> None:
     given = options()
     names = DATA_SETS if given.data == "all" else (given.data,)
     tools = ["linkkit", *given.peers]
+    digest = environments.digest_of(given.source)
     document: dict[str, Any] = {"machine": machine.describe(), "repeats": given.repeats}
+    document["linkkit_source"] = digest
     with tempfile.TemporaryDirectory() as cache:
+        ours = Linkkit(source=given.source.resolve(), numba_cache=Path(cache))
         # The first run ever compiles; all later ones load what it left on disk.
-        first = run_tool("linkkit", "link", prepared(names[0]), Path(cache))
+        first = run_tool("linkkit", "link", prepared(names[0]), ours)
         document["first_run_seconds"] = first["seconds"]
         document["data"] = {
-            name: measure(name, tools, repeats=given.repeats, cache=Path(cache)) for name in names
+            name: measure(name, tools, repeats=given.repeats, ours=ours) for name in names
         }
+    if environments.digest_of(given.source) != digest:
+        sys.exit("linkkit's source changed during the measurement; run again")
     text = summary_text(document)
     print("\n" + text)
     write(given, document, text)
@@ -142,11 +163,13 @@ def main() -> None:
 def summary_text(document: dict[str, Any]) -> str:
     about = document["machine"]
     results = next(iter(document["data"].values()))
-    versions = {n: v for x in results.values() for n, v in x["versions"].items()}
+    versions: dict[str, str] = {}
+    for figures in results.values():
+        versions = {**figures["versions"], **versions}
     named = ", ".join(f"{name} {versions[name]}" for name in sorted(versions))
     intro = (
         f"{about['date'][:10]}, {about['processor']}, {about['cores']} cores, "
-        f"{about['memory_gb']} GB, Python {about['python']}, {named}; "
+        f"{about['memory_gb']} GB, Python {about['python']}, linkkit source {document['linkkit_source']}, {named}; "
         f"medians of {document['repeats']} interleaved runs. "
         f"linkkit's first run ever, which compiles: {document['first_run_seconds']:.2f} s."
     )

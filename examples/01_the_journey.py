@@ -158,9 +158,7 @@ district = lk.encode(town.extracts["district"], agreement, secret, party="distri
 sealed = district.encodings.save(
     folder / "district.encodings", agreement=agreement, identity=identities["district"]
 )
-opened = lk.EncodedExtract.load(
-    sealed, agreement=agreement, identity=identities["linkage_unit"]
-)
+opened = lk.EncodedExtract.load(sealed, agreement=agreement, identity=identities["linkage_unit"])
 print(opened)
 
 try:

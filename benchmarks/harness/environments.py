@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
-SOURCE = HERE.parent / "src"
+OWN_SOURCE = HERE.parent / "src"
 
 PACKAGES = {
     # anonlink 0.15.3 imports pkg_resources, which setuptools 82 no longer has.
@@ -37,10 +38,18 @@ def python_of(tool: str) -> str:
     return str(python)
 
 
-def variables_of(tool: str, *, numba_cache: Path) -> dict[str, str]:
-    """Return the environment variables of a tool: this checkout for linkkit, nothing of it else."""
+def digest_of(source: Path) -> str:
+    """Return 12 digits that change when a Python file below a folder does."""
+    digest = hashlib.sha256()
+    for path in sorted(source.rglob("*.py")):
+        digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def variables_of(tool: str, *, source: Path, numba_cache: Path) -> dict[str, str]:
+    """Return the environment variables of a tool: the source for linkkit, no source else."""
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if tool == "linkkit":
-        variables["PYTHONPATH"] = str(SOURCE)
+        variables["PYTHONPATH"] = str(source)
         variables["NUMBA_CACHE_DIR"] = str(numba_cache)
     return variables

@@ -97,8 +97,9 @@ def rates(data: Data) -> dict[str, float]:
 
     def encode_all() -> None:
         # One worker: the rate of one process, as for every tool here.
-        for party in data.parties:
-            filters.append(generate_clks(rows[party], schema, SECRET, max_workers=1))
+        filters.extend(
+            generate_clks(rows[party], schema, SECRET, max_workers=1) for party in data.parties
+        )
 
     encode_seconds = seconds_of(encode_all)
     threshold = THRESHOLDS[data.name]

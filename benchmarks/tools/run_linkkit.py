@@ -113,9 +113,7 @@ def _compare_rates(encoded: list[Any]) -> dict[str, float]:
 
     def per_second(n_threads: int | None) -> float:
         seconds = seconds_of(
-            lambda: compare_all(
-                comparison, plan, weights=weights, floor=floor, n_threads=n_threads
-            )
+            lambda: compare_all(comparison, plan, weights=weights, floor=floor, n_threads=n_threads)
         )
         return plan.n_comparisons / seconds
 

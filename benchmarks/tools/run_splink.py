@@ -86,7 +86,7 @@ def train(data: Data, linker: Any) -> None:
     ]
     training.estimate_probability_two_random_records_match(certain, recall=0.8)
     training.estimate_u_using_random_sampling(max_pairs=1e6, seed=SEED)
-    second = block_on("postcode") if "postcode" in data.fields else block_on("surname", "street")
+    second = block_on("postcode" if "postcode" in data.fields else "given_name")
     for rule in (block_on("birth_date"), second):
         training.estimate_parameters_using_expectation_maximisation(
             rule, estimate_without_term_frequencies=True

@@ -382,7 +382,9 @@ MAY_SHOW = {
 @pytest.mark.parametrize(
     "step",
     [
-        pytest.param(name, marks=pytest.mark.xfail(reason=MAY_SHOW[name]) if name in MAY_SHOW else ())
+        pytest.param(
+            name, marks=pytest.mark.xfail(reason=MAY_SHOW[name]) if name in MAY_SHOW else ()
+        )
         for name in STEPS
     ],
 )
@@ -555,9 +557,7 @@ def test_a_broken_encoder_is_found(world: World, monkeypatch: pytest.MonkeyPatch
     table = result.payload.table
     where = table.column_names.index("race_ethnicity")
     table = table.set_column(where, "race_ethnicity", pa.array([WORD] * len(table)))
-    broken = dataclasses.replace(
-        result, payload=dataclasses.replace(result.payload, table=table)
-    )
+    broken = dataclasses.replace(result, payload=dataclasses.replace(result.payload, table=table))
     monkeypatch.setitem(world.encoded, "district", broken)
     found = {m for c in all_that_leaves(world, "payload of district") for m in markers_in(c)}
     assert "zqxmarker" in found

@@ -19,9 +19,7 @@ from linkkit.linkage import LinkResult, link
 Encode = Callable[..., EncodedExtract]
 PARTIES = ("east", "north", "south")
 
-quick = settings(
-    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow]
-)
+quick = settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 
 
 def partition(result: LinkResult) -> set[tuple[str, str]]:

@@ -62,7 +62,9 @@ def _rows(path: Path) -> Iterator[Row]:
     for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if line.startswith("<!--"):
             words = re.split(r"(\w+): ", line.removeprefix("<!-- ").removesuffix(" -->"))
-            options = {key: text.strip() for key, text in zip(words[1::2], words[2::2], strict=True)}
+            options = {
+                key: text.strip() for key, text in zip(words[1::2], words[2::2], strict=True)
+            }
         if not line.startswith("| `"):
             continue
         written, standard, note = (part.strip() for part in line.strip("|").split("|"))

@@ -115,7 +115,9 @@ def test_probability_and_weight_say_the_same(linked_town: LinkResult) -> None:
 
 
 @pytest.mark.parametrize("n_candidates", [0, 1])
-@pytest.mark.xfail(reason="_start gives classes a share of 0, or 'unrelated' one, and takes its log")
+@pytest.mark.xfail(
+    reason="_start gives classes a share of 0, or 'unrelated' one, and takes its log"
+)
 def test_few_or_no_candidates_fit_without_a_warning(n_candidates: int) -> None:
     codes = packed(np.full((n_candidates, 5), EQUAL))
     sample = packed(np.full((100 * (1 - n_candidates), 5), DISAGREE))

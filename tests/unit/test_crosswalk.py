@@ -37,8 +37,7 @@ def test_it_holds_party_token_and_person_id_and_nothing_else(pool: Pool) -> None
 
 def test_rows_are_sorted_by_person_and_token(pool: Pool) -> None:
     rows = [
-        (row["person_id"], row["token"])
-        for row in build_crosswalk(pool, PERSON).table.to_pylist()
+        (row["person_id"], row["token"]) for row in build_crosswalk(pool, PERSON).table.to_pylist()
     ]
     assert rows == sorted(rows)
 

@@ -232,9 +232,7 @@ def test_the_most_complete_row_of_a_record_is_encoded(run: Run, pupils: pd.DataF
     assert run(pupils).report.missing["phone"] == 2
 
 
-def test_an_id_shared_by_different_birth_dates_is_set_aside(
-    run: Run, pupils: pd.DataFrame
-) -> None:
+def test_an_id_shared_by_different_birth_dates_is_set_aside(run: Run, pupils: pd.DataFrame) -> None:
     result = run(pupils.assign(DOB=["03/05/2010", "04/06/2011", "04/07/2011", "", ""]))
     assert [item.row for item in result.set_aside] == [2, 3]
     assert "different dates of birth" in result.set_aside[0].reason
@@ -289,9 +287,7 @@ def test_no_record_to_link_is_an_error_with_a_count(run: Run, pupils: pd.DataFra
 
 
 @pytest.mark.xfail(reason="says 'none of the 0 rows', and sends to look at the columns")
-def test_a_file_of_ragged_rows_says_so(
-    run: Run, pupils: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_a_file_of_ragged_rows_says_so(run: Run, pupils: pd.DataFrame, tmp_path: Path) -> None:
     path = tmp_path / "made-up.csv"
     path.write_text(",".join(pupils.columns) + "\n1,2\n3,4\n", encoding="utf-8")
     with pytest.raises(ExtractError, match="2 rows|cells"):

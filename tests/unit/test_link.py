@@ -48,9 +48,7 @@ def links(result: LinkResult) -> int:
 
 
 @pytest.mark.parametrize("threshold", [0, -0.1, 1.01, float("nan"), float("inf")])
-def test_a_threshold_out_of_range_is_refused(
-    two: list[EncodedExtract], threshold: float
-) -> None:
+def test_a_threshold_out_of_range_is_refused(two: list[EncodedExtract], threshold: float) -> None:
     with pytest.raises(OptionError, match="'threshold' is a probability"):
         link(two, threshold=threshold)
 
@@ -108,7 +106,9 @@ def test_a_token_held_twice_is_refused(two: list[EncodedExtract]) -> None:
         link([two[0], dataclasses.replace(two[1], tokens=tokens)])
 
 
-@pytest.mark.parametrize("thing", ["x", 5, pd.DataFrame({"a": [1]})], ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize(
+    "thing", ["x", 5, pd.DataFrame({"a": [1]})], ids=lambda x: type(x).__name__
+)
 def test_the_product_of_another_stage_is_refused(two: list[EncodedExtract], thing: Any) -> None:
     with pytest.raises(WrongStageError, match=f"not {type(thing).__name__}"):
         link([*two, thing])
@@ -173,7 +173,9 @@ NO_CANDIDATES = "with no candidate at all, EM takes the logarithm of 0 and warns
     "limit",
     [
         pytest.param(10**9, marks=pytest.mark.xfail(reason=NO_CANDIDATES, raises=RuntimeWarning)),
-        pytest.param(0, marks=pytest.mark.xfail(reason="too many pairs, it says", raises=LinkageError)),
+        pytest.param(
+            0, marks=pytest.mark.xfail(reason="too many pairs, it says", raises=LinkageError)
+        ),
     ],
 )
 def test_parties_without_anybody_in_common_have_next_to_no_links(
@@ -258,7 +260,9 @@ def families(
         other = other.assign(**{name: one[name] for name in ("surname", "postal_code", *shared)})
         north = pd.concat([everybody.iloc[:350], one])
         south = pd.concat([everybody.iloc[50:], other])
-        result = link([encode_plainly(north, plain, "north"), encode_plainly(south, plain, "south")])
+        result = link(
+            [encode_plainly(north, plain, "north"), encode_plainly(south, plain, "south")]
+        )
         n_strangers = sum(len(person) - 1 for person in people(result))
         return n_strangers - 300, result.quality.n_links
 
@@ -304,7 +308,9 @@ def test_a_town_is_linked_well(town: Any, linked_town: LinkResult) -> None:
     assert abs(linked_town.quality.precision - precision) < 0.05
 
 
-def test_keyed_blocking_finds_nearly_what_all_pairs_find(town: Any, linked_town: LinkResult) -> None:
+def test_keyed_blocking_finds_nearly_what_all_pairs_find(
+    town: Any, linked_town: LinkResult
+) -> None:
     keyed = link(town.encodings, exhaustive_limit=0)
     assert keyed.plan.reduction_ratio > 0.9
     assert not keyed.plan.is_exhaustive

@@ -5,6 +5,7 @@ Every clause is frozen, refuses unknown keys, and never repeats a given value in
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
 
 from pydantic import (
@@ -76,6 +77,18 @@ Label = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
 
 
+def _checked_date_format(form: str) -> str:
+    example = dt.datetime(2001, 2, 3, 4, 5, 6)  # a date has no zone
+    read: dt.datetime | None = None
+    try:
+        read = dt.datetime.strptime(example.strftime(form), form)
+    except ValueError:
+        pass
+    if read is None or read.date() != example.date():
+        raise ValueError("it is not a date format that tells day, month and year, like %m/%d/%Y")
+    return form
+
+
 def _checked_public_key(text: str) -> str:
     if decode_public_key(text) is None:
         raise ValueError("it is damaged; copy it again, whole, as it was printed: lkpub1...")
@@ -107,6 +120,9 @@ Frozen = Annotated[dict[Key, Item], AfterValidator(_FrozenDict)]
 
 Whole = Annotated[int, Field(strict=True)]
 """A whole number, written as one."""
+
+DateFormat = Annotated[str, AfterValidator(_checked_date_format)]
+"""A ``strptime`` format that tells the day, the month and the year."""
 
 PublicKey = Annotated[str, AfterValidator(_checked_public_key)]
 """The text form of a public key, complete."""
@@ -141,11 +157,11 @@ class LinkageClause(Clause):
     """The shared linkage schema: which profile encodes which fields.
 
     ``profile`` ``"field"`` makes one keyed filter for each field, for a linkage unit that the
-    parties trust with field-level similarities.
+    parties trust with field-level similarities. There are 2 to 21 fields.
     """
 
     profile: Literal["field"] = "field"
-    fields: Frozen[Name, LinkageField] = Field(min_length=2)
+    fields: Frozen[Name, LinkageField] = Field(min_length=2, max_length=21)
 
 
 class ColumnSource(Clause):
@@ -158,7 +174,7 @@ class ColumnSource(Clause):
 
     column: Label | Annotated[tuple[Label, ...], Field(min_length=1)]
     part: Literal["given", "surname"] | None = None
-    formats: tuple[str, ...] | None = Field(default=None, min_length=1)
+    formats: tuple[DateFormat, ...] | None = Field(default=None, min_length=1)
 
     @property
     def columns(self) -> tuple[str, ...]:

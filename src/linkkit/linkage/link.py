@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -195,7 +196,7 @@ def link(
     >>> sorted(result.n_records)
     ['district', 'jobs', 'summer']
     """
-    _check_options(threshold, exhaustive_limit)
+    _check_options(threshold, exhaustive_limit, n_threads)
     pool = make_pool(extracts)
     plan = plan_blocking(pool, exhaustive_limit=exhaustive_limit)
     comparison = make_comparison(pool)
@@ -231,14 +232,20 @@ def link(
     )
 
 
-def _check_options(threshold: float, exhaustive_limit: int) -> None:
+def _check_options(threshold: object, exhaustive_limit: object, n_threads: object) -> None:
     problems = []
-    if not 0 < threshold <= 1:
+    if not (_is_number(threshold) and 0 < threshold <= 1):
         problems.append("'threshold' is a probability, above 0 and at most 1")
-    if exhaustive_limit < 0:
+    if not (_is_number(exhaustive_limit) and exhaustive_limit >= 0):
         problems.append("'exhaustive_limit' is a number of pairs, 0 or more")
+    if n_threads is not None and not (isinstance(n_threads, int) and n_threads >= 1):
+        problems.append("'n_threads' is 1 or more, or None for all processors")
     if problems:
         raise OptionError(problems, hint="Leave it out for the default.")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _candidates(
@@ -251,14 +258,20 @@ def _candidates(
 ) -> tuple[ComparedPairs, npt.NDArray[np.uint64], npt.NDArray[np.float64], float]:
     sample = sample_pairs(pool, comparison, n_pairs=min(_SAMPLE_PAIRS, 4 * plan.n_pairs))
     weights = first_weights(pool.spec.filters, sample)
-    # Were every record of the smaller side to have a match, this would be the odds of a match.
-    smallest = max(int(pool.party_sizes().min()), 1)
-    even_odds = float(np.log2(max(plan.n_pairs / smallest, 1)))
+    even_odds = float(np.log2(max(plan.n_pairs / _most_matches(pool), 1)))
     floor = max(even_odds - _FLOOR_BELOW_EVEN_ODDS, _FEWEST_WEIGHT)
     candidates = compare_all(
         comparison, plan, weights=weights, floor=floor, n_threads=n_threads, progress=progress
     )
     return candidates, sample, weights, floor
+
+
+def _most_matches(pool: Pool) -> int:
+    """Return how many pairs would match if every record that can have a match had one."""
+    sizes = [int(n) for n in pool.party_sizes()]
+    across = sum(min(a, b) for a, b in combinations(sizes, 2))
+    within = sum(n for n, clean in zip(sizes, pool.clean, strict=True) if not clean)
+    return max(across + within, 1)
 
 
 def _weight_of(

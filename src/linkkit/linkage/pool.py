@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,17 +100,18 @@ def make_pool(extracts: Sequence[EncodedExtract]) -> Pool:
     )
 
 
-def _checked_types(extracts: Sequence[EncodedExtract]) -> list[EncodedExtract]:
+def _checked_types(extracts: object) -> list[EncodedExtract]:
     if isinstance(extracts, EncodedExtract):
-        extracts = [extracts]
-    strangers = [type(item).__name__ for item in extracts if not isinstance(item, EncodedExtract)]
+        return [extracts]
+    items = list(extracts) if isinstance(extracts, Iterable) else [extracts]
+    strangers = {type(item).__name__ for item in items if not isinstance(item, EncodedExtract)}
     if strangers:
         raise WrongStageError(
-            f"link takes EncodedExtracts, not {', '.join(sorted(set(strangers)))}",
+            f"link takes EncodedExtracts, not {', '.join(sorted(strangers))}",
             hint="Give the 'encodings' of each party's encode() result, or load their files "
             "with EncodedExtract.load.",
         )
-    return list(extracts)
+    return [item for item in items if isinstance(item, EncodedExtract)]
 
 
 def _require_compatible(extracts: Sequence[EncodedExtract]) -> None:
@@ -133,26 +134,23 @@ def _require_compatible(extracts: Sequence[EncodedExtract]) -> None:
             [f"party '{name}' has no record" for name in empty],
             hint="Ask the party for its encodings again.",
         )
-    for other in extracts[1:]:
-        _require_same(extracts[0], other)
+    problems = [p for other in extracts[1:] if (p := _mismatch(extracts[0], other))]
+    if problems:
+        raise MismatchError(
+            problems,
+            hint="Nothing was compared. Encode again with the same agreement, version and secret.",
+        )
 
 
-def _require_same(one: EncodedExtract, other: EncodedExtract) -> None:
+def _mismatch(one: EncodedExtract, other: EncodedExtract) -> str:
     pair = f"'{one.party}' and '{other.party}'"
     if one.agreement_id != other.agreement_id:
-        problem = f"{pair} encoded under different agreements"
-    elif one.agreement_fingerprint != other.agreement_fingerprint:
-        problem = f"{pair} encoded under different texts of agreement '{one.agreement_id}'"
-    elif one.spec.digest != other.spec.digest:
-        problem = f"{pair} used different encoding specs: {_difference(one.spec, other.spec)}"
-    elif one.key_check != other.key_check:
-        problem = f"{pair} used different linkage secrets"
-    else:
-        return
-    raise MismatchError(
-        problem,
-        hint="Nothing was compared. Encode again with the same agreement, version and secret.",
-    )
+        return f"{pair} encoded under different agreements"
+    if one.agreement_fingerprint != other.agreement_fingerprint:
+        return f"{pair} encoded under different texts of agreement '{one.agreement_id}'"
+    if one.spec.digest != other.spec.digest:
+        return f"{pair} used different encoding specs: {_difference(one.spec, other.spec)}"
+    return f"{pair} used different linkage secrets" if one.key_check != other.key_check else ""
 
 
 def _difference(one: EncodingSpec, other: EncodingSpec) -> str:

@@ -23,9 +23,10 @@ class LinkageQuality:
     Attributes
     ----------
     n_links : int
-        Pairs of records that were linked.
+        Pairs of records of one person.
     precision : float
-        Expected share of links that are right, 0 to 1.
+        Expected share of links that are right, 0 to 1. A link that only follows from others,
+        and was no candidate itself, counts as wrong.
     recall : float
         Expected share of true pairs among the candidates that were linked, 0 to 1. Pairs that
         were never candidates are not in it. 1 where no true pair is expected at all.
@@ -64,7 +65,8 @@ def estimate_quality(
     possible = linked | ~(left_taken | right_taken)
     expected = float(scored.probability[linked].sum())
     all_true = float(scored.probability[possible].sum())
-    n_links = int(linked.sum())
+    sizes = np.bincount(person)
+    n_links = int((sizes * (sizes - 1) // 2).sum())
     return LinkageQuality(
         n_links=n_links,
         precision=expected / n_links if n_links else 1.0,

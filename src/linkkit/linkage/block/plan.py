@@ -133,7 +133,7 @@ def plan_blocking(pool: Pool, *, exhaustive_limit: int = EXHAUSTIVE_LIMIT) -> Bl
             skipped.append(name)
         elif item.n_comparisons:
             passes.append(item)
-    if not passes:
+    if skipped and not passes:
         raise LinkageError(
             f"{n_pairs:,} pairs are too many to compare, and no two fields narrow them down",
             hint="Add linkage fields to the agreement, or link smaller extracts.",

@@ -1,7 +1,7 @@
 """A Fellegi-Sunter model with households and areas, learned without labels.
 
-Pairs come from four classes: the same person, two people of one household, two of one area,
-and unrelated people. Within a class, fields agree independently; across classes they do not,
+Pairs come from five classes: the same person, twins, two people of one household, two of one
+area, and unrelated people. Within a class, fields agree independently; across classes they do not,
 so that a surname, an address and a phone shared by siblings are not counted as three separate
 proofs (Fellegi and Sunter, 1969; Winkler, 1988, for estimation by EM; the classes of non-matches
 follow Larsen and Rubin, 2001).
@@ -16,15 +16,19 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.exchange import FilterSpec
-from linkkit.linkage.classify.priors import CLASSES, expected_levels
+from linkkit.linkage.classify.priors import CLASSES, expected_levels, is_shared
 from linkkit.linkage.compare import LEVELS, N_LEVELS
 from linkkit.linkage.compare.pairs import unpack
 
 __all__ = ["FieldWeights", "MatchModel", "first_weights", "fit_model"]
 
 _MATCH, _UNRELATED = 0, len(CLASSES) - 1
-_MAX_ROUNDS = 200
-_CONVERGED = 1e-6
+_TWINS, _HOUSEHOLD = CLASSES.index("twins"), CLASSES.index("household")
+_TWINS_AMONG_SIBLINGS = 0.03
+_MISSES_PER_NEAR_MISS = 1.5
+_MISSES_ANYWAY = 0.01
+_MAX_ROUNDS = 500
+_CONVERGED = 1e-5
 _PRIOR_PAIRS = 40.0
 _FEWEST = 1e-9
 _FEWEST_SHARE = 1e-12
@@ -183,7 +187,16 @@ def fit_model(
             for c in CLASSES
         ]
     )
-    evidence = _Evidence(levels=levels, counts=counts, bulk=bulk, prior=prior, n_pairs=n_pairs)
+    kinds = [item.kind for item in filters]
+    evidence = _Evidence(
+        levels=levels,
+        counts=counts,
+        bulk=bulk,
+        prior=prior,
+        n_pairs=n_pairs,
+        own=np.array([[is_shared(kind, c) for kind in kinds] for c in CLASSES], dtype=np.bool_),
+        given_name=kinds.index("given_name") if "given_name" in kinds else None,
+    )
     shares, tables, n_rounds, converged = _em(evidence)
     full = np.ones((len(CLASSES), n_fields, N_LEVELS))
     full[:, :, 1:] = tables
@@ -202,7 +215,9 @@ class _Evidence:
     """What EM works on.
 
     `levels` and `counts` are the distinct patterns of candidates and how often each occurs;
-    `bulk` the levels of all other pairs, by field; `prior` the expected levels of each class.
+    `bulk` the levels of all other pairs, by field; `prior` the expected levels of each class;
+    `own` says which fields a class has levels of its own for, of shape (n_classes, n_fields);
+    `given_name` is the field that tells twins apart, if there is one.
     """
 
     levels: npt.NDArray[np.int64]
@@ -210,13 +225,13 @@ class _Evidence:
     bulk: npt.NDArray[np.float64]
     prior: npt.NDArray[np.float64]
     n_pairs: int
+    own: npt.NDArray[np.bool_]
+    given_name: int | None
 
     def first_shares(self) -> npt.NDArray[np.float64]:
         """Return shares to start from: each class a quarter of the candidates."""
-        share = 0.25 * self.counts.sum() / max(self.n_pairs, 1)
-        shares = np.full(len(self.prior), share)
-        shares[_UNRELATED] = 1 - shares[:_UNRELATED].sum()
-        return shares
+        share = self.counts.sum() / max(self.n_pairs, 1) / (len(self.prior) + 1)
+        return _with_rest(np.full(len(self.prior), share))
 
 
 def _level_counts(
@@ -255,15 +270,51 @@ def _round(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     levels = evidence.levels
     weighted = _posterior(levels, shares, tables) * evidence.counts[:, None]
+    # All that was never alike enough to be a candidate is unrelated.
+    unrelated = _normalized(_level_counts(levels, weighted[:, _UNRELATED]) + evidence.bulk + 0.5)
     new = [
-        _normalized(_level_counts(levels, weighted[:, c]) + _PRIOR_PAIRS * evidence.prior[c])
+        np.where(
+            evidence.own[c][:, None],
+            _normalized(_level_counts(levels, weighted[:, c]) + _PRIOR_PAIRS * evidence.prior[c]),
+            unrelated,
+        )
         for c in range(_UNRELATED)
     ]
-    # All that was never alike enough to be a candidate is unrelated.
-    new.append(_normalized(_level_counts(levels, weighted[:, _UNRELATED]) + evidence.bulk + 0.5))
-    new_shares = np.maximum(weighted.sum(axis=0) / max(evidence.n_pairs, 1), _FEWEST_SHARE)
-    new_shares[_UNRELATED] = 1 - new_shares[:_UNRELATED].sum()
-    return new_shares, np.stack(new)
+    if evidence.given_name is not None:
+        new[_MATCH][evidence.given_name] = _with_near_misses(new[_MATCH][evidence.given_name])
+    mass = weighted.sum(axis=0)
+    mass[_TWINS] = min(float(mass[_TWINS]), _most_twins(evidence, weighted))
+    return _with_rest(mass / max(evidence.n_pairs, 1)), np.stack([*new, unrelated])
+
+
+def _with_near_misses(levels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return a given name's levels among matches with no more misses than near misses explain."""
+    disagree, partly, close, _ = levels
+    most = _MISSES_PER_NEAR_MISS * (partly + close) + _MISSES_ANYWAY
+    return _normalized(np.array([min(disagree, most), *levels[1:]]))
+
+
+def _most_twins(evidence: _Evidence, weighted: npt.NDArray[np.float64]) -> float:
+    """Return how many pairs of twins there may be.
+
+    Twins and people with a misrecorded given name look alike: all agrees but the given name.
+    But misrecorded names are often near misses, and twins' names hardly ever. So what disagrees
+    may be twins as far as it outnumbers the near misses; and some of the siblings are twins.
+    """
+    siblings = _TWINS_AMONG_SIBLINGS * float(weighted[:, _HOUSEHOLD].sum())
+    if evidence.given_name is None:
+        return siblings
+    same_or_twins = weighted[:, _MATCH] + weighted[:, _TWINS]
+    field = evidence.levels[:, [evidence.given_name]]
+    disagree, partly, close, _ = _level_counts(field, same_or_twins)[0]
+    return siblings + max(float(disagree - _MISSES_PER_NEAR_MISS * (partly + close)), 0.0)
+
+
+def _with_rest(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return shares that are positive and sum to 1, what the others leave being unrelated."""
+    positive = np.maximum(shares, _FEWEST_SHARE)
+    positive[_UNRELATED] = max(1 - float(positive[:_UNRELATED].sum()), _FEWEST_SHARE)
+    return np.asarray(positive / positive.sum(), dtype=np.float64)
 
 
 def _posterior(

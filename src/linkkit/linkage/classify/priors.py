@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from linkkit.agreement import FieldKind
 
-__all__ = ["CLASSES", "PairClass", "expected_levels"]
+__all__ = ["CLASSES", "PairClass", "expected_levels", "is_shared"]
 
-PairClass = Literal["match", "household", "area", "unrelated"]
-"""Same person; other people of one family or address; of one area; of nothing in common."""
+PairClass = Literal["match", "twins", "household", "area", "unrelated"]
+"""Same person; twins; other people of one family or address; of one area; of nothing in common."""
 
-CLASSES: tuple[PairClass, ...] = ("match", "household", "area", "unrelated")
+CLASSES: tuple[PairClass, ...] = ("match", "twins", "household", "area", "unrelated")
 
 _Levels = tuple[float, float, float, float]
 
@@ -53,10 +53,16 @@ _SHARED_IN_AREA: dict[FieldKind, _Levels] = {
 
 _SHARED: dict[PairClass, dict[FieldKind, _Levels]] = {
     "match": _MATCH,
+    "twins": {**_SHARED_AT_HOME, "date": (0.02, 0.02, 0.03, 0.93)},
     "household": _SHARED_AT_HOME,
     "area": _SHARED_IN_AREA,
     "unrelated": {},
 }
+
+
+def is_shared(kind: FieldKind, pair_class: PairClass) -> bool:
+    """Whether a class has levels of its own for a kind, or those of unrelated people."""
+    return kind in _SHARED[pair_class]
 
 
 def expected_levels(

@@ -95,11 +95,26 @@ def sample_pairs(
     records and not on how they were handed over.
     """
     rng = np.random.default_rng(seed)
-    left = rng.integers(0, len(pool), size=3 * n_pairs)
-    right = rng.integers(0, len(pool), size=3 * n_pairs)
-    same = pool.party[left] == pool.party[right]
-    usable = np.flatnonzero((left != right) & ~(same & pool.clean[pool.party[left]]))[:n_pairs]
-    return compare_pairs(comparison, left[usable], right[usable])
+    sizes = pool.party_sizes()
+    starts = np.cumsum(np.append(0, sizes[:-1]))
+    strata = [
+        (a, b, int(sizes[a] * sizes[b]) if a != b else int(sizes[a] * (sizes[a] - 1) // 2))
+        for a in range(len(sizes))
+        for b in range(a, len(sizes))
+        if a != b or not pool.clean[a]
+    ]
+    total = sum(n for _, _, n in strata)
+    if not total:
+        return np.zeros(0, dtype=np.uint64)
+    drawn = rng.multinomial(n_pairs, [n / total for _, _, n in strata])
+    left, right = [], []
+    for (a, b, _), n in zip(strata, drawn, strict=True):
+        one = rng.integers(0, sizes[a], size=n)
+        # Within a party the other record is any but the first.
+        other = rng.integers(0, sizes[b] - (a == b), size=n)
+        left.append(starts[a] + one)
+        right.append(starts[b] + other + ((a == b) & (other >= one)))
+    return compare_pairs(comparison, np.concatenate(left), np.concatenate(right))
 
 
 def compare_all(

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute
 
 from linkkit.agreement import Agreement
 from linkkit.agreement.document import require_agreement
-from linkkit.errors import ExtractError, SecretError
+from linkkit.errors import ExtractError, OptionError, SecretError
 from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, FilterSpec, PayloadExtract
 from linkkit.exchange.artifacts import token_array
 from linkkit.partner.encode.bloom import bloom_filters
@@ -33,10 +34,14 @@ from linkkit.partner.standardize import (
     standardize,
 )
 from linkkit.partner.standardize.columns import require_columns, text_column
+from linkkit.partner.standardize.text import clean, is_placeholder
 
 __all__ = ["encode", "encoding_spec"]
 
 ENCODING_VERSION = 1
+
+# Arrow makes these functions when it is imported, where no type checker sees them.
+pc: Any = pyarrow.compute
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -126,6 +131,7 @@ def encode(
     """
     require_agreement(agreement)
     _require_keys(secret, token_key)
+    _require_options(party, today)
     agreement.require_in_force(today=today)
     clause = agreement.party(party)
     table = _as_extract(extract, party)
@@ -133,7 +139,9 @@ def encode(
     standardized = standardize(table, agreement, party=party)
     years = row_years(table, agreement, party=party)
     ids = _record_ids(table, clause.record_id)
-    records = choose_records(standardized.fields, ids, table.rows, agreement)
+    records = choose_records(
+        standardized.fields, ids, table.rows, agreement, refused=_without_year(years)
+    )
     if not records.ids:
         raise ExtractError(
             f"{party}: none of the {len(table)} rows has enough linkage fields to be linked",
@@ -172,6 +180,16 @@ def _require_keys(secret: object, token_key: object) -> None:
         )
 
 
+def _require_options(party: object, today: object) -> None:
+    problems = []
+    if not isinstance(party, str):
+        problems.append(f"'party' is the name of a party, not a {type(party).__name__}")
+    if today is not None and not isinstance(today, dt.date):
+        problems.append(f"'today' is a datetime.date, not a {type(today).__name__}")
+    if problems:
+        raise OptionError(problems, hint="See the docstring of linkkit.encode.")
+
+
 def _as_extract(extract: Any, party: str) -> Extract:
     if isinstance(extract, Extract):
         return extract
@@ -192,7 +210,18 @@ def _record_ids(table: Extract, column: str | None) -> list[str | None]:
     if column is None:
         return [None] * len(table)
     cells = text_column(table, column).to_pylist()
-    return [(cell or "").strip() or None for cell in cells]
+    return [_record_id(cell or "") for cell in cells]
+
+
+def _record_id(cell: str) -> str | None:
+    text = clean(cell)
+    return None if not text or is_placeholder(text) else text
+
+
+def _without_year(years: npt.NDArray[np.int64] | None) -> dict[int, str]:
+    if years is None:
+        return {}
+    return dict.fromkeys(np.flatnonzero(years < 0).tolist(), "no year to be read")
 
 
 def _report(work: _Work, issues: Sequence[Issue]) -> EncodingReport:
@@ -281,9 +310,25 @@ def _payload(
         party=work.party,
         agreement_id=agreement.id,
         agreement_fingerprint=agreement.fingerprint,
-        table=table.take(pa.array(_token_order(of_row))),
+        table=table.take(pa.array(_row_order(table, of_row))),
         counts=_counts(report),
     )
+
+
+def _row_order(table: pa.Table, tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Return the order by token, year and values, which the order of the file does not change."""
+    ranks = [_rank(table.column(name)) for name in reversed(table.column_names[1:])]
+    halves = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64)
+    return np.lexsort((*ranks, halves[:, 1], halves[:, 0])).astype(np.int64)
+
+
+def _rank(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    values = column.combine_chunks()
+    distinct = pc.unique(values)
+    place = np.empty(len(distinct), dtype=np.int64)
+    place[pc.sort_indices(distinct).to_numpy(zero_copy_only=False)] = np.arange(len(distinct))
+    where = pc.index_in(values, value_set=distinct).to_numpy(zero_copy_only=False)
+    return np.asarray(place[where], dtype=np.int64)
 
 
 def _token_map(work: _Work) -> TokenMap:

@@ -27,6 +27,7 @@ _TYPES: dict[VariableType, pa.DataType] = {
     "category": pa.string(),
 }
 _YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
+_NUMBER = re.compile(r"^[+-]?(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?(?<=[\d.])([eE][+-]?\d+)?$")
 _ROWS_SHOWN = 10
 _LARGEST_INTEGER = 2**53
 _COARSEN: dict[Coarsening, Callable[[str], str]] = {
@@ -71,11 +72,10 @@ def _parse_number(cell: str) -> Outcome:
         return BLANK
     if is_placeholder(text):
         return Outcome(None, "placeholder")
-    bare = text.replace(",", "").replace("$", "").removesuffix("%").strip()
-    try:
-        number = float(bare)
-    except ValueError:
+    bare = text.replace("$", "").removesuffix("%").strip()
+    if not _NUMBER.match(bare):
         return Outcome(None, "not a number")
+    number = float(bare.replace(",", ""))
     return Outcome(repr(number)) if math.isfinite(number) else Outcome(None, "not a number")
 
 
@@ -115,7 +115,9 @@ def row_years(
     source = agreement.party(party).year
     if source is None:
         return None
-    found = [_YEAR.search(cell or "") for cell in text_column(extract, source.column).to_pylist()]
+    found = [
+        _YEAR.search(clean(cell or "")) for cell in text_column(extract, source.column).to_pylist()
+    ]
     years = np.array([int(match.group(1)) if match else -1 for match in found], dtype=np.int64)
     allowed = agreement.years
     outside = np.flatnonzero((years >= 0) & ((years < allowed.first) | (years > allowed.last)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,8 @@ from linkkit.agreement import Agreement
 from linkkit.partner.read import SetAside
 
 __all__ = ["Records", "choose_records"]
+
+_NAMES = ("given_name", "surname", "name")
 
 FEWEST_FIELDS = 2
 """A record with fewer linkage fields (sex apart) could be anybody, and is set aside."""
@@ -48,26 +50,34 @@ def choose_records(
     record_ids: Sequence[str | None],
     rows: npt.NDArray[np.int64],
     agreement: Agreement,
+    *,
+    refused: Mapping[int, str],
 ) -> Records:
     """Group rows by row id and choose what is encoded.
 
     Rows with the same id are one record, such as the yearly rows of one student, unless they
-    state different birth dates: then the id does not name one person, and the rows are set
-    aside rather than merged.
+    state different birth dates, or names that have nothing in common: then the id does not
+    name one person, and the rows are set aside rather than merged. `refused` gives, by
+    position, rows that are set aside for another reason.
     """
     kinds = {name: field.kind for name, field in agreement.linkage.fields.items()}
     present = {name: ~_is_null(column) for name, column in fields.items()}
     n_present = _count(present, [name for name in fields if kinds[name] != "sex"], len(rows))
-    dates = [fields[name].to_pylist() for name in fields if kinds[name] == "date"]
+    identity = _Identity(
+        dates=[fields[name].to_pylist() for name in fields if kinds[name] == "date"],
+        names=[fields[name].to_pylist() for name in fields if kinds[name] in _NAMES],
+    )
     groups: dict[object, list[int]] = {}
+    set_aside = [SetAside(row=int(rows[i]), reason=reason) for i, reason in refused.items()]
     for position, record_id in enumerate(record_ids):
+        if position in refused:
+            continue
         groups.setdefault(record_id if record_id is not None else (position,), []).append(position)
     record_of_row = np.full(len(rows), -1, dtype=np.int64)
-    set_aside: list[SetAside] = []
     ids: list[str | None] = []
     best: list[int] = []
     for members in groups.values():
-        reason = _reason(members, n_present, dates)
+        reason = _reason(members, n_present, identity)
         if reason:
             set_aside += [SetAside(row=int(rows[i]), reason=reason) for i in members]
             continue
@@ -96,15 +106,32 @@ def _count(
     return total
 
 
-def _reason(
-    members: list[int], n_present: npt.NDArray[np.int64], dates: list[list[str | None]]
-) -> str:
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class _Identity:
+    """What rows of one record must not contradict: its dates, and its names as a whole."""
+
+    dates: list[list[str | None]]
+    names: list[list[str | None]]
+
+    def contradicts(self, members: list[int]) -> str:
+        """Return what rows contradict each other in, or an empty string."""
+        if any(len({column[i] for i in members} - {None}) > 1 for column in self.dates):
+            return "different dates of birth"
+        words = [self._words(i) for i in members]
+        named = [mine for mine in words if mine]
+        if any(named[0].isdisjoint(other) for other in named[1:]):
+            return "different names"
+        return ""
+
+    def _words(self, row: int) -> set[str]:
+        return {word for column in self.names for word in (column[row] or "").split()}
+
+
+def _reason(members: list[int], n_present: npt.NDArray[np.int64], identity: _Identity) -> str:
     if max(int(n_present[i]) for i in members) < FEWEST_FIELDS:
         return f"fewer than {FEWEST_FIELDS} linkage fields to link by"
-    for column in dates:
-        if len({column[i] for i in members} - {None}) > 1:
-            return "the record id is shared by rows with different dates of birth"
-    return ""
+    contradiction = identity.contradicts(members) if len(members) > 1 else ""
+    return f"the record id is shared by rows with {contradiction}" if contradiction else ""
 
 
 def _most_complete(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +12,9 @@ import pyarrow as pa
 
 from linkkit.errors import ExtractError
 
-__all__ = ["Extract", "SetAside", "checked_header"]
+__all__ = ["Extract", "SetAside", "checked_header", "extract_from_cells"]
+
+NOT_TEXT = "a cell that is not valid text"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +35,7 @@ class Extract:
     Attributes
     ----------
     table : pyarrow.Table
-        String columns under the party's own names, spaces at the ends removed.
+        String columns under the party's own names, cells as they were.
     rows : ndarray of int64, shape (n_rows,)
         Number of each row below the header, from 1.
     set_aside : tuple of SetAside
@@ -60,14 +62,25 @@ class Extract:
 
 
 def checked_header(names: Sequence[str], *, source: str) -> list[str]:
-    """Trim column names, name blank ones by position, and refuse duplicates."""
+    """Trim column names, name blank ones by position, and refuse duplicates.
+
+    The message gives positions and not names: where the header row is missing or wrongly
+    stated, the first row is somebody's record.
+    """
     trimmed = [" ".join(str(name).replace("\ufeff", "").split()) for name in names]
     header = [name or f"column {i + 1}" for i, name in enumerate(trimmed)]
-    repeated = sorted(name for name, n in Counter(header).items() if n > 1)
+    places: dict[str, list[int]] = defaultdict(list)
+    for i, name in enumerate(header):
+        places[name].append(i + 1)
+    repeated = [where for where in places.values() if len(where) > 1]
     if repeated:
         raise ExtractError(
-            [f"{source}: column '{name}' appears more than once" for name in repeated],
-            hint="Give each column its own name in the header row.",
+            [
+                f"{source}: a name appears more than once in the header row, "
+                f"in columns {', '.join(str(i) for i in where)}"
+                for where in repeated
+            ],
+            hint="Give each column its own name, and check that the header row is the right one.",
         )
     return header
 
@@ -79,3 +92,54 @@ def require_rows(n_rows: int, *, source: str) -> None:
             f"{source}: there is a header and no row below it",
             hint="Export the table again; nothing was encoded.",
         )
+
+
+def extract_from_cells(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str | None]],
+    *,
+    source: str,
+    notes: tuple[str, ...] = (),
+) -> Extract:
+    """Make an extract of a header and rows of cells.
+
+    A row that has another number of cells than the header, or a cell that is not valid text,
+    is set aside; blank rows are left out.
+    """
+    names = checked_header(header, source=source)
+    reasons = [_reason(row, len(names)) for row in rows]
+    filled = [i for i, row in enumerate(rows) if any(cell and cell.strip() for cell in row)]
+    require_rows(len(filled), source=source)
+    good = [i for i in filled if not reasons[i]]
+    aside = tuple(SetAside(row=i + 1, reason=reasons[i]) for i in filled if reasons[i])
+    if not good:
+        raise ExtractError(
+            f"{source}: none of the {len(filled)} rows can be read, the first because of "
+            f"{aside[0].reason}",
+            hint="Check the delimiter and the header row, or export the table again.",
+        )
+    columns = zip(*(rows[i] for i in good), strict=True)
+    arrays = [pa.array(list(column), type=pa.large_string()) for column in columns]
+    return Extract(
+        table=pa.table(dict(zip(names, arrays, strict=True))),
+        rows=np.asarray(good, dtype=np.int64) + 1,
+        set_aside=aside,
+        notes=notes,
+    )
+
+
+def _reason(row: Sequence[str | None], width: int) -> str:
+    if len(row) != width:
+        return f"{len(row)} cells where the header has {width}"
+    return "" if all(cell is None or is_text(cell) for cell in row) else NOT_TEXT
+
+
+def is_text(cell: str) -> bool:
+    """Whether a cell can be written as UTF-8, which lone halves of surrogate pairs cannot."""
+    if cell.isascii():
+        return True
+    try:
+        cell.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

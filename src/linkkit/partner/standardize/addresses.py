@@ -56,6 +56,7 @@ def standard_address(cell: str) -> Outcome:
     outcome = standard_text(cell)
     if outcome.value is None:
         return outcome
-    words = [_SHORT.get(word, word) for word in outcome.value.split()]
+    standard = f" {outcome.value} ".replace(" p o box ", " po box ").split()
+    words = [_SHORT.get(word, word) for word in standard]
     kept = [word for word in words if word not in _UNIT_WORDS]
     return Outcome(" ".join(kept or words))

@@ -24,9 +24,10 @@ _SEX = {
     "gender nonconforming": "x",
 }
 _UNKNOWN_SEX = frozenset("u 0 9 unknown unk n ns".split())
-_EXTENSION = re.compile(r"(?:\s*(?:ext|x|extension)\.?\s*\d+)\s*$", re.IGNORECASE)
+_EXTENSION = re.compile(r"(?:\s*(?:ext|x|extension|#)\.?\s*\d+)\s*$", re.IGNORECASE)
+_SCIENTIFIC = re.compile(r"^\d(?:\.\d+)?[eE]\+?\d+$")
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
-_ZIP_PLUS_4 = re.compile(r"^(\d{5})[- ]?\d{4}$")
+_ZIP_PLUS_4 = re.compile(r"^(\d{5})\s*[-\u2013]?\s*\d{4}$")
 _RUNS = frozenset({"123456789", "1234567890", "987654321", "0123456789", "12345678", "1234567"})
 _FEWEST_PHONE_DIGITS, _MOST_PHONE_DIGITS = 7, 15
 _US_PHONE_DIGITS = 10
@@ -46,7 +47,7 @@ def standard_sex(cell: str) -> Outcome:
     text, early = _opened(cell)
     if early:
         return early
-    words = plain_words(text)
+    words = plain_words(text.removesuffix(".0"))
     if words in _UNKNOWN_SEX:
         return Outcome(None, "placeholder")
     code = _SEX.get(words)
@@ -90,6 +91,8 @@ def standard_phone(cell: str) -> Outcome:
     text, early = _opened(cell)
     if early:
         return early
+    if _SCIENTIFIC.match(text):
+        return Outcome(None, "not a phone number")
     digits = re.sub(r"\D", "", _EXTENSION.sub("", text.removesuffix(".0")))
     if len(digits) == _US_PHONE_DIGITS + 1 and digits.startswith("1"):
         digits = digits[1:]

@@ -140,12 +140,23 @@ def standardize(extract: Extract, agreement: Agreement, *, party: str) -> Standa
 
 def require_columns(extract: Extract, names: list[str], *, party: str) -> None:
     """Refuse an extract that lacks columns, naming all of them."""
-    missing = [name for name in dict.fromkeys(names) if _squeezed(name) not in extract.columns]
+    wanted = list(dict.fromkeys(names))
+    missing = [name for name in wanted if _squeezed(name) not in extract.columns]
     if missing:
         raise ExtractError(
             [f"{party}: column '{name}' of the agreement is missing" for name in missing],
-            hint=f"The columns found are: {', '.join(repr(c) for c in extract.columns)}.",
+            hint=_columns_found(extract, n_known=len(wanted) - len(missing)),
         )
+
+
+def _columns_found(extract: Extract, *, n_known: int) -> str:
+    # Where no name is known, the row taken for the header may well be somebody's record.
+    if not n_known:
+        return (
+            f"The row taken for the header has {len(extract.columns)} cells and none of these "
+            "names. Check the header row and the delimiter."
+        )
+    return f"The columns found are: {', '.join(repr(name) for name in extract.columns)}."
 
 
 def text_column(extract: Extract, name: str) -> pa.Array:

@@ -18,7 +18,7 @@ _PLACEHOLDERS = frozenset(
 _MONTHS = {
     name: i + 1 for i, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split())
 }
-_TIME = re.compile(r"[ T]\d{1,2}:\d{2}(:\d{2})?(\.\d+)?( ?[AaPp]\.?[Mm]\.?)?(Z|[+-]\d{2}:?\d{2})?$")
+_TIME = re.compile(r"[ t]\d{1,2}:\d{2}(:\d{2})?(\.\d+)?( ?[ap]\.?m\.?)?( ?z|[+-]\d{2}:?\d{2})?$")
 _NUMBERS = re.compile(r"^(\d{1,4})[-/. ]+(\d{1,2})[-/. ]+(\d{1,4})$")
 _WITH_WORD = re.compile(
     r"^(?:[a-z]+,? )?(?P<day>\d{1,2})(?:st|nd|rd|th)?[-/. ]*(?P<month>[a-z]+)[-/., ]+(?P<year>\d{2,4})$"

@@ -11,11 +11,20 @@ __all__ = ["given_part", "standard_given_name", "standard_surname", "surname_par
 
 _TITLES = frozenset("mr mrs ms miss mx dr prof rev fr sir dame hon sr jr master madam".split())
 _SUFFIXES = frozenset("jr sr ii iii iv 2nd 3rd 4th esq md phd dds rn".split())
+_FILLING_WORDS = frozenset("of the a b c one two three".split())
 _PARTICLES = frozenset(
     "al bin bint ibn abu da das de del della der den di do dos du el la las le los mac mc san "
     "santa st st. ter ten van von vande vander y zu".split()
 )
 _NICKNAME = re.compile(r"[(\[\"“][^)\]\"”]*[)\]\"”]")
+
+
+# What stands in the place of a given name in rosters and on census forms. "Son" is a name.
+_NO_GIVEN_NAMES = frozenset(
+    "adult baby boarder boy brother child dad daughter eldest father female girl grandchild "
+    "granddaughter grandson householder husband male mom mother newborn occupant oldest parent "
+    "person resident respondent roommate roomer sister spouse stepchild wife youngest".split()
+)
 
 
 def standard_given_name(cell: str) -> Outcome:
@@ -30,7 +39,11 @@ def standard_given_name(cell: str) -> Outcome:
     if outcome.value is None:
         return outcome
     words = outcome.value.split()
-    words = _drop_front(words, _TITLES)
+    words = _drop_end(_drop_front(words, _TITLES), _SUFFIXES)
+    if _NO_GIVEN_NAMES.intersection(words) and all(
+        word in _NO_GIVEN_NAMES or word in _FILLING_WORDS or word.isdigit() for word in words
+    ):
+        return Outcome(None, "placeholder")
     long = [word for word in words if len(word) > 1]
     return Outcome(" ".join(long or words))
 
@@ -92,6 +105,8 @@ def _split(cell: str) -> tuple[str, str]:
     if is_placeholder(text):
         return text, text
     parts = [part.strip() for part in text.split(",")]
+    if len(parts) > 1 and not any(parts[1:]):
+        return "", parts[0]
     if len(parts) > 1 and not _only_suffixes(parts[1:]):
         given = [part for part in parts[1:] if not _only_suffixes([part])]
         return " ".join(given), parts[0]

@@ -35,11 +35,23 @@ _NOT_WORD = re.compile(r"[^a-z0-9]+")
 
 
 def clean(cell: str) -> str:
-    """Return a cell in Unicode form NFKC without control characters or spaces at the ends."""
+    """Return a cell in Unicode form NFKC, one space between words, digits of any script as 0-9.
+
+    Control and format characters and pictures such as emoji are left out.
+    """
+    if cell.isascii() and cell.isprintable():
+        return " ".join(cell.split())
     text = unicodedata.normalize("NFKC", cell)
-    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
-    visible = "".join(c for c in kept if unicodedata.category(c) not in ("Cf", "Cs", "Co"))
-    return " ".join(visible.split())
+    return " ".join("".join(_plain_character(c) for c in text).split())
+
+
+def _plain_character(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in ("Cc", "Zl", "Zp"):
+        return " "
+    if category in ("Cf", "Cs", "Co", "So"):
+        return ""
+    return str(unicodedata.digit(character)) if category == "Nd" else character
 
 
 def is_placeholder(text: str) -> bool:
