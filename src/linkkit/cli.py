@@ -6,6 +6,7 @@ tells which kind of error it was; what a person's cell held is never shown.
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 import traceback
 from collections.abc import Generator, Sequence
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from linkkit._version import __version__
-from linkkit.errors import LinkkitError
+from linkkit.errors import LinkkitError, OptionError
 
 if TYPE_CHECKING:
     from linkkit.engines import Progress
@@ -111,7 +112,13 @@ def commands() -> None:
 
 @commands.command()
 @click.option("--out", type=_FOLDER, default=Path("linkkit-demo"), show_default=True)
-@click.option("--seed", type=int, default=2026, show_default=True, help="Other made-up people.")
+@click.option(
+    "--seed",
+    type=int,
+    default=2026,
+    show_default=True,
+    help="Other made-up people. Keys are random, so counts vary a little even for one seed.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the folder of an earlier demo.")
 def demo(out: Path, seed: int, overwrite: bool) -> None:  # noqa: FBT001
     """Run the whole journey with made-up partners.
@@ -197,7 +204,49 @@ def check(file: Path) -> None:
         click.echo(f"{role}: {organization.name}{key}")
     click.echo(f"smallest cell: {document.protection.smallest_cell}")
     click.echo(f"projects: {', '.join(document.projects) or 'none'}")
-    click.echo(f"destroy by: {document.destroy_by}")
+    past = "  (PAST: all work is refused)" if document.destroy_by < dt.date.today() else ""
+    click.echo(f"destroy by: {document.destroy_by}{past}")
+
+
+def _require_free(
+    sealed: Sequence[Path],
+    inputs: Sequence[Path | None],
+    *,
+    overwrite: bool,
+    others: Sequence[Path | None] = (),
+) -> None:
+    """Refuse outputs that would replace an input, one another, or an existing file.
+
+    With `overwrite`, sealed outputs may replace sealed files, and `others` whatever is there.
+    """
+    read = {path.resolve() for path in inputs if path is not None}
+    written = [*sealed, *(path for path in others if path is not None)]
+    problems = []
+    for i, path in enumerate(written):
+        if path.resolve() in read:
+            problems.append(f"'{path}' is also an input of this command")
+        elif path.resolve() in {other.resolve() for other in written[:i]}:
+            problems.append(f"'{path}' is to be written twice")
+        elif path.exists() and not overwrite:
+            problems.append(f"'{path}' exists")
+        elif path.exists() and path in sealed and not _is_sealed(path):
+            problems.append(f"'{path}' exists and is no file that this command writes")
+    if problems:
+        raise OptionError(problems, hint="Choose another path, or replace it with --overwrite.")
+
+
+def _require_suffix(path: Path | None, suffix: str) -> None:
+    if path is not None and path.suffix != suffix:
+        raise OptionError(f"'{path}' does not end in {suffix}", hint="Choose another name.")
+
+
+def _is_sealed(path: Path) -> bool:
+    from linkkit.exchange import is_sealed
+
+    return path.is_file() and is_sealed(path)
+
+
+_overwrite = click.option("--overwrite", is_flag=True, help="Replace files of an earlier run.")
 
 
 @commands.command()
@@ -222,6 +271,7 @@ def check(file: Path) -> None:
 @click.option("--header-row", type=int, default=1, show_default=True, help="Row of column names.")
 @click.option("--encoding", help="Text encoding of a CSV file; found by default.")
 @click.option("--delimiter", help="What separates the cells of a CSV file; found by default.")
+@_overwrite
 def encode(
     extract: Path,
     agreement_file: Path,
@@ -234,6 +284,7 @@ def encode(
     header_row: int,
     encoding: str | None,
     delimiter: str | None,
+    overwrite: bool,  # noqa: FBT001
 ) -> None:
     """Partner: standardize, encode and seal an extract.
 
@@ -242,6 +293,13 @@ def encode(
     """
     import linkkit as lk
 
+    home = [out / "stays-home" / f"{party}.{name}" for name in ("token-map.csv", "set-aside.csv")]
+    _require_free(
+        [out / f"{party}.encodings", out / f"{party}.payload"],
+        [extract, agreement_file, identity_file, secret_file, token_key_file],
+        overwrite=overwrite,
+        others=home,
+    )
     document = lk.Agreement.load(agreement_file)
     own = lk.Identity.load(identity_file)
     shared = lk.Secret.load(secret_file) if secret_file else lk.Secret.from_environment()
@@ -267,9 +325,14 @@ def encode(
 @click.option("--report", type=_FILE, help="Where to write a linkage report (HTML), if wanted.")
 @click.option("--pairs", type=_FILE, help="Where to write the scored pairs (Parquet), if wanted.")
 @click.option(
-    "--threshold", type=float, default=0.5, show_default=True, help="Least match probability."
+    "--threshold",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="Least match probability of a link, above 0 and at most 1.",
 )
 @click.option("--threads", type=int, help="Number of threads; all processors by default.")
+@_overwrite
 def link(
     encodings: tuple[Path, ...],
     agreement_file: Path,
@@ -279,6 +342,7 @@ def link(
     pairs: Path | None,
     threshold: float,
     threads: int | None,
+    overwrite: bool,  # noqa: FBT001
 ) -> None:
     """Linkage unit: find whose encodings are the same person's.
 
@@ -286,6 +350,10 @@ def link(
     """
     import linkkit as lk
 
+    _require_suffix(report, ".html")
+    _require_suffix(pairs, ".parquet")
+    inputs = [*encodings, agreement_file, identity_file]
+    _require_free([out], inputs, overwrite=overwrite, others=[report, pairs])
     document = lk.Agreement.load(agreement_file)
     own = lk.Identity.load(identity_file)
     extracts = [lk.EncodedExtract.load(f, agreement=document, identity=own) for f in encodings]
@@ -299,7 +367,11 @@ def link(
         result.pairs.save(pairs)
     result.crosswalk.save(out, agreement=document, identity=own)
     click.echo(str(result))
+    if len(extracts) == 1:
+        click.echo("only one party was given: its own duplicates were looked for")
     click.echo(f"To the steward: {out}")
+    if report is None:
+        click.echo("For a linkage report with plots, add --report FILE.html.")
 
 
 @contextmanager
@@ -322,8 +394,13 @@ def _progress() -> Generator[Progress]:
 @click.argument("payloads", type=_FILE, nargs=-1, required=True)
 @_agreement
 @_identity
-@click.option("--crosswalk", "crosswalk_file", type=_FILE, required=True)
-@click.option("--project", required=True, help="Which project of the agreement it is for.")
+@click.option(
+    "--crosswalk", "crosswalk_file", type=_FILE, required=True, help="From the linkage unit."
+)
+@click.option(
+    "--project", required=True, help="Which project it is for; see 'linkkit agreement check'."
+)
+@click.option("--without", multiple=True, help="A party whose payload is left out on purpose.")
 @click.option(
     "--study-key",
     "study_key_file",
@@ -331,6 +408,7 @@ def _progress() -> Generator[Progress]:
     help="Your study key. Without it, study ids differ each time.",
 )
 @click.option("--out", type=_FILE, required=True, help="Where to write the integrated data set.")
+@_overwrite
 def integrate(
     payloads: tuple[Path, ...],
     agreement_file: Path,
@@ -338,7 +416,9 @@ def integrate(
     crosswalk_file: Path,
     project: str,
     study_key_file: Path | None,
+    without: tuple[str, ...],
     out: Path,
+    overwrite: bool,  # noqa: FBT001
 ) -> None:
     """Steward: join payloads by the crosswalk.
 
@@ -346,11 +426,15 @@ def integrate(
     """
     import linkkit as lk
 
+    inputs = [*payloads, agreement_file, identity_file, crosswalk_file, study_key_file]
+    _require_free([out], inputs, overwrite=overwrite)
     document, own = _opened(agreement_file, identity_file)
     study_key = lk.StudyKey.load(study_key_file) if study_key_file else None
     extracts = [lk.PayloadExtract.load(f, agreement=document, identity=own) for f in payloads]
     crosswalk = lk.Crosswalk.load(crosswalk_file, agreement=document, identity=own)
-    people = lk.integrate(extracts, crosswalk, document, project=project, study_key=study_key)
+    people = lk.integrate(
+        extracts, crosswalk, document, project=project, study_key=study_key, without=without
+    )
     people.save(out, agreement=document, identity=own)
     click.echo(f"{people}")
     click.echo(f"Next: linkkit protect {out}")
@@ -362,8 +446,14 @@ def integrate(
 @_identity
 @click.option("--k", type=int, help="A larger smallest cell than the agreement's.")
 @click.option("--out", type=_FILE, required=True, help="Where to write the protected data set.")
+@_overwrite
 def protect(
-    people: Path, agreement_file: Path, identity_file: Path, k: int | None, out: Path
+    people: Path,
+    agreement_file: Path,
+    identity_file: Path,
+    k: int | None,
+    out: Path,
+    overwrite: bool,  # noqa: FBT001
 ) -> None:
     """Steward: generalize and suppress, as agreed.
 
@@ -371,6 +461,7 @@ def protect(
     """
     import linkkit as lk
 
+    _require_free([out], [people, agreement_file, identity_file], overwrite=overwrite)
     document, own = _opened(agreement_file, identity_file)
     integrated = lk.IntegratedDataset.load(people, agreement=document, identity=own)
     safe = lk.protect(integrated, document, k=k)

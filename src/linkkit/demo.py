@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import yaml
 
 import linkkit as lk
 from linkkit.assess import LinkageScores, overlaps, true_quality
-from linkkit.errors import OptionError
+from linkkit.errors import DependencyError, OptionError
 from linkkit.exchange.atomic import atomic_text
 from linkkit.report import linkage_report
 from linkkit.synth import SyntheticPartnership, youth_partnership
@@ -30,7 +31,8 @@ _HEADER_ROWS = {"summer": 3}
 _MARK = ".linkkit-demo"
 
 _READ_ME = """\
-Everything in this folder was made up by 'linkkit demo'. No person in it exists.
+Everything in this folder was made up by 'linkkit demo'. No person in it exists. Keys are random,
+so that counts vary a little from run to run.
 
 agreement.yaml       what the partners agreed on; the code enforces it
 0-truth/             who is who, which nobody knows outside of a demo
@@ -100,9 +102,10 @@ def run_demo(
     """
     folder = Path(folder)
     start = time.perf_counter()
-    _prepare(folder, overwrite=overwrite)
+    _require_packages()
     n_district, n_summer, n_jobs = sizes
     town = youth_partnership(seed=seed, n_district=n_district, n_summer=n_summer, n_jobs=n_jobs)
+    _prepare(folder, overwrite=overwrite)
     stage = _agree(folder, town, tell)
     encoded = _at_the_partners(stage, town)
     result = _at_the_linkage_unit(stage)
@@ -119,6 +122,15 @@ def run_demo(
     for name in ("2-linkage-unit/linkage-report.html", "4-release/disclosure_report.html"):
         tell(f"  {folder / name}")
     return released
+
+
+def _require_packages() -> None:
+    missing = [name for name in ("matplotlib", "openpyxl") if find_spec(name) is None]
+    if missing:
+        raise DependencyError(
+            f"the demonstration needs {' and '.join(missing)}",
+            hint="pip install 'linkkit[demo]', or in a clone: pip install '.[demo]'",
+        )
 
 
 def _prepare(folder: Path, *, overwrite: bool) -> None:

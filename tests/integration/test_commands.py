@@ -190,8 +190,8 @@ def test_a_truncated_file_is_refused(encoded, tmp_path, capsys):
     assert "altered, cut short" in capsys.readouterr().err
 
 
-def test_what_happened_is_said_without_a_value(encoded, capsys):
-    assert encode(encoded, "district") == 0
+def test_what_happened_is_said_without_a_value(encoded, tmp_path, capsys):
+    assert encode(encoded, "district", **{"--out": str(tmp_path)}) == 0
     said = capsys.readouterr().out
     extract = pd.read_csv(next((encoded / "exports").glob("district.*")), dtype=str)
     names = {word for name in extract["STUDENT NAME"].dropna() for word in name.split(", ")}
@@ -209,6 +209,59 @@ def test_inspect_shows_the_manifest_without_a_key(encoded, capsys):
 def test_an_agreement_is_checked_and_its_fingerprint_shown(town, capsys):
     assert run(["agreement", "check", str(town / "agreement.yaml")]) == 0
     assert "fingerprint: " in capsys.readouterr().out
+
+
+def test_an_earlier_delivery_is_replaced_only_on_demand(encoded, tmp_path, capsys):
+    assert encode(encoded, "jobs", **{"--out": str(tmp_path)}) == 0
+    before = (tmp_path / "jobs.encodings").read_bytes()
+    assert encode(encoded, "jobs", **{"--out": str(tmp_path)}) == 10
+    assert "jobs.token-map.csv' exists" in capsys.readouterr().err
+    assert (tmp_path / "jobs.encodings").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("out", "problem"),
+    [
+        ("linkage_unit/own.identity", "is also an input of this command"),
+        ("district/district.encodings", "is also an input of this command"),
+        ("agreement.yaml", "is also an input of this command"),
+        ("linkage.key", "is no file that this command writes"),
+    ],
+)
+def test_an_output_never_replaces_a_key_or_an_input(encoded, out, problem, capsys):
+    before = (encoded / out).read_bytes()
+    arguments = ["link", *encodings(encoded), *common(encoded, "linkage_unit")]
+    assert run([*arguments, "--out", str(encoded / out), "--overwrite"]) == 10
+    assert problem in capsys.readouterr().err
+    assert (encoded / out).read_bytes() == before
+
+
+def test_two_outputs_may_not_be_one_file(encoded, tmp_path, capsys):
+    where = str(tmp_path / "both.html")
+    arguments = ["link", *encodings(encoded), *common(encoded, "linkage_unit")]
+    assert run([*arguments, "--out", where, "--report", where]) == 10
+    assert "is to be written twice" in capsys.readouterr().err
+
+
+def integrate(town: Path, payloads: list[str], out: Path, *more: str) -> int:
+    words = ["--crosswalk", str(town / "linkage_unit" / "crosswalk"), "--project", "gaps-2026"]
+    return run(["integrate", *payloads, *common(town, "steward"), *words, "--out", str(out), *more])
+
+
+def test_a_forgotten_payload_is_missed(linked, tmp_path, capsys):
+    payloads = [str(linked / party / f"{party}.payload") for party in ("district", "summer")]
+    assert integrate(linked, payloads, tmp_path / "people") == 16
+    assert "records of 'jobs', and no payload of it is given" in capsys.readouterr().err
+    assert integrate(linked, payloads, tmp_path / "people", "--without", "jobs") == 0
+
+
+def test_a_payload_of_another_delivery_is_refused(linked, tmp_path, capsys):
+    assert encode(linked, "jobs", **{"--out": str(tmp_path)}) == 0
+    payloads = [str(linked / party / f"{party}.payload") for party in ("district", "summer")]
+    payloads.append(str(tmp_path / "jobs.payload"))
+    assert integrate(linked, payloads, tmp_path / "people") == 16
+    assert "tokens are those of another delivery" in capsys.readouterr().err
+    assert not (tmp_path / "people").exists()
 
 
 def test_keys_are_never_overwritten(town, capsys):

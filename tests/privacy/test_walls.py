@@ -74,7 +74,9 @@ BREACHES = {
     "partner-steps": ("partner/read/files.py", "linkkit.partner.standardize"),
     "partner-keys": ("partner/standardize/text.py", "linkkit.partner.keys"),
     "linkage-steps": ("linkage/block/plan.py", "linkkit.linkage.cluster"),
+    "steward-steps": ("steward/integrate/join.py", "linkkit.steward.release"),
     "onlookers": ("linkage/quality.py", "linkkit.synth"),
+    "commands": ("report/page.py", "linkkit.cli"),
 }
 
 

@@ -21,23 +21,6 @@ from linkkit.partner.standardize import standardize
 
 HERE = Path(__file__).parent
 
-NOT_YET = {
-    ("given_name", "😀 Ana"): "an emoji is transliterated by its name",
-    ("given_name", "😀"): "an emoji is transliterated by its name",
-    ("given_name", "Smith,"): "what stands before a comma becomes the given name",
-    ("surname", "Smith,"): "what stands before a comma becomes the given name",
-    ("name", "Smith, John Jr."): "a suffix after the given name stays",
-    ("given_name", "Smith, John Jr."): "a suffix after the given name stays",
-    ("date", "2010-03-05T00:00:00"): "the pattern has a capital T, the text is lower case",
-    ("date", "2010-03-05T13:45:00Z"): "the pattern has a capital T, the text is lower case",
-    ("sex", "1.0"): "the .0 is not removed",
-    ("postal_code", "94110 - 1234"): "only one mark is expected before the four digits",
-    ("phone", "415-555-2671 #12"): "# does not start an extension",
-    ("phone", "٤١٥٥٥٥٢٦٧١"): "other digits are kept as they are",
-    ("phone", "4.155552671E9"): "the digits of the mantissa are taken",
-    ("street_address", "P.O. Box 12"): "stays 'p o box'",
-}
-
 
 class Row(NamedTuple):
     where: str
@@ -111,17 +94,7 @@ def _agreement(row: Row) -> Agreement:
     )
 
 
-def _param(row: Row) -> object:
-    reason = NOT_YET.get((row.kind, row.written))
-    marks = pytest.mark.xfail(reason=reason) if reason and _affected(row) else ()
-    return pytest.param(row, id=f"{row.where} {row.kind}", marks=marks)
-
-
-def _affected(row: Row) -> bool:
-    return row.written != "Smith," or row.part is not None
-
-
-@pytest.mark.parametrize("row", [_param(row) for row in ROWS])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.where} {row.kind}")
 def test_a_cell_is_standardized_as_the_table_says(row: Row) -> None:
     cells = [*row.beside * 2, row.written]
     extract = extract_from_frame(pd.DataFrame({"cell": cells, "other": "x"}))
@@ -136,7 +109,3 @@ def test_a_cell_is_standardized_as_the_table_says(row: Row) -> None:
 
 def test_every_kind_of_field_has_a_table() -> None:
     assert {row.kind for row in ROWS} == set(FIELD_KINDS)
-
-
-def test_what_does_not_work_yet_stands_in_a_table() -> None:
-    assert set(NOT_YET) <= {(row.kind, row.written) for row in ROWS}

@@ -306,7 +306,7 @@ def test_every_problem_is_reported_at_once(agreement_document: Document) -> None
         "clause 'title' is missing",
         "clause 'years.first' is missing",
         "clause 'parties.summer.name' is missing",
-        "clause 'protection.smallest_cell': Input should be greater than or equal to 2",
+        "clause 'protection.smallest_cell': it must be greater than or equal to 2",
         "clause 'puprose' is not known; did you mean 'purpose'?",
     }
 
@@ -360,7 +360,7 @@ def test_keys_that_are_not_text_are_refused(key: object, agreement_document: Doc
     agreement_document["variables"][key] = {"type": "integer"}
     (problem,) = _problems(agreement_document)
     assert problem.startswith("clause 'variables")
-    assert problem.endswith("Input should be a valid string")
+    assert problem.endswith("write text; put quotes around it if it looks like a number")
 
 
 @pytest.mark.parametrize(
@@ -426,8 +426,8 @@ def test_a_linkage_field_of_no_column_is_refused(agreement_document: Document) -
     agreement_document["parties"]["district"]["linkage_fields"]["sex"]["column"] = []
     clause = "clause 'parties.district.linkage_fields.sex.column'"
     assert _problems(agreement_document) == (
-        f"{clause}: Input should be a valid string",
-        f"{clause}: Tuple should have at least 1 item after validation, not 0",
+        f"{clause}: write text; put quotes around it if it looks like a number",
+        f"{clause}: it has no item",
     )
 
 
@@ -477,7 +477,7 @@ def test_a_share_must_be_written_as_a_number(value: object, agreement_document: 
         ),
         (
             "parties.jobs.linkage_fields.phone.formats",
-            ["%Y"],
+            ["%m/%d/%Y"],
             "clause 'parties.jobs.linkage_fields.phone': only a date has 'formats'",
         ),
         (

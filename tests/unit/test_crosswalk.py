@@ -62,18 +62,3 @@ def test_another_agreement_gives_other_ids(random_pool: Callable[..., Pool], poo
     one = build_crosswalk(pool, PERSON).to_pandas()
     two = build_crosswalk(other, PERSON).to_pandas()
     assert not set(one["person_id"]) & set(two["person_id"])
-
-
-@pytest.mark.xfail(reason="the id is that of the smallest token, which a new record can have")
-def test_a_person_keeps_the_id_when_a_record_is_added(pool: Pool) -> None:
-    order = np.argsort([bytes(token) for token in pool.tokens])
-    newcomer, known = int(order[0]), int(order[1])
-    apart = np.arange(6)
-    together = apart.copy()
-    together[[newcomer, known]] = min(newcomer, known)
-    token = bytes(pool.tokens[known]).hex()
-    before, after = (
-        build_crosswalk(pool, person).to_pandas().set_index("token")["person_id"][token]
-        for person in (apart, together)
-    )
-    assert before == after

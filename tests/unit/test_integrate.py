@@ -150,7 +150,8 @@ def rows_of(result, project="all"):
 
 
 def run(payloads, links=LINKED, **options):
-    return integrate(payloads, links, AGREEMENT, **{"project": "all", "study_key": KEY, **options})
+    usual = {"project": "all", "study_key": KEY, "without": ("school", "club")}
+    return integrate(payloads, links, AGREEMENT, **{**usual, **options})
 
 
 def test_one_row_for_each_person_with_the_projects_variables_in_order():
@@ -273,13 +274,41 @@ def test_the_order_of_rows_and_payloads_does_not_matter():
 
 
 def test_an_empty_crosswalk_gives_nobody():
-    result = run([payload("school", ["s1"], score=[1.0])], crosswalk([]))
+    result = run([payload("school", [])], crosswalk([]))
     assert len(result) == 0
+
+
+def test_a_payload_of_another_delivery_is_refused():
+    with pytest.raises(MismatchError, match="none of the 1 rows of 'school' is in the crosswalk"):
+        run([payload("school", ["s9"], score=[1.0])])
+
+
+def test_some_rows_that_are_not_in_the_crosswalk_are_counted_and_told():
+    result = run([payload("school", ["s1", "s9"], score=[1.0, 2.0])])
     assert result.counts["rows_unmatched.school"] == 1
+    assert "school: 2 people, 2 rows, 1 rows not in the crosswalk" in str(result)
+
+
+def test_people_without_a_row_in_the_projects_years_are_no_people_of_the_project():
+    early = payload("school", ["s1", "s2"], year=[2023, 2025], score=[1.0, 2.0])
+    links = crosswalk([("school", "s1", "p"), ("school", "s2", "q")])
+    late = run([early], links, project="late")
+    assert late.table.column("score").to_pylist() == [2.0]
+    assert late.counts["people_outside_years"] == 1
+    assert "1 people have no row in the project's years" in str(late)
+    assert len(run([early], links)) == 2
+
+
+def test_a_party_is_left_out_only_on_purpose():
+    school = payload("school", ["s1", "s2"], score=[1.0, 2.0])
+    with pytest.raises(MismatchError, match="records of 'club', and no payload of it") as caught:
+        run([school], without=())
+    assert caught.value.code == "mismatch"
+    assert run([school], without=["club"]).counts["people_without_rows.club"] == 2
 
 
 def test_repr_shows_counts_only():
-    result = run([payload("school", ["s1"], sex=[MARK])])
+    result = run([payload("school", ["s1", "s2"], sex=[MARK, "F"])])
     assert repr(result) == "<IntegratedDataset for 'all': 3 people, 9 variables, not protected>"
     assert MARK not in repr(KEY)
 
@@ -300,7 +329,7 @@ ENCODED = EncodedExtract(
     ("payloads", "links", "wording"),
     [
         (payload("school", ["s1"]), LINKED, "give the payloads as a list"),
-        (7, LINKED, "takes a list of PayloadExtracts, not a int"),
+        (7, LINKED, "takes a list of PayloadExtracts, not int"),
         ([LINKED], LINKED, r"payload 1 is a Crosswalk \(that is the second argument\)"),
         (
             [ENCODED, payload("club", ["c1"])],

@@ -261,13 +261,14 @@ def test_a_lattice_too_large_to_search_is_refused():
     ("people", "withheld", "expected"),
     [
         ([50, 40], [20, 0], [("50", "20"), ("40", "0")]),
-        ([50, 40, 30], [9, 30, 0], [("not shown", "<10"), ("not shown", "not shown"), ("30", "0")]),
-        ([50, 40], [5, 5], [("not shown", "<10"), ("not shown", "<10")]),
+        ([50, 40, 30], [9, 30, 0], [("30", "0"), ("90", "39")]),
+        ([50, 40], [5, 5], [("90", "10")]),
         (
             [50, 40, 12],
             [20, 0, 11],
-            [("not shown", "not shown"), ("40", "0"), ("not shown", "not shown")],
+            [("40", "0"), ("62", "31")],
         ),
+        ([163, 147], [1, 10], [("310", "11")]),
         ([50, 40], [9, 0], []),
     ],
 )
@@ -276,6 +277,21 @@ def test_small_counts_of_subgroups_cannot_be_read_or_worked_out(people, withheld
     mask = np.concatenate([np.arange(n) < w for n, w in zip(people, withheld, strict=True)])
     rows = suppression_by_subgroup("v", "abcd", groups, mask, smallest_cell=10)
     assert [(row.people, row.suppressed) for row in rows] == expected
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_shown_count_is_exact_and_none_is_small(seed):
+    rng = np.random.default_rng(seed)
+    people = rng.integers(1, 60, size=6)
+    withheld = np.minimum(people, rng.integers(0, 20, size=6))
+    groups = np.repeat(np.arange(6), people)
+    mask = np.concatenate([np.arange(n) < w for n, w in zip(people, withheld, strict=True)])
+    rows = suppression_by_subgroup("v", "abcdef", groups, mask, smallest_cell=10)
+    counts = [(int(row.people), int(row.suppressed)) for row in rows]
+    assert not rows or sum(n for n, _ in counts) == people.sum()
+    assert not rows or sum(w for _, w in counts) == withheld.sum()
+    for n, w in counts:
+        assert all(part == 0 or part >= 10 for part in (n, w, n - w))
 
 
 def test_who_was_withheld_is_told_by_subgroup():

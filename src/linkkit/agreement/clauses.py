@@ -101,6 +101,9 @@ class _FrozenDict(dict[Any, Any]):
     def __deepcopy__(self, memo: object) -> _FrozenDict:
         return self
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _FrozenDict, (dict(self),)
+
 
 def _refuse_change(*_args: object, **_options: object) -> NoReturn:
     raise TypeError("an agreement cannot be changed; load an amended document instead")

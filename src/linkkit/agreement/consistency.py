@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 from typing import TYPE_CHECKING
 
-from linkkit.agreement.clauses import COARSENS, FieldSource, Party
+from linkkit.agreement.clauses import COARSENS, FieldKind, FieldSource, Party
 
 if TYPE_CHECKING:
     from linkkit.agreement.document import Agreement
 
 __all__ = ["find_contradictions"]
 
+PERSONAL: tuple[FieldKind, ...] = ("given_name", "name", "date", "identifier")
+"""Kinds of fields that tell the people of one household apart."""
+
+FEWEST_COMMON = 2
 RESERVED = ("study_id", "token", "person_id", "party", "year")
 
 
@@ -20,8 +25,25 @@ def find_contradictions(agreement: Agreement) -> list[str]:
     problems = [*_variables(agreement)]
     for name, party in agreement.parties.items():
         problems += _party(agreement, name, party)
-    problems += [*_protection(agreement), *_projects(agreement)]
+    problems += [*_common_fields(agreement), *_protection(agreement), *_projects(agreement)]
     return problems
+
+
+def _common_fields(agreement: Agreement) -> Iterator[str]:
+    """Tell which parties could not be linked, or only by what families share."""
+    kinds = {name: field.kind for name, field in agreement.linkage.fields.items()}
+    for name, party in agreement.parties.items():
+        if not any(kinds.get(field) in PERSONAL for field in party.linkage_fields):
+            yield (
+                f"clause 'parties.{name}.linkage_fields': none of them tells one person of a "
+                f"household from another; add one of: {', '.join(PERSONAL)}"
+            )
+    for (one, a), (other, b) in combinations(agreement.parties.items(), 2):
+        if len(set(a.linkage_fields) & set(b.linkage_fields)) < FEWEST_COMMON:
+            yield (
+                f"clause 'parties.{other}.linkage_fields': it has fewer than {FEWEST_COMMON} in "
+                f"common with '{one}', so their records cannot be compared"
+            )
 
 
 def participation(party: str) -> str:

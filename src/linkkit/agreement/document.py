@@ -113,6 +113,14 @@ class Agreement(Clause):
             problems = describe(error, cls)
         raise AgreementError(problems, hint="Correct the agreement document and load it again.")
 
+    def __repr__(self) -> str:
+        return (
+            f"<Agreement '{self.id}': {len(self.parties)} parties, "
+            f"fingerprint {self.fingerprint[:12]}>"
+        )
+
+    __str__ = __repr__
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the whole document in canonical form, 64 hexadecimal digits.

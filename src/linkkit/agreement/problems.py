@@ -16,6 +16,18 @@ _IN_WORDS = {
     NAME_PATTERN: "use lower-case letters, digits and underscores, a letter first",
     SLUG_PATTERN: "use lower-case letters, digits and hyphens, at least two of them",
 }
+_PLAIN = {
+    "date_from_datetime_parsing": "write the date as YYYY-MM-DD",
+    "date_type": "write the date as YYYY-MM-DD",
+    "int_type": "write a whole number",
+    "float_type": "write a number",
+    "bool_type": "write true or false",
+    "string_type": "write text; put quotes around it if it looks like a number",
+    "dict_type": "write names and values below it, indented",
+    "model_type": "write names and values below it, indented",
+    "too_short": "it has no item",
+    "tuple_type": "write a list: [a, b]",
+}
 _MOST = 100
 _LONGEST_NAME = 64
 
@@ -37,7 +49,9 @@ def _sentences(item: Any, model: type[BaseModel]) -> list[str]:
         return [f"clause '{clause}' is missing"]
     if item["type"] == "string_pattern_mismatch":
         return [f"clause '{clause}': {_IN_WORDS.get(item['ctx']['pattern'], item['msg'])}"]
-    text = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] in _PLAIN:
+        return [f"clause '{clause}': {_PLAIN[item['type']]}"]
+    text = str(item["msg"]).removeprefix("Value error, ").replace("Input should be", "it must be")
     return [f"clause '{clause}': {line}" if clause else line for line in text.split("\n")]
 
 

@@ -15,6 +15,12 @@ class _AliasError(yaml.MarkedYAMLError):
     """The document refers to another part of itself."""
 
 
+_HINT = (
+    "Correct the YAML document and load it again. Often it is a tab instead of spaces, or a "
+    "colon or comma in a name that needs quotes around it."
+)
+
+
 class _StrictLoader(yaml.SafeLoader):
     """A safe loader that notes repeated keys instead of keeping the last one."""
 
@@ -71,7 +77,7 @@ def parse_yaml(text: str) -> dict[str, Any]:
     if not problems and not isinstance(data, dict):
         problems = ["the agreement document is empty or not a mapping of clauses"]
     if problems:
-        raise AgreementError(problems, hint="Correct the YAML document and load it again.")
+        raise AgreementError(problems, hint=_HINT)
     return {str(key): value for key, value in data.items()}
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from linkkit.agreement import Agreement
 from linkkit.assess.completeness import field_completeness
 from linkkit.assess.evidence import field_evidence
 from linkkit.assess.inputs import people_of_pool, require_result
@@ -57,13 +58,15 @@ class Concern:
     advice: str
 
 
-def find_concerns(result: LinkResult) -> tuple[Concern, ...]:
+def find_concerns(result: LinkResult, *, agreement: Agreement | None = None) -> tuple[Concern, ...]:
     """Return what should be looked at, warnings first.
 
     Parameters
     ----------
     result : LinkResult
         What :func:`~linkkit.link` returned.
+    agreement : Agreement, optional
+        With it, a field that a party does not bring under the agreement is no concern.
 
     Returns
     -------
@@ -83,8 +86,9 @@ def find_concerns(result: LinkResult) -> tuple[Concern, ...]:
     [('field_missing', 'note')]
     """
     require_result(result)
-    checks = (_model, _links, _undecided, _passes, _silent_fields, _large_groups, _missing_fields)
+    checks = (_model, _links, _undecided, _passes, _silent_fields, _large_groups)
     found = [concern for check in checks for concern in check(result)]
+    found += _missing_fields(result, agreement)
     return tuple(sorted(found, key=lambda concern: concern.severity != "warning"))
 
 
@@ -175,11 +179,16 @@ def _large_groups(result: LinkResult) -> Iterator[Concern]:
         )
 
 
-def _missing_fields(result: LinkResult) -> Iterator[Concern]:
+def _missing_fields(result: LinkResult, agreement: Agreement | None) -> Iterator[Concern]:
     completeness = field_completeness(result)
     for party in completeness.n_records:
         shares = {name: completeness.share_missing(party, name) for name in completeness.fields}
-        absent = [name for name, share in shares.items() if share == 1]
+        brought = None if agreement is None else agreement.party(party).linkage_fields
+        absent = [
+            name
+            for name, share in shares.items()
+            if share == 1 and (brought is None or name in brought)
+        ]
         often = [name for name, share in shares.items() if _OFTEN_MISSING <= share < 1]
         if absent:
             yield _missing(party, absent, often=False)

@@ -4,7 +4,7 @@ Every zone uses it. It knows identities, which open and sign files; it knows no 
 """
 
 from linkkit.exchange.artifacts import Crosswalk, EncodedExtract, Filter, PayloadExtract
-from linkkit.exchange.container import read_manifest
+from linkkit.exchange.container import is_sealed, read_manifest
 from linkkit.exchange.identity import Identity, PublicIdentity
 from linkkit.exchange.manifest import ArtifactKind, Manifest
 from linkkit.exchange.spec import EncodingSpec, FilterSpec
@@ -20,5 +20,6 @@ __all__ = [
     "Manifest",
     "PayloadExtract",
     "PublicIdentity",
+    "is_sealed",
     "read_manifest",
 ]

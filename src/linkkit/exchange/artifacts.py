@@ -36,6 +36,7 @@ __all__ = [
     "PayloadExtract",
     "load_table",
     "save_table",
+    "sealed_note",
     "token_array",
 ]
 
@@ -360,8 +361,12 @@ def save_table(
     identity: Identity,
     *,
     recipient: str,
+    notes: Mapping[str, str] | None = None,
 ) -> Path:
-    """Seal a table to the organization in a role, signed by the manifest's sender."""
+    """Seal a table to the organization in a role, signed by the manifest's sender.
+
+    `notes` are sealed with the table, as metadata of its schema; the manifest is not secret.
+    """
     manifest.require_agreement(agreement)
     expected = agreement.require_public_key(manifest.sender)
     if identity.public.text != expected:
@@ -371,7 +376,8 @@ def save_table(
             hint="Use the identity whose public key stands in the agreement.",
         )
     content = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(None), content, compression="zstd")
+    noted = table.replace_schema_metadata(dict(notes) if notes else None)
+    pq.write_table(noted, content, compression="zstd")
     to = PublicIdentity(agreement.require_public_key(recipient))
     return write_sealed(
         path, content.getvalue(), manifest=manifest, signer=identity, recipients=[to]
@@ -397,6 +403,12 @@ def load_table(
             hint="Ask the sender to make the file again.",
         )
     return manifest, table
+
+
+def sealed_note(table: pa.Table, name: str) -> str:
+    """Return a note that was sealed with a table, or an empty string."""
+    notes: Mapping[bytes, bytes] = table.schema.metadata or {}
+    return notes.get(name.encode(), b"").decode()
 
 
 def _require_columns(

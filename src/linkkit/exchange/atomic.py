@@ -14,6 +14,16 @@ from linkkit.errors import SealError
 __all__ = ["atomic_file", "atomic_text"]
 
 
+def _umask() -> int:
+    current = os.umask(0o077)
+    os.umask(current)
+    return current
+
+
+# Read once: to read it is to change it for a moment, for all threads of the process.
+_UMASK = _umask()
+
+
 @contextmanager
 def atomic_file(path: str | Path, *, private: bool = False) -> Generator[BinaryIO]:
     """Open a file to the side of `path` and rename it there when the block ends well.
@@ -38,7 +48,7 @@ def atomic_file(path: str | Path, *, private: bool = False) -> Generator[BinaryI
             file.flush()
             os.fsync(file.fileno())
         if not private:
-            Path(file.name).chmod(0o666 & ~_umask())
+            Path(file.name).chmod(0o666 & ~_UMASK)
         Path(file.name).replace(path)
     except (OSError, ValueError) as error:
         if file is not None and not isinstance(error, OSError):
@@ -50,12 +60,6 @@ def atomic_file(path: str | Path, *, private: bool = False) -> Generator[BinaryI
                 Path(file.name).unlink()
     if problem:
         raise SealError(problem, hint="Check the folder, its permissions and the free space.")
-
-
-def _umask() -> int:
-    current = os.umask(0o077)
-    os.umask(current)
-    return current
 
 
 def atomic_text(path: str | Path, text: str, *, private: bool = False) -> Path:

@@ -35,7 +35,7 @@ from linkkit.exchange.atomic import atomic_file
 from linkkit.exchange.identity import Identity, PublicIdentity
 from linkkit.exchange.manifest import Manifest
 
-__all__ = ["open_sealed", "read_manifest", "write_sealed"]
+__all__ = ["is_sealed", "open_sealed", "read_manifest", "write_sealed"]
 
 MAGIC = b"linkkit sealed file 1\n"
 CHUNK_BYTES = 64 * 1024
@@ -105,6 +105,12 @@ def read_manifest(path: str | Path) -> Manifest:
     """Return what a file says of itself, without a key and **without checking its signature**."""
     with _open(Path(path)) as file:
         return _read_header(file).manifest
+
+
+def is_sealed(path: str | Path) -> bool:
+    """Whether a file starts as a sealed file of linkkit does."""
+    with _open(Path(path)) as file:
+        return file.read(len(MAGIC)) == MAGIC
 
 
 def open_sealed(

@@ -47,7 +47,6 @@ class Manifest(BaseModel):
     key_check: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
     project: Slug | None = None
     counts: dict[str, int] = Field(default_factory=dict)
-    extra: dict[str, str] = Field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: bytes) -> Manifest:

@@ -148,7 +148,7 @@ def link(
     threshold: float = 0.5,
     exhaustive_limit: int = EXHAUSTIVE_LIMIT,
     n_threads: int | None = None,
-    progress: Progress = silent,
+    progress: Progress | None = None,
 ) -> LinkResult:
     """Find which records of which parties are of the same person, from encodings alone.
 
@@ -162,7 +162,7 @@ def link(
         Up to so many pairs all are compared; beyond it, pairs that agree in two fields.
     n_threads : int, optional
         As many as there are processors by default. Results do not depend on it.
-    progress : callable
+    progress : callable, optional
         Told now and then how far the comparison is.
 
     Returns
@@ -201,7 +201,7 @@ def link(
     plan = plan_blocking(pool, exhaustive_limit=exhaustive_limit)
     comparison = make_comparison(pool)
     candidates, sample, weights, floor = _candidates(
-        pool, plan, comparison, n_threads=n_threads, progress=progress
+        pool, plan, comparison, n_threads=n_threads, progress=progress or silent
     )
     model = fit_model(
         pool.spec.filters,

@@ -43,6 +43,8 @@ class LinkageQuality:
         return 2 * self.precision * self.recall / both if both else 0.0
 
     def __str__(self) -> str:
+        if not self.n_links:
+            return "0 links; nothing to estimate"
         return (
             f"{self.n_links} links, estimated precision {self.precision:.3f}, "
             f"recall {self.recall:.3f}, F1 {self.f1:.3f}"

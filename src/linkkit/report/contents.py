@@ -107,7 +107,7 @@ def gather(
         smallest_cell=cell,
         cards=_cards(result, served, cell),
         true_cards=() if truth is None else _true_cards(truth, cell),
-        notices=_notices(result, served, cell),
+        notices=_notices(result, served, cell, agreement),
         party_table=_party_table(served, agreement, encoding_counts, cell),
         combination_table=_combination_table(served, cell),
         compared=_compared(result, cell),
@@ -187,10 +187,12 @@ def _true_cards(truth: LinkageScores, cell: int | None) -> tuple[Card, ...]:
     )
 
 
-def _notices(result: LinkResult, served: Overlaps, cell: int | None) -> tuple[Notice, ...]:
+def _notices(
+    result: LinkResult, served: Overlaps, cell: int | None, agreement: Agreement | None
+) -> tuple[Notice, ...]:
     notices = [
         Notice(severity=x.severity, message=x.message, advice=x.advice)
-        for x in find_concerns(result)
+        for x in find_concerns(result, agreement=agreement)
     ]
     if cell is None:
         notices.append(

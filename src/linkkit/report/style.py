@@ -136,6 +136,16 @@ def inline_svg(figure: Figure, *, name: str, label: str) -> str:
     return _fit_for_page(content.getvalue(), name=name, label=label)
 
 
+def _renumbered(text: str, *, name: str) -> str:
+    """Number the ids in the order in which they stand.
+
+    matplotlib derives some of them from the last bits of coordinates, which differ by machine.
+    """
+    pattern = re.compile(rf'(?<=["#]){re.escape(name)}-[\w.-]+')
+    places = {old: i for i, old in enumerate(dict.fromkeys(pattern.findall(text)), start=1)}
+    return pattern.sub(lambda found: f"{name}-{places[found[0]]}", text)
+
+
 def _fit_for_page(text: str, *, name: str, label: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", text, flags=re.DOTALL)
@@ -143,6 +153,7 @@ def _fit_for_page(text: str, *, name: str, label: str) -> str:
         r'<g id="(?:figure|axes|patch|text|line2d|matplotlib|xtick|ytick)[^"]*"', "<g", text
     )
     text = re.sub(r'\b(id="|url\(#|href="#)', rf"\1{name}-", text).replace("xlink:href", "href")
+    text = _renumbered(text, name=name)
     for color, variable in _VARIABLES.items():
         text = text.replace(color, f"var({variable})")
     box = re.search(r'viewBox="([^"]*)"', text)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from linkkit.agreement import FieldKind
 from linkkit.exchange import FilterSpec
 from linkkit.linkage.classify.priors import CLASSES, expected_levels, is_shared
 from linkkit.linkage.compare import LEVELS, N_LEVELS
@@ -30,6 +31,7 @@ _MISSES_ANYWAY = 0.01
 _MAX_ROUNDS = 500
 _CONVERGED = 1e-5
 _PRIOR_PAIRS = 40.0
+_FEW_STRANGERS = np.array([19.0, 0.5, 0.25, 0.25])
 _FEWEST = 1e-9
 _FEWEST_SHARE = 1e-12
 
@@ -115,12 +117,13 @@ def level_shares(
 ) -> npt.NDArray[np.float64]:
     """Return the share of each level among pairs that have the field, (n_fields, n_levels - 1).
 
-    Smoothed, so that a level that never occurred keeps a small share.
+    Smoothed by a few pairs of strangers, so that a level that never occurred keeps a small
+    share, and a handful of pairs, most of which match, does not teach what strangers are.
     """
     shares = np.zeros((levels.shape[1], N_LEVELS - 1))
     for f in range(levels.shape[1]):
         n = np.bincount(levels[:, f], weights=counts, minlength=N_LEVELS)[1:]
-        shares[f] = (n + 0.5) / (n.sum() + 0.5 * (N_LEVELS - 1))
+        shares[f] = (n + _FEW_STRANGERS) / (n.sum() + _FEW_STRANGERS.sum())
     return shares
 
 
@@ -180,14 +183,14 @@ def fit_model(
     rest = unpack(sample[~is_candidate], n_fields=n_fields)
     n_rest = max(n_pairs - counts.sum(), 0.0)
     bulk = _level_counts(rest, np.full(len(rest), n_rest / max(len(rest), 1)))
-    unrelated = _normalized(bulk + 0.5)
+    unrelated = _normalized(bulk + _FEW_STRANGERS)
     prior = np.stack(
         [
             np.stack([expected_levels(x.kind, c, unrelated[f]) for f, x in enumerate(filters)])
             for c in CLASSES
         ]
     )
-    kinds = [item.kind for item in filters]
+    kinds: list[FieldKind] = [item.kind for item in filters]
     evidence = _Evidence(
         levels=levels,
         counts=counts,
@@ -271,7 +274,9 @@ def _round(
     levels = evidence.levels
     weighted = _posterior(levels, shares, tables) * evidence.counts[:, None]
     # All that was never alike enough to be a candidate is unrelated.
-    unrelated = _normalized(_level_counts(levels, weighted[:, _UNRELATED]) + evidence.bulk + 0.5)
+    unrelated = _normalized(
+        _level_counts(levels, weighted[:, _UNRELATED]) + evidence.bulk + _FEW_STRANGERS
+    )
     new = [
         np.where(
             evidence.own[c][:, None],

@@ -22,7 +22,7 @@ from linkkit.exchange.artifacts import token_array
 from linkkit.partner.encode.bloom import bloom_filters
 from linkkit.partner.encode.kinds import KINDS, filter_spec
 from linkkit.partner.encode.payload import payload_columns, row_years
-from linkkit.partner.encode.records import Records, choose_records
+from linkkit.partner.encode.records import Records, choose_records, exact_copies
 from linkkit.partner.encode.results import EncodeResult, EncodingReport, TokenMap
 from linkkit.partner.encode.tokens import record_tokens
 from linkkit.partner.keys import Secret, TokenKey, derive_key, key_check
@@ -139,9 +139,8 @@ def encode(
     standardized = standardize(table, agreement, party=party)
     years = row_years(table, agreement, party=party)
     ids = _record_ids(table, clause.record_id)
-    records = choose_records(
-        standardized.fields, ids, table.rows, agreement, refused=_without_year(years)
-    )
+    refused = {**exact_copies(table, ids), **_without_year(years)}
+    records = choose_records(standardized.fields, ids, table.rows, agreement, refused=refused)
     if not records.ids:
         raise ExtractError(
             f"{party}: none of the {len(table)} rows has enough linkage fields to be linked",
@@ -171,7 +170,7 @@ def _require_keys(secret: object, token_key: object) -> None:
     if not isinstance(secret, Secret):
         raise SecretError(
             f"'secret' must be a Secret, not {type(secret).__name__}",
-            hint="Load the partners' linkage secret: linkkit.Secret.load('see-2026.key').",
+            hint="Load the partners' linkage secret: linkkit.Secret.load('linkage.key').",
         )
     if token_key is not None and not isinstance(token_key, TokenKey):
         raise SecretError(
@@ -229,6 +228,7 @@ def _report(work: _Work, issues: Sequence[Issue]) -> EncodingReport:
     named = {" ".join(name.split()) for name in _columns_named(work.agreement, work.party)}
     reasons = Counter(item.reason for item in (*table.set_aside, *records.set_aside))
     chosen = pa.array(records.best_row)
+    clause = work.agreement.party(work.party)
     return EncodingReport(
         party=work.party,
         n_rows=len(table) + len(table.set_aside),
@@ -236,8 +236,12 @@ def _report(work: _Work, issues: Sequence[Issue]) -> EncodingReport:
         n_set_aside=dict(sorted(reasons.items())),
         n_repeated=records.n_repeated,
         missing={
-            name: column.take(chosen).null_count for name, column in standardized.fields.items()
+            name: column.take(chosen).null_count
+            for name, column in standardized.fields.items()
+            if name in clause.linkage_fields
         },
+        not_brought=tuple(n for n in standardized.fields if n not in clause.linkage_fields),
+        n_without_id=records.ids.count(None) if clause.record_id else 0,
         issues=(*standardized.issues, *issues),
         columns_left=tuple(name for name in table.columns if name not in named),
         notes=(*table.notes, *standardized.notes),

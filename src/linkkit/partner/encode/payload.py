@@ -16,8 +16,8 @@ from linkkit.errors import NotAuthorizedError
 from linkkit.partner.read import Extract
 from linkkit.partner.standardize import Issue, StandardizedExtract
 from linkkit.partner.standardize.columns import apply_reader, text_column
-from linkkit.partner.standardize.outcome import BLANK, Outcome
-from linkkit.partner.standardize.text import clean, is_placeholder
+from linkkit.partner.standardize.outcome import Outcome
+from linkkit.partner.standardize.text import clean, is_placeholder, nothing_left
 
 __all__ = ["payload_columns", "row_years"]
 
@@ -27,9 +27,9 @@ _TYPES: dict[VariableType, pa.DataType] = {
     "category": pa.string(),
 }
 _YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
-_NUMBER = re.compile(r"^[+-]?(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?(?<=[\d.])([eE][+-]?\d+)?$")
+_NUMBER = re.compile(r"^[+-]?(?=\.?\d)(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?([eE][+-]?\d+)?$")
 _ROWS_SHOWN = 10
-_LARGEST_INTEGER = 2**53
+_LARGEST_INTEGER = 2**53 - 1
 _COARSEN: dict[Coarsening, Callable[[str], str]] = {
     "year": lambda value: value[:4],
     "prefix3": lambda value: value[:3],
@@ -69,7 +69,7 @@ def _raw_column(
 def _parse_number(cell: str) -> Outcome:
     text = clean(cell)
     if not text:
-        return BLANK
+        return nothing_left(cell)
     if is_placeholder(text):
         return Outcome(None, "placeholder")
     bare = text.replace("$", "").removesuffix("%").strip()
@@ -90,7 +90,7 @@ def _parse_integer(cell: str) -> Outcome:
 
 def _parse_category(cell: str) -> Outcome:
     text = clean(cell)
-    return Outcome(text) if text else BLANK
+    return Outcome(text) if text else nothing_left(cell)
 
 
 _PARSERS: dict[VariableType, Callable[[str], Outcome]] = {

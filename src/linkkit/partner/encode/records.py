@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from linkkit.agreement import Agreement
-from linkkit.partner.read import SetAside
+from linkkit.partner.read import Extract, SetAside
 
-__all__ = ["Records", "choose_records"]
+__all__ = ["Records", "choose_records", "exact_copies"]
 
 _NAMES = ("given_name", "surname", "name")
 
@@ -91,6 +92,25 @@ def choose_records(
         set_aside=tuple(sorted(set_aside, key=lambda item: item.row)),
         n_repeated=int(np.sum(record_of_row >= 0)) - len(ids),
     )
+
+
+def exact_copies(extract: Extract, record_ids: Sequence[str | None]) -> dict[int, str]:
+    """Return rows that repeat an earlier row with the same row id in every cell, by position.
+
+    An export that lists a row twice would otherwise count its payload twice.
+    """
+    repeated = {x for x, n in Counter(record_ids).items() if x is not None and n > 1}
+    positions = [i for i, record_id in enumerate(record_ids) if record_id in repeated]
+    rows = zip(
+        *extract.table.take(pa.array(positions, pa.int64())).to_pydict().values(), strict=True
+    )
+    copies: dict[int, str] = {}
+    seen: set[tuple[str | None, ...]] = set()
+    for position, row in zip(positions, rows, strict=True):
+        if row in seen:
+            copies[position] = "an exact copy of another row"
+        seen.add(row)
+    return copies
 
 
 def _is_null(column: pa.Array) -> npt.NDArray[np.bool_]:

@@ -74,7 +74,11 @@ class EncodingReport:
     n_repeated : int
         Rows that belong to a record with an earlier row.
     missing : dict of str to int
-        Records without a value, by linkage field.
+        Records without a value, by linkage field of the party.
+    not_brought : tuple of str
+        Linkage fields of the agreement that the party does not have.
+    n_without_id : int
+        Records of a party with row ids that have none.
     issues : tuple of Issue
         Cells that were taken as missing, by rule.
     columns_left : tuple of str
@@ -89,6 +93,8 @@ class EncodingReport:
     n_set_aside: dict[str, int]
     n_repeated: int
     missing: dict[str, int]
+    not_brought: tuple[str, ...]
+    n_without_id: int
     issues: tuple[Issue, ...]
     columns_left: tuple[str, ...]
     notes: tuple[str, ...]
@@ -98,13 +104,19 @@ class EncodingReport:
 
     def _lines(self) -> Iterable[str]:
         yield f"{self.party}: {self.n_rows} rows read, {self.n_records} records encoded"
+        if self.n_without_id:
+            yield f"  {self.n_without_id} records without a record id; their tokens are random"
         if self.n_repeated:
             yield f"  {self.n_repeated} rows belong to a record that has another row"
         for reason, n in self.n_set_aside.items():
             yield f"  {n} rows set aside: {reason}"
         for field, n in self.missing.items():
             yield f"  {field}: missing in {n} of {self.n_records} records"
+        if self.not_brought:
+            yield f"  not among this party's fields: {', '.join(self.not_brought)}"
         yield from (f"  {issue}" for issue in self.issues)
+        if self.issues or self.n_set_aside:
+            yield "  (rows are counted from the first one below the header)"
         yield from (f"  {note}" for note in self.notes)
         if self.columns_left:
             yield f"  columns that stay home: {', '.join(self.columns_left)}"

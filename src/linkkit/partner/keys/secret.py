@@ -37,6 +37,11 @@ class Secret(OpaqueKey):
             When the variable is not set, is not hexadecimal, or the secret is too weak.
         """
         text = os.environ.get(variable, "").strip()
+        if not text:
+            raise SecretError(
+                f"no linkage secret: environment variable '{variable}' is not set",
+                hint="Name a file with --secret FILE, or in Python: Secret.load('linkage.key').",
+            )
         material: bytes | None = None
         try:
             material = bytes.fromhex(text)
@@ -45,7 +50,7 @@ class Secret(OpaqueKey):
         if not material:
             raise SecretError(
                 f"environment variable '{variable}' does not hold a linkage secret",
-                hint="Set it to 64 hexadecimal digits, or use a file: Secret.load('see.key').",
+                hint="Set it to 64 hexadecimal digits, or use a file: Secret.load('linkage.key').",
             )
         return cls(material)
 

@@ -6,7 +6,7 @@ import csv
 import io
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def read_csv(
         start = lines.tell()
         delimiter = _find_delimiter(lines.readline())
         lines.seek(start)
-    header, *rows = _parse(lines, delimiter, path.name) or [[]]
+    header, *rows = _parse(lines, delimiter, path.name, n_skipped=header_row - 1) or [[]]
     if not any(cell.strip() for cell in header):
         raise ExtractError(
             f"'{path.name}' has no column names in row {header_row}",
@@ -54,20 +54,20 @@ def _find_delimiter(line: str) -> str:
     return max(_DELIMITERS, key=lambda mark: (outside.count(mark), -_DELIMITERS.index(mark)))
 
 
-def _parse(lines: io.StringIO, delimiter: str, name: str) -> list[list[str]]:
+def _parse(lines: io.StringIO, delimiter: str, name: str, *, n_skipped: int) -> list[list[str]]:
     """Parse all rows, and notice a quote that is never closed: it would swallow the rest."""
     # The line appended is a row of its own, unless a quote is still open before it.
     records = csv.reader(itertools.chain(lines, ["\n", _END]), delimiter=delimiter)
     parsed: list[list[str]] = []
-    n_lines = 0
+    last = n_lines = n_skipped
     problem = ""
     with _cells_of_any_length():
         try:
             for record in records:
                 parsed.append(record)
-                n_lines, last = records.line_num, n_lines
+                last, n_lines = n_lines, n_skipped + records.line_num
         except csv.Error:
-            problem = f"'{name}' is not a table of cells, near line {records.line_num}"
+            problem = f"'{name}' is not a table of cells, near line {n_lines + 1}"
     if not problem and parsed[-1] != [_END]:
         problem = f"'{name}' has a quote that opens near line {last + 1} and is never closed"
     if problem:
@@ -76,7 +76,7 @@ def _parse(lines: io.StringIO, delimiter: str, name: str) -> list[list[str]]:
 
 
 @contextmanager
-def _cells_of_any_length() -> Iterator[None]:
+def _cells_of_any_length() -> Generator[None]:
     # The limit belongs to the whole process, so it is put back.
     with _limit_lock:
         before = csv.field_size_limit(_LONGEST_CELL)

@@ -65,9 +65,8 @@ def read_extract(
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    _require_used(suffix, header_row=header_row, sheet=sheet, encoding=encoding or delimiter)
     _require_file(path)
-    if header_row < 1:
-        raise ExtractError("header_row counts from 1", hint="Give the row of the column names.")
     if suffix in _EXCEL:
         return read_excel(path, header_row=header_row, sheet=sheet)
     if suffix == ".parquet":
@@ -78,6 +77,19 @@ def read_extract(
         f"'{path.name}' is of a kind that linkkit cannot read",
         hint=f"Export it as one of: {', '.join((*_TEXT, *_EXCEL, '.parquet'))}.",
     )
+
+
+def _require_used(suffix: str, *, header_row: int, sheet: str | None, encoding: str | None) -> None:
+    """Refuse options that a file of this kind would ignore."""
+    problems = []
+    if header_row < 1 or (header_row > 1 and suffix == ".parquet"):
+        problems.append("the header row counts from 1, and a Parquet file has none")
+    if sheet is not None and suffix not in _EXCEL:
+        problems.append("only an Excel workbook has a sheet")
+    if encoding is not None and suffix not in _TEXT:
+        problems.append("only a text file has an encoding and a delimiter")
+    if problems:
+        raise ExtractError(problems, hint="Leave out what does not fit this kind of file.")
 
 
 def _require_file(path: Path) -> None:

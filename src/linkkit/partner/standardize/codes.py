@@ -5,8 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from linkkit.partner.standardize.outcome import BLANK, Outcome
-from linkkit.partner.standardize.text import MAX_CHARACTERS, clean, is_placeholder, plain_words
+from linkkit.partner.standardize.outcome import Outcome
+from linkkit.partner.standardize.text import (
+    MAX_CHARACTERS,
+    clean,
+    is_placeholder,
+    nothing_left,
+    plain_words,
+)
 
 __all__ = [
     "postal_code_reader",
@@ -38,7 +44,7 @@ def _opened(cell: str) -> tuple[str, Outcome | None]:
         return "", Outcome(None, f"longer than {MAX_CHARACTERS} characters")
     text = clean(cell)
     if not text:
-        return "", BLANK
+        return "", nothing_left(cell)
     return text, Outcome(None, "placeholder") if is_placeholder(text) else None
 
 

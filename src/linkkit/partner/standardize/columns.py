@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -145,18 +146,24 @@ def require_columns(extract: Extract, names: list[str], *, party: str) -> None:
     if missing:
         raise ExtractError(
             [f"{party}: column '{name}' of the agreement is missing" for name in missing],
-            hint=_columns_found(extract, n_known=len(wanted) - len(missing)),
+            hint=_columns_found(extract, missing, n_wanted=len(wanted)),
         )
 
 
-def _columns_found(extract: Extract, *, n_known: int) -> str:
-    # Where no name is known, the row taken for the header may well be somebody's record.
-    if not n_known:
+def _columns_found(extract: Extract, missing: list[str], *, n_wanted: int) -> str:
+    # Where few names are known, the row taken for the header may well be somebody's record.
+    if len(missing) > n_wanted / 2:
         return (
-            f"The row taken for the header has {len(extract.columns)} cells and none of these "
-            "names. Check the header row and the delimiter."
+            f"The row taken for the header has {len(extract.columns)} cells and most of these "
+            "names are not in it. Check the header row and the delimiter."
         )
-    return f"The columns found are: {', '.join(repr(name) for name in extract.columns)}."
+    near = [
+        f"'{close[0]}' for '{name}'"
+        for name in missing
+        if (close := difflib.get_close_matches(_squeezed(name), extract.columns, n=1))
+    ]
+    meant = f"Did you mean {', '.join(near)}? " if near else ""
+    return f"{meant}The columns found are: {', '.join(repr(name) for name in extract.columns)}."
 
 
 def text_column(extract: Extract, name: str) -> pa.Array:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from linkkit.partner.standardize.outcome import BLANK, Outcome
-from linkkit.partner.standardize.text import clean, is_placeholder
+from linkkit.partner.standardize.outcome import Outcome
+from linkkit.partner.standardize.text import clean, is_placeholder, nothing_left
 
 __all__ = ["DateReader", "inferred_dates", "stated_dates"]
 
@@ -63,7 +63,7 @@ def stated_dates(formats: Sequence[str], *, latest_year: int) -> DateReader:
     def read(cell: str) -> Outcome:
         text = _date_text(cell)
         if not text:
-            return BLANK
+            return nothing_left(cell, "not a date in the agreed formats")
         for candidate in (clean(cell), text):
             for form in formats:
                 day = _strptime(candidate, form, latest_year)
@@ -129,7 +129,7 @@ def _vote(text: str, latest_year: int) -> DayOrder | None:
 def _infer(cell: str, order: DayOrder, latest_year: int) -> Outcome:
     text = _date_text(cell)
     if not text:
-        return BLANK
+        return nothing_left(cell, "not a date")
     parts = _numeric_parts(text, latest_year) or _worded_parts(text, latest_year)
     if parts is None:
         return _serial(text) or _rejected(text, "not a date")

@@ -9,7 +9,14 @@ from anyascii import anyascii
 
 from linkkit.partner.standardize.outcome import BLANK, Outcome
 
-__all__ = ["MAX_CHARACTERS", "clean", "is_placeholder", "plain_words", "standard_text"]
+__all__ = [
+    "MAX_CHARACTERS",
+    "clean",
+    "is_placeholder",
+    "nothing_left",
+    "plain_words",
+    "standard_text",
+]
 
 MAX_CHARACTERS = 256
 
@@ -54,6 +61,11 @@ def _plain_character(character: str) -> str:
     return str(unicodedata.digit(character)) if category == "Nd" else character
 
 
+def nothing_left(cell: str, rule: str = "no letters or digits") -> Outcome:
+    """Return what a cell is of which cleaning leaves nothing: blank, or rejected by a rule."""
+    return Outcome(None, rule) if cell.strip() else BLANK
+
+
 def is_placeholder(text: str) -> bool:
     """Whether a cleaned cell says that nothing is known, such as "Unknown" or "Baby Boy"."""
     return (
@@ -85,7 +97,7 @@ def standard_text(cell: str) -> Outcome:
         return Outcome(None, f"longer than {MAX_CHARACTERS} characters")
     text = clean(cell)
     if not text:
-        return BLANK
+        return nothing_left(cell)
     if is_placeholder(text):
         return Outcome(None, "placeholder")
     words = plain_words(text)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
 import pyarrow as pa
+from pydantic import TypeAdapter, ValidationError
 
 from linkkit.agreement import Agreement
 from linkkit.errors import SealError
 from linkkit.exchange import Identity, Manifest
-from linkkit.exchange.artifacts import load_table, save_table
+from linkkit.exchange.artifacts import load_table, save_table, sealed_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["STUDY_ID", "IntegratedDataset", "people_frame"]
 
 STUDY_ID = "study_id"
+
+_TOLD = {
+    "rows": "",
+    "rows_unmatched": "rows not in the crosswalk",
+    "rows_outside_years": "rows outside the project's years",
+    "people_without_rows": "people without a row",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -56,6 +65,23 @@ class IntegratedDataset:
             f"{len(self.variables)} variables, not protected>"
         )
 
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield repr(self)
+        if self.counts.get("people_outside_years"):
+            yield f"  {self.counts['people_outside_years']} people have no row in the project's years"
+        parties = [x.removeprefix("people_in.") for x in self.counts if x.startswith("people_in.")]
+        for party in sorted(parties):
+            n = {name: self.counts.get(f"{name}.{party}", 0) for name in _TOLD}
+            line = f"  {party}: {self.counts[f'people_in.{party}']} people, {n['rows']} rows"
+            told = [f"{n[name]} {words}" for name, words in _TOLD.items() if words and n[name]]
+            yield ", ".join([line, *told])
+        for name, n_people in sorted(self.counts.items()):
+            if name.startswith("conflicts.") and n_people:
+                yield f"  {name.removeprefix('conflicts.')}: rows of {n_people} people differ"
+
     @property
     def variables(self) -> tuple[str, ...]:
         """Names of the variables, without the study id."""
@@ -84,9 +110,11 @@ class IntegratedDataset:
             sender="steward",
             n_rows=len(self),
             project=self.project,
-            counts=dict(self.counts),
         )
-        return save_table(path, self.table, manifest, agreement, identity, recipient="steward")
+        notes = {"counts": json.dumps(dict(self.counts), sort_keys=True)}
+        return save_table(
+            path, self.table, manifest, agreement, identity, recipient="steward", notes=notes
+        )
 
     @classmethod
     def load(cls, path: str | Path, *, agreement: Agreement, identity: Identity) -> Self:
@@ -106,9 +134,16 @@ class IntegratedDataset:
             project=manifest.project,
             agreement_id=manifest.agreement_id,
             agreement_fingerprint=manifest.agreement_fingerprint,
-            table=table,
-            counts=manifest.counts,
+            table=table.replace_schema_metadata(None),
+            counts=_parse_counts(sealed_note(table, "counts")),
         )
+
+
+def _parse_counts(text: str) -> dict[str, int]:
+    try:
+        return TypeAdapter(dict[str, int]).validate_json(text or "{}")
+    except ValidationError:
+        return {}
 
 
 def people_frame(table: pa.Table) -> pd.DataFrame:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,12 +42,14 @@ def integrate(
     *,
     project: str,
     study_key: StudyKey | None = None,
+    without: Collection[str] = (),
     today: dt.date | None = None,
 ) -> IntegratedDataset:
     """Join payloads on the crosswalk: one row for each person, with the project's variables.
 
-    Everybody in the crosswalk is a person of the result. ``in_PARTY`` says whether the
-    crosswalk has a record of the person at that party, whatever its year. A variable's values
+    Everybody with a row in the project's years is a person of the result. ``in_PARTY`` says
+    whether the person has such a row at that party; for a party left out on purpose, whether
+    the crosswalk has a record of the person. A variable's values
     over all rows and parties are combined as the agreement's ``combine`` says; missing,
     empty and non-finite values are left out; the mean of an integer variable is rounded to
     the nearest integer, halves to even.
@@ -54,8 +57,7 @@ def integrate(
     Parameters
     ----------
     payloads : sequence of PayloadExtract
-        One for each party, in any order. A party that is in the crosswalk and gives no
-        payload adds people and no values.
+        One for each party, in any order.
     crosswalk : Crosswalk
         From the linkage unit.
     agreement : Agreement
@@ -65,13 +67,17 @@ def integrate(
     study_key : StudyKey, optional
         Makes the study ids. Without it a random key is used and forgotten, so that study ids,
         and the order of the rows, differ from run to run.
+    without : collection of str
+        Parties whose payload is left out on purpose: they add people and no values. Any
+        other party of the crosswalk that sends variables of the project must be there.
     today : datetime.date, optional
         The date by which to judge whether the agreement is in force; the system's by default.
 
     Returns
     -------
     IntegratedDataset
-        With these counts: ``people``; for each party ``people_in.PARTY``, ``rows.PARTY``,
+        With these counts: ``people``, ``people_outside_years`` (no row in the project's years,
+        so not in the result); for each party ``people_in.PARTY``, ``rows.PARTY``,
         ``rows_unmatched.PARTY`` (no entry in the crosswalk), ``rows_outside_years.PARTY``
         (outside the project's own years), ``people_without_rows.PARTY``; for each variable
         ``conflicts.VARIABLE``, the people whose rows differ in it.
@@ -84,7 +90,8 @@ def integrate(
         When the agreement is no longer in force, or does not allow the project, a party, a
         variable or the year of a row.
     MismatchError
-        When artifacts come from different agreements, or cannot be read as agreed.
+        When artifacts come from different agreements or deliveries, cannot be read as agreed,
+        or a party's payload is missing.
     SecretError
         When `study_key` is a key for another purpose.
 
@@ -105,18 +112,25 @@ def integrate(
     variables = agreement.project(project).variables
     permission.require_same_agreement(items, crosswalk, agreement)
     permission.require_authorized(items, crosswalk, agreement)
+    permission.require_complete(items, crosswalk, agreement, variables, without=without)
     key = _require_study_key(study_key)
     people = _resolve(crosswalk)
     rows = [_find_rows(item, people, agreement.years_of(project)) for item in items]
-    counts = _count(people, rows)
+    _require_one_delivery(rows)
+    members = _members(people, rows)
+    kept = np.logical_or.reduce(list(members.values())) if members else np.zeros(0, np.bool_)
+    counts = _count(people, rows, kept)
     columns: dict[str, pa.Array] = {
         STUDY_ID: pa.array(
             study_ids(people.ids, key, agreement_id=agreement.id, project=project), pa.string()
         )
     }
     for name in variables:
-        columns[name] = _column(name, people, rows, agreement, counts)
-    table = pa.table(columns).sort_by(STUDY_ID).combine_chunks()
+        if name in agreement.variables:
+            columns[name] = _column(name, people, rows, agreement, counts)
+        else:
+            columns[name] = pa.array(members[name.removeprefix("in_")])
+    table = pa.table(columns).filter(pa.array(kept)).sort_by(STUDY_ID).combine_chunks()
     return IntegratedDataset(
         project=project,
         agreement_id=agreement.id,
@@ -124,6 +138,20 @@ def integrate(
         table=table,
         counts=counts,
     )
+
+
+def _require_one_delivery(rows: Sequence[_Rows]) -> None:
+    strangers = [r.payload for r in rows if len(r.payload) and r.n_unmatched == len(r.payload)]
+    if strangers:
+        raise MismatchError(
+            [
+                f"none of the {len(item)} rows of '{item.party}' is in the crosswalk: its tokens "
+                "are those of another delivery"
+                for item in strangers
+            ],
+            hint="Use the payload that was encoded together with the linked encodings. With a "
+            "token key, tokens stay the same in every delivery.",
+        )
 
 
 def _require_study_key(key: StudyKey | None) -> StudyKey:
@@ -215,8 +243,21 @@ def _find_rows(payload: PayloadExtract, people: _People, years: Years) -> _Rows:
     )
 
 
-def _count(people: _People, rows: Sequence[_Rows]) -> dict[str, int]:
-    counts = {"people": len(people)}
+def _members(people: _People, rows: Sequence[_Rows]) -> Mapping[str, npt.NDArray[np.bool_]]:
+    """Return who is with each party, as far as the project's years go."""
+    members: dict[str, npt.NDArray[np.bool_]] = defaultdict(
+        lambda: np.zeros(len(people), dtype=np.bool_)
+    )
+    for party in people.tokens:
+        members[party] = people.with_record(party)
+    for item in rows:
+        members[item.payload.party] = np.zeros(len(people), dtype=np.bool_)
+        members[item.payload.party][item.people] = True
+    return members
+
+
+def _count(people: _People, rows: Sequence[_Rows], kept: npt.NDArray[np.bool_]) -> dict[str, int]:
+    counts = {"people": int(kept.sum()), "people_outside_years": int((~kept).sum())}
     for name in people.tokens:
         counts[f"people_in.{name}"] = int(people.with_record(name).sum())
     for item in rows:
@@ -238,8 +279,6 @@ def _column(
     agreement: Agreement,
     counts: dict[str, int],
 ) -> pa.Array:
-    if name not in agreement.variables:
-        return pa.array(people.with_record(name.removeprefix("in_")))
     variable = agreement.variables[name]
     senders = [item for item in rows if name in item.payload.variables]
     number = np.concatenate([np.empty(0, np.int64), *(item.people for item in senders)])

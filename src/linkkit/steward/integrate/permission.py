@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -75,7 +75,7 @@ def _what(value: object) -> str:
         return "a Crosswalk (that is the second argument)"
     if isinstance(value, PayloadExtract):
         return "a PayloadExtract (those are the first argument)"
-    return f"a {type(value).__name__}"
+    return f"{type(value).__name__}"
 
 
 def require_same_agreement(
@@ -121,6 +121,31 @@ def require_authorized(
         agreement.authorize_payload(payload.party, payload.variables)
         _require_columns(payload)
     _require_years(payloads, agreement.years)
+
+
+def require_complete(
+    payloads: Sequence[PayloadExtract],
+    crosswalk: Crosswalk,
+    agreement: Agreement,
+    variables: Sequence[str],
+    *,
+    without: Collection[str],
+) -> None:
+    """Refuse to leave a party's variables blank because its payload was forgotten."""
+    here = {item.party for item in payloads} | set(without)
+    forgotten = [
+        party
+        for party in crosswalk.parties
+        if party not in here and set(agreement.party(party).payload) & set(variables)
+    ]
+    if forgotten:
+        raise MismatchError(
+            [
+                f"the crosswalk has records of '{party}', and no payload of it is given"
+                for party in forgotten
+            ],
+            hint="Give its payload, or leave it out on purpose: without=['PARTY'], --without PARTY.",
+        )
 
 
 def _require_shape(crosswalk: Crosswalk) -> None:

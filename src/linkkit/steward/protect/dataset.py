@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from linkkit.agreement import Agreement
 from linkkit.errors import SealError
 from linkkit.exchange import Identity, Manifest
-from linkkit.exchange.artifacts import load_table, save_table
+from linkkit.exchange.artifacts import load_table, save_table, sealed_note
 from linkkit.steward.integrate.dataset import people_frame
 
 if TYPE_CHECKING:
@@ -221,9 +221,11 @@ class ProtectedDataset:
             sender="steward",
             n_rows=len(self),
             project=self.project,
-            extra={"summary": json.dumps(dataclasses.asdict(self.summary), sort_keys=True)},
         )
-        return save_table(path, self.table, manifest, agreement, identity, recipient="steward")
+        notes = {"summary": json.dumps(dataclasses.asdict(self.summary), sort_keys=True)}
+        return save_table(
+            path, self.table, manifest, agreement, identity, recipient="steward", notes=notes
+        )
 
     @classmethod
     def load(cls, path: str | Path, *, agreement: Agreement, identity: Identity) -> Self:
@@ -238,7 +240,7 @@ class ProtectedDataset:
             When it was made under another agreement, or holds another artifact.
         """
         manifest, table = load_table(path, "protected-dataset", agreement, identity)
-        summary = _parse_summary(manifest.extra.get("summary", ""))
+        summary = _parse_summary(sealed_note(table, "summary"))
         if manifest.project is None or summary is None:
             raise SealError(
                 "the file does not say how its data are protected",
@@ -248,7 +250,7 @@ class ProtectedDataset:
             project=manifest.project,
             agreement_id=manifest.agreement_id,
             agreement_fingerprint=manifest.agreement_fingerprint,
-            table=table,
+            table=table.replace_schema_metadata(None),
             summary=summary,
         )
 

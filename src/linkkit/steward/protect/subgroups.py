@@ -13,7 +13,6 @@ from linkkit.steward.protect.dataset import SubgroupSuppression
 __all__ = ["suppression_by_subgroup"]
 
 OTHERS = "(all other values)"
-NOT_SHOWN = "not shown"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,10 +22,10 @@ class _Row:
     people: int
     suppressed: int
 
-    def is_small(self, smallest_cell: int) -> bool:
-        return (
-            0 < self.suppressed < smallest_cell or 0 < self.people - self.suppressed < smallest_cell
-        )
+    def is_shown(self, smallest_cell: int) -> bool:
+        """Whether nobody can read a small count off the row."""
+        parts = (self.suppressed, self.people - self.suppressed)
+        return self.people >= smallest_cell and all(n == 0 or n >= smallest_cell for n in parts)
 
 
 def suppression_by_subgroup(
@@ -39,9 +38,9 @@ def suppression_by_subgroup(
 ) -> list[SubgroupSuppression]:
     """Count people and people withheld for each value of a variable, fit to be published.
 
-    Values of fewer than `smallest_cell` people are put together. A small count of people
-    withheld, or of people who stay, hides its row, and further rows with it until what is
-    hidden adds up to enough people: otherwise a subtraction from the total would show it.
+    A value of which some but fewer than `smallest_cell` people were withheld, or stay, is put together
+    with others until the counts of all of them are large enough. What is shown is exact, and
+    no small count is hidden behind a total, where a subtraction could find it.
 
     Parameters
     ----------
@@ -83,23 +82,31 @@ def suppression_by_subgroup(
         for i, (label, n, n_withheld) in enumerate(zip(labels, people, withheld, strict=True))
         if n
     ]
-    rows = _without_rare_values(rows, smallest_cell)
-    hidden = _hidden(rows, smallest_cell)
-    return [_publish(variable, row, smallest_cell, hide=row in hidden) for row in rows]
+    return [
+        SubgroupSuppression(
+            variable=variable,
+            value=row.value,
+            people=str(row.people),
+            suppressed=str(row.suppressed),
+        )
+        for row in _large_enough(rows, smallest_cell)
+    ]
 
 
-def _without_rare_values(rows: list[_Row], smallest_cell: int) -> list[_Row]:
-    rare: list[_Row] = []
-    n_rare = 0
-    for row in sorted(rows, key=lambda row: (row.people, row.place)):
-        if row.people >= smallest_cell and (not rare or n_rare >= smallest_cell):
-            break
-        rare.append(row)
-        n_rare += row.people
-    if not rare:
-        return rows
-    left_out = set(rare)
-    return [*(row for row in rows if row not in left_out), _together(rare)]
+def _large_enough(rows: list[_Row], smallest_cell: int) -> list[_Row]:
+    """Put small rows together, and others with them, until all can be shown."""
+    others = [row for row in rows if not row.is_shown(smallest_cell)]
+    spare = sorted(
+        (row for row in rows if row.is_shown(smallest_cell)),
+        key=lambda row: (row.suppressed == 0, row.suppressed, row.people, row.place),
+    )
+    while others and spare and not (_together(others).is_shown(smallest_cell) and len(others) > 1):
+        others.append(spare.pop(0))
+    shown = sorted(spare, key=lambda row: row.place)
+    if not others:
+        return shown
+    together = _together(others)
+    return [*shown, together] if together.is_shown(smallest_cell) else []
 
 
 def _together(rows: Sequence[_Row]) -> _Row:
@@ -108,29 +115,4 @@ def _together(rows: Sequence[_Row]) -> _Row:
         value=OTHERS,
         people=sum(row.people for row in rows),
         suppressed=sum(row.suppressed for row in rows),
-    )
-
-
-def _hidden(rows: Sequence[_Row], smallest_cell: int) -> set[_Row]:
-    hidden = [row for row in rows if row.is_small(smallest_cell)]
-    spare = sorted(
-        (row for row in rows if not row.is_small(smallest_cell)),
-        key=lambda row: (row.suppressed == 0, row.people, row.place),
-    )
-    while hidden and spare and not _is_enough(hidden, smallest_cell):
-        hidden.append(spare.pop(0))
-    return set(hidden)
-
-
-def _is_enough(hidden: Sequence[_Row], smallest_cell: int) -> bool:
-    return len(hidden) > 1 and not _together(hidden).is_small(smallest_cell)
-
-
-def _publish(variable: str, row: _Row, smallest_cell: int, *, hide: bool) -> SubgroupSuppression:
-    people, suppressed = str(row.people), str(row.suppressed)
-    if hide:
-        people = NOT_SHOWN
-        suppressed = f"<{smallest_cell}" if 0 < row.suppressed < smallest_cell else NOT_SHOWN
-    return SubgroupSuppression(
-        variable=variable, value=row.value, people=people, suppressed=suppressed
     )
