@@ -65,12 +65,12 @@ from linkkit.partner.standardize import standardize
 from linkkit.report import linkage_report
 from linkkit.synth import SyntheticPartnership, youth_partnership
 
-WORD, DAY, PHONE, ZIP, NUMBER = "Zqxmarker", "1987-09-23", "713-555-0199", "86753", "48484.25"
+WORD, DAY, PHONE, ZIP, NUMBER = "Zqxmarker", "1987-09-23", "713-555-0199", "Q8X 7Z3", "48484848.25"
 SERIAL = 987_654_321
 PAYLOAD_WORD = "Zqxpayload"
-OF_PEOPLE = ("zqxmarker", "1987-09-23", "19870923", "09/23/1987", "7135550199", PHONE, ZIP,
+OF_PEOPLE = ("zqxmarker", "1987-09-23", "19870923", "09/23/1987", "7135550199", PHONE, "q8x 7z3", "q8x7z3",
              str(SERIAL))  # fmt: skip
-OF_PAYLOAD = ("zqxpayload", "48484")
+OF_PAYLOAD = ("zqxpayload", "48484848")
 EVERY = OF_PEOPLE + OF_PAYLOAD
 
 

@@ -77,6 +77,16 @@ BREACHES = {
     "steward-steps": ("steward/integrate/join.py", "linkkit.steward.release"),
     "onlookers": ("linkage/quality.py", "linkkit.synth"),
     "commands": ("report/page.py", "linkkit.cli"),
+    "demonstration": ("report/page.py", "linkkit.demo"),
+    "partner-alone": ("partner/encode/payload.py", "linkkit.steward"),
+    "partner-links-nothing": ("partner/encode/payload.py", "linkkit.linkage"),
+    "common-layers": ("agreement/document.py", "linkkit.exchange"),
+    "errors-know-nothing": ("errors.py", "linkkit.agreement"),
+    "judges-see-no-keys": ("assess/truth.py", "linkkit.partner.keys"),
+    "reports-see-no-names": ("report/page.py", "linkkit.partner.read"),
+    "judges-see-no-payload": ("assess/truth.py", "linkkit.steward"),
+    "reports-draw-what-was-assessed": ("assess/truth.py", "linkkit.report"),
+    "made-up-people-stand-alone": ("synth/people.py", "linkkit.partner.keys"),
 }
 
 

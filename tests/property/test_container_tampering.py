@@ -575,7 +575,7 @@ def test_a_header_too_large_to_be_read_is_not_written(scene: Scene, tmp_path: Pa
         write_sealed(
             tmp_path / "a",
             b"content",
-            manifest=_manifest(scene.agreement, extra={"x": "y" * (16 * 1024 * 1024)}),
+            manifest=_manifest(scene.agreement, made_by="y" * (16 * 1024 * 1024)),
             signer=scene.identities["district"],
             recipients=[scene.identities["steward"].public],
         )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["find_contradictions"]
 
-PERSONAL: tuple[FieldKind, ...] = ("given_name", "name", "date", "identifier")
+PERSONAL: tuple[FieldKind, ...] = ("given_name", "name", "date", "identifier", "email", "text")
 """Kinds of fields that tell the people of one household apart."""
 
 FEWEST_COMMON = 2

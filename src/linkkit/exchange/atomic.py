@@ -20,10 +20,6 @@ def _umask() -> int:
     return current
 
 
-# Read once: to read it is to change it for a moment, for all threads of the process.
-_UMASK = _umask()
-
-
 @contextmanager
 def atomic_file(path: str | Path, *, private: bool = False) -> Generator[BinaryIO]:
     """Open a file to the side of `path` and rename it there when the block ends well.
@@ -48,7 +44,7 @@ def atomic_file(path: str | Path, *, private: bool = False) -> Generator[BinaryI
             file.flush()
             os.fsync(file.fileno())
         if not private:
-            Path(file.name).chmod(0o666 & ~_UMASK)
+            Path(file.name).chmod(0o666 & ~_umask())
         Path(file.name).replace(path)
     except (OSError, ValueError) as error:
         if file is not None and not isinstance(error, OSError):

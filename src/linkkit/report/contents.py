@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from linkkit import __version__
+from linkkit._version import __version__
 from linkkit.agreement import Agreement
 from linkkit.assess import (
     FieldCompleteness,
