@@ -236,7 +236,7 @@ def test_formula_like_cells_are_kept_and_named(tmp_path):
 
 @pytest.mark.parametrize("value", [PEOPLE, PEOPLE.table, "people.csv", None])
 def test_only_a_protected_data_set_can_be_released(tmp_path, value):
-    with pytest.raises(WrongStageError, match="release takes a ProtectedDataset, not a") as caught:
+    with pytest.raises(WrongStageError, match="release takes a ProtectedDataset, not ") as caught:
         release(value, tmp_path / "out")
     assert caught.value.code == "wrong_stage"
     assert "safe = protect(people, agreement)" in caught.value.hint

@@ -143,7 +143,7 @@ class Agreement(Clause):
 
     def project(self, name: str) -> Project:
         """Return a project's clause; raises :class:`NotAuthorizedError` when there is none."""
-        if name in self.projects:
+        if isinstance(name, str) and name in self.projects:
             return self.projects[name]
         known = ", ".join(sorted(self.projects)) or "none yet"
         raise NotAuthorizedError(
@@ -182,7 +182,14 @@ class Agreement(Clause):
         ------
         NotAuthorizedError
             Naming clause ``destroy_by``.
+        OptionError
+            When `today` is no date.
         """
+        if today is not None and (isinstance(today, dt.datetime) or not isinstance(today, dt.date)):
+            raise OptionError(
+                f"'today' is a datetime.date, not {type(today).__name__}",
+                hint="Leave it out for the system's date.",
+            )
         if (today or dt.date.today()) > self.destroy_by:
             raise NotAuthorizedError(
                 f"the data of agreement '{self.id}' had to be destroyed by {self.destroy_by}",

@@ -20,6 +20,9 @@ _LEAST_EXPECTED = 0.5
 class LinkageQuality:
     """Estimated quality of the links, from the match probabilities.
 
+    The estimate rests on the model and on candidate pairs alone. It tends to be too high:
+    records of one person that look like those of strangers are in neither number.
+
     Attributes
     ----------
     n_links : int

@@ -131,7 +131,7 @@ def encode(
     """
     require_agreement(agreement)
     _require_keys(secret, token_key)
-    _require_options(party, today)
+    _require_party(party)
     agreement.require_in_force(today=today)
     clause = agreement.party(party)
     table = _as_extract(extract, party)
@@ -179,14 +179,12 @@ def _require_keys(secret: object, token_key: object) -> None:
         )
 
 
-def _require_options(party: object, today: object) -> None:
-    problems = []
+def _require_party(party: object) -> None:
     if not isinstance(party, str):
-        problems.append(f"'party' is the name of a party, not a {type(party).__name__}")
-    if today is not None and not isinstance(today, dt.date):
-        problems.append(f"'today' is a datetime.date, not a {type(today).__name__}")
-    if problems:
-        raise OptionError(problems, hint="See the docstring of linkkit.encode.")
+        raise OptionError(
+            f"'party' is the name of a party, not {type(party).__name__}",
+            hint="See the docstring of linkkit.encode.",
+        )
 
 
 def _as_extract(extract: Any, party: str) -> Extract:

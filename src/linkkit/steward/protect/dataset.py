@@ -98,6 +98,8 @@ class ProtectionSummary:
     ----------
     agreement_title, project_purpose : str
         From the agreement.
+    destroy_by : str
+        The agreement's destroy-by date, as YYYY-MM-DD.
     first_year, last_year : int
         The years of the project.
     k : int
@@ -122,6 +124,7 @@ class ProtectionSummary:
 
     agreement_title: str
     project_purpose: str
+    destroy_by: str
     first_year: int
     last_year: int
     k: int

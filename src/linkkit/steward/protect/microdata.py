@@ -185,6 +185,7 @@ def _summarize(
     return ProtectionSummary(
         agreement_title=agreement.title,
         project_purpose=agreement.project(project).purpose,
+        destroy_by=agreement.destroy_by.isoformat(),
         first_year=years.first,
         last_year=years.last,
         k=k,

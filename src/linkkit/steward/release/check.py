@@ -1,7 +1,7 @@
 """The independent check: read the files as they were written and measure every promise again.
 
-It shares no code with `protect`, and trusts neither the table that was written nor what was
-said about it: classes are counted in the CSV file.
+It shares no code with `protect` and does not trust the table that was written: classes are
+counted in the CSV file. What is promised, k and the quasi-identifiers, it is told.
 """
 
 from __future__ import annotations

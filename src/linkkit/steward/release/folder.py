@@ -55,10 +55,12 @@ def _require_free(target: Path, *, overwrite: bool, own_files: Collection[str]) 
     if target.exists() and not target.is_dir():
         _refuse(f"'{target}' is a file, not a folder", "Give the path of a new folder.")
     there = sorted(item.name for item in target.iterdir()) if target.is_dir() else []
+    if any(not (target / name).is_file() for name in there):
+        _refuse(f"the folder '{target}' holds other folders", "Give another folder.")
     if there and not overwrite:
         _refuse(
             f"the folder '{target}' is not empty",
-            "Give another folder, or overwrite=True to replace an earlier release.",
+            "Give another folder, or replace an earlier release with --overwrite (overwrite=True).",
         )
     n_strangers = len(set(there) - set(own_files))
     if n_strangers:

@@ -138,6 +138,7 @@ def release(
     ['data.csv', 'data.parquet', 'data_dictionary.csv']
     """
     safe = _require_protected(safe)
+    _require_in_force(safe, today)
     if agreement is not None:
         _hold_against(safe, require_agreement(agreement), today)
     target = Path(folder).resolve()
@@ -152,7 +153,7 @@ def release(
 def _require_protected(safe: object) -> ProtectedDataset:
     if not isinstance(safe, ProtectedDataset):
         raise WrongStageError(
-            f"release takes a ProtectedDataset, not a {type(safe).__name__}",
+            f"release takes a ProtectedDataset, not {type(safe).__name__}",
             hint="Protect the data first: safe = protect(people, agreement).",
         )
     notes = [note.name for note in safe.summary.variables]
@@ -162,6 +163,16 @@ def _require_protected(safe: object) -> ProtectedDataset:
             hint="Use the data set as protect() made it.",
         )
     return safe
+
+
+def _require_in_force(safe: ProtectedDataset, today: dt.date | None) -> None:
+    if (today or dt.date.today()).isoformat() > safe.summary.destroy_by:
+        raise NotAuthorizedError(
+            f"the data of agreement '{safe.agreement_id}' had to be destroyed by "
+            f"{safe.summary.destroy_by}",
+            clause="destroy_by",
+            hint="Nothing may be released any more.",
+        )
 
 
 def _hold_against(safe: ProtectedDataset, agreement: Agreement, today: dt.date | None) -> None:
