@@ -24,6 +24,7 @@ from linkkit.agreement.clauses import (
     Protection,
     Slug,
     Variable,
+    Whole,
     Years,
 )
 from linkkit.agreement.consistency import find_contradictions
@@ -72,6 +73,7 @@ class Agreement(Clause):
     steward: Organization
     protection: Protection
     projects: Frozen[Slug, Project] = Field(default_factory=FROZEN_EMPTY)
+    epoch: Whole = Field(default=1, ge=1, le=1_000_000)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

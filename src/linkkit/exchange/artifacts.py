@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from linkkit.agreement import Agreement, VariableType
-from linkkit.errors import NotAuthorizedError, SealError
+from linkkit.errors import SealError
 from linkkit.exchange.container import open_sealed, write_sealed
-from linkkit.exchange.identity import Identity, PublicIdentity
+from linkkit.exchange.identity import Identity, PublicIdentity, require_identity
 from linkkit.exchange.manifest import ArtifactKind, Manifest
 from linkkit.exchange.spec import EncodingSpec
 
@@ -91,6 +91,12 @@ class EncodedExtract:
         One filter for each field of the spec.
     counts : dict of str to int
         What the partner reports of its own work, such as records set aside.
+    epoch : int
+        The agreement's epoch; the key check agrees only within one.
+    canaries : dict of str to str
+        Keyed digests of made-up records that every party derives from the secret and encodes
+        with its own installed code, by ``field:NAME`` as standardized and ``filter:NAME`` as
+        encoded. Parties whose digests differ do not standardize, or encode, alike.
     """
 
     party: str
@@ -102,6 +108,8 @@ class EncodedExtract:
     tokens: npt.NDArray[np.uint8]
     filters: Mapping[str, Filter]
     counts: Mapping[str, int] = field(default_factory=dict)
+    epoch: int = 1
+    canaries: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -151,6 +159,8 @@ class EncodedExtract:
             spec=self.spec,
             key_check=self.key_check,
             counts=dict(self.counts),
+            epoch=self.epoch,
+            canaries=dict(self.canaries),
         )
         return save_table(
             path, self.to_arrow(), manifest, agreement, identity, recipient="linkage_unit"
@@ -187,6 +197,8 @@ class EncodedExtract:
                 for item in manifest.spec.filters
             },
             counts=manifest.counts,
+            epoch=manifest.epoch or 1,
+            canaries=manifest.canaries,
         )
 
 
@@ -368,13 +380,8 @@ def save_table(
     `notes` are sealed with the table, as metadata of its schema; the manifest is not secret.
     """
     manifest.require_agreement(agreement)
-    expected = agreement.require_public_key(manifest.sender)
-    if identity.public.text != expected:
-        raise NotAuthorizedError(
-            f"the identity given is not that of '{manifest.sender}'",
-            clause=_key_clause(manifest.sender),
-            hint="Use the identity whose public key stands in the agreement.",
-        )
+    require_identity(identity, agreement, manifest.sender)
+    manifest = manifest.of_epoch(agreement.epoch)
     content = io.BytesIO()
     noted = table.replace_schema_metadata(dict(notes) if notes else None)
     pq.write_table(noted, content, compression="zstd")
@@ -440,11 +447,3 @@ def _read_parquet(content: Any) -> pa.Table | None:
         return pq.read_table(content)
     except (pa.ArrowException, OSError, ValueError):
         return None
-
-
-def _key_clause(role: str) -> str:
-    return (
-        f"{role}.public_key"
-        if role in ("linkage_unit", "steward")
-        else f"parties.{role}.public_key"
-    )

@@ -8,11 +8,12 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from linkkit.agreement import Agreement
 from linkkit.agreement.public_key import N_KEY, decode_public_key, encode_public_key
-from linkkit.errors import SecretError
+from linkkit.errors import NotAuthorizedError, SecretError
 from linkkit.exchange.opaque import OpaqueKey
 
-__all__ = ["Identity", "PublicIdentity"]
+__all__ = ["Identity", "PublicIdentity", "require_identity"]
 
 _FIELD = 2**255 - 19
 _Y_OF_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
@@ -34,6 +35,11 @@ class PublicIdentity:
         self.verify_key = ed25519.Ed25519PublicKey.from_public_bytes(keys[N_KEY:])
         if not (_may_seal(self.seal_key) and _may_verify(keys[N_KEY:])):
             _refuse_public()
+
+    def shares_key_with(self, other: PublicIdentity) -> bool:
+        """Whether either half belongs to the same private key, however it is written."""
+        pairs = ((self.seal_key, other.seal_key), (self.verify_key, other.verify_key))
+        return any(_coordinate(one) == _coordinate(two) for one, two in pairs)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PublicIdentity) and other.text == self.text
@@ -85,6 +91,39 @@ class Identity(OpaqueKey):
             + self.sign_key.public_key().public_bytes_raw()
         )
         return PublicIdentity(encode_public_key(keys))
+
+
+def require_identity(identity: Identity, agreement: Agreement, role: str) -> None:
+    """Refuse to sign in the name of an organization with another's identity.
+
+    Parameters
+    ----------
+    identity : Identity
+        Who is about to sign.
+    agreement : Agreement
+        States the public keys.
+    role : str
+        A party's name, ``linkage_unit`` or ``steward``.
+
+    Raises
+    ------
+    NotAuthorizedError
+        Naming the clause of the public key.
+    """
+    if identity.public.text == agreement.require_public_key(role):
+        return
+    zone = role if role in ("linkage_unit", "steward") else f"parties.{role}"
+    raise NotAuthorizedError(
+        f"the identity given is not that of '{role}'",
+        clause=f"{zone}.public_key",
+        hint="Use the identity whose public key stands in the agreement.",
+    )
+
+
+def _coordinate(key: x25519.X25519PublicKey | ed25519.Ed25519PublicKey) -> int:
+    # One point can be written in several ways: the top bit and multiples of the field's prime
+    # do not count (RFC 7748, section 5).
+    return int.from_bytes(key.public_bytes_raw(), "little") % 2**255 % _FIELD
 
 
 def _refuse_public() -> NoReturn:

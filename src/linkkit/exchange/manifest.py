@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    ValidationError,
+    model_serializer,
+)
 
 from linkkit._version import __version__
 from linkkit.agreement import Agreement
@@ -15,14 +23,28 @@ from linkkit.exchange.spec import EncodingSpec
 __all__ = ["ArtifactKind", "Manifest"]
 
 ArtifactKind = Literal[
-    "encoded-extract", "payload-extract", "crosswalk", "integrated-dataset", "protected-dataset"
+    "encoded-extract",
+    "payload-extract",
+    "crosswalk",
+    "integrated-dataset",
+    "protected-dataset",
+    "secret-commitment",
+    "secret-reveal",
+    "secret-delivery",
 ]
 
+_Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
+# Of what no party sends.
 _SENDERS = {
     "crosswalk": "linkage_unit",
     "integrated-dataset": "steward",
     "protected-dataset": "steward",
+}
+
+_EPOCH_HINTS = {
+    True: "What was made in an earlier epoch is not used again: ask for a file of this epoch.",
+    False: "Load the agreement's newer text.",
 }
 
 
@@ -47,6 +69,23 @@ class Manifest(BaseModel):
     key_check: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
     project: Slug | None = None
     counts: dict[str, int] = Field(default_factory=dict)
+    epoch: int | None = Field(default=None, ge=1)
+    canaries: dict[str, _Digest] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Fields that came later are left out where they say nothing, so that a manifest from
+        # before them reads and writes as it did.
+        content: dict[str, Any] = handler(self)
+        return {
+            name: value
+            for name, value in content.items()
+            if value or name not in ("epoch", "canaries")
+        }
+
+    def of_epoch(self, epoch: int) -> Manifest:
+        """Return the manifest with the agreement's epoch, for a file about to be written."""
+        return self.model_copy(update={"epoch": epoch})
 
     @classmethod
     def parse(cls, text: bytes) -> Manifest:
@@ -70,10 +109,11 @@ class Manifest(BaseModel):
 
     def require_sender(self, agreement: Agreement) -> None:
         """Refuse a file from somebody who may not send such an artifact."""
-        if self.kind in ("encoded-extract", "payload-extract"):
+        sender = _SENDERS.get(self.kind)
+        if sender is None:
             allowed = self.sender in agreement.parties and self.party == self.sender
         else:
-            allowed = self.sender == _SENDERS[self.kind]
+            allowed = self.sender == sender
         if not allowed:
             raise NotAuthorizedError(
                 f"'{self.sender}' may not send {_a(self.kind)}",
@@ -83,10 +123,17 @@ class Manifest(BaseModel):
 
     def require_agreement(self, agreement: Agreement) -> None:
         """Refuse a file made under another agreement, or another text of the same one."""
+        hint = "All parties must use the very same agreement document."
         if self.agreement_id != agreement.id:
             problem = (
                 f"the file was made under agreement '{self.agreement_id}', not '{agreement.id}'"
             )
+        elif self.epoch is not None and self.epoch != agreement.epoch:
+            problem = (
+                f"the file is of epoch {self.epoch}, and agreement '{agreement.id}' is at "
+                f"epoch {agreement.epoch} here"
+            )
+            hint = _EPOCH_HINTS[self.epoch < agreement.epoch]
         elif self.agreement_fingerprint != agreement.fingerprint:
             problem = (
                 f"the file was made under another text of agreement '{agreement.id}': "
@@ -94,7 +141,7 @@ class Manifest(BaseModel):
             )
         else:
             return
-        raise MismatchError(problem, hint="All parties must use the very same agreement document.")
+        raise MismatchError(problem, hint=hint)
 
 
 def _a(kind: ArtifactKind) -> str:

@@ -10,7 +10,7 @@ from typing import ClassVar, NoReturn, Self
 
 from linkkit.errors import SecretError
 
-__all__ = ["OpaqueKey", "read_key_text", "write_key_text"]
+__all__ = ["OpaqueKey", "decode_key_text", "read_key_text", "write_key_text"]
 
 _FEWEST_DISTINCT_BYTES = 8
 
@@ -59,7 +59,7 @@ class OpaqueKey:
         """
         # Neither text nor bytes get a name here: some tracebacks show local variables.
         return cls(
-            _decode(read_key_text(path, described=cls.described), cls.label)
+            decode_key_text(read_key_text(path, described=cls.described), cls.label)
             or _refuse_file(path, cls.described)
         )
 
@@ -71,7 +71,11 @@ class OpaqueKey:
         SecretError
             When the file exists or cannot be written.
         """
-        return write_key_text(path, f"linkkit-{self.label} {self._material.hex()}\n")
+        return write_key_text(path, f"{self.key_text()}\n")
+
+    def key_text(self) -> str:
+        """Return the key as its file holds it, for where a file cannot be, such as a keyring."""
+        return f"linkkit-{self.label} {self._material.hex()}"
 
     def reveal(self) -> bytes:
         """Return the bytes, for the code that derives sub-keys from them."""
@@ -113,7 +117,8 @@ def _weakness(material: object, n_bytes: int) -> str:
     return ""
 
 
-def _decode(text: str, label: str) -> bytes | None:
+def decode_key_text(text: str, label: str) -> bytes | None:
+    """Return the bytes of a key file's text, or None if it holds no key of that label."""
     words = text.split()
     if len(words) != 2 or words[0] != f"linkkit-{label}":
         return None
@@ -130,12 +135,12 @@ def _refuse_file(path: str | Path, described: str) -> NoReturn:
     )
 
 
-def read_key_text(path: str | Path, *, described: str) -> str:
+def read_key_text(path: str | Path, *, described: str, encoding: str = "ascii") -> str:
     """Read a key file as text, refusing one that other users may read."""
     problem = ""
     text = ""
     try:
-        with Path(path).open(encoding="ascii") as file:
+        with Path(path).open(encoding=encoding) as file:
             if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
                 problem = f"the file '{path}' of {described} may be read by other users"
             else:
@@ -163,6 +168,7 @@ def write_key_text(path: str | Path, text: str) -> Path:
     except (OSError, ValueError) as error:
         problem = f"the key file cannot be written ({type(error).__name__})"
     if problem:
+        del text  # some tracebacks show local variables
         raise SecretError(problem, hint="Choose another path or move the old key away.")
     return path
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from linkkit.errors import LinkageError, MismatchError, WrongStageError
 from linkkit.exchange import EncodedExtract, EncodingSpec
+from linkkit.exchange.spec import spec_difference
 
 __all__ = ["Pool", "make_pool"]
 
@@ -74,7 +75,8 @@ def make_pool(extracts: Sequence[EncodedExtract]) -> Pool:
     LinkageError
         When there is nothing to link, or a party comes twice.
     MismatchError
-        When extracts differ in agreement, encoding spec or secret; the message says in which.
+        When extracts differ in agreement, epoch, encoding spec or secret, or their parties do
+        not standardize alike; the message says in which.
     """
     extracts = sorted(_checked_types(extracts), key=lambda extract: extract.party)
     _require_compatible(extracts)
@@ -138,7 +140,8 @@ def _require_compatible(extracts: Sequence[EncodedExtract]) -> None:
     if problems:
         raise MismatchError(
             problems,
-            hint="Nothing was compared. Encode again with the same agreement, version and secret.",
+            hint="Nothing was compared. Encode again with the same agreement, secret, and versions "
+            "of linkkit, Python and the packages that linkkit uses.",
         )
 
 
@@ -146,18 +149,34 @@ def _mismatch(one: EncodedExtract, other: EncodedExtract) -> str:
     pair = f"'{one.party}' and '{other.party}'"
     if one.agreement_id != other.agreement_id:
         return f"{pair} encoded under different agreements"
+    if one.epoch != other.epoch:
+        return (
+            f"{pair} encoded under different epochs of agreement '{one.agreement_id}': "
+            f"{one.epoch} and {other.epoch}"
+        )
     if one.agreement_fingerprint != other.agreement_fingerprint:
         return f"{pair} encoded under different texts of agreement '{one.agreement_id}'"
     if one.spec.digest != other.spec.digest:
-        return f"{pair} used different encoding specs: {_difference(one.spec, other.spec)}"
-    return f"{pair} used different linkage secrets" if one.key_check != other.key_check else ""
+        return f"{pair} used different encoding specs: {spec_difference(one.spec, other.spec)}"
+    if one.key_check != other.key_check:
+        return f"{pair} used different linkage secrets"
+    return _unlike_canaries(pair, one.canaries, other.canaries)
 
 
-def _difference(one: EncodingSpec, other: EncodingSpec) -> str:
-    for name in ("profile", "encoding_version", "standardization_version"):
-        if getattr(one, name) != getattr(other, name):
-            return f"{name.replace('_', ' ')} {getattr(one, name)} and {getattr(other, name)}"
-    return "their linkage fields differ"
+def _unlike_canaries(pair: str, one: Mapping[str, str], other: Mapping[str, str]) -> str:
+    """Say in what two parties' encodings of the same made-up people differ."""
+    if bool(one) != bool(other):
+        return f"only one of {pair} sent digests of canary records"
+    unlike = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+    for part, verb in (("field:", "standardize"), ("filter:", "encode")):
+        names = [f"'{name.removeprefix(part)}'" for name in unlike if name.startswith(part)]
+        if names:
+            return (
+                f"{pair} {verb} {', '.join(names)} differently, although both state the same "
+                "versions: canary records, made-up people that each encoded with its own "
+                "installed code, came out different"
+            )
+    return f"{pair} differ in canary records" if unlike else ""
 
 
 def _token_order(tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:

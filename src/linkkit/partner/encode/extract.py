@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from linkkit.errors import ExtractError, OptionError, SecretError
 from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, FilterSpec, PayloadExtract
 from linkkit.exchange.artifacts import token_array
 from linkkit.partner.encode.bloom import bloom_filters
+from linkkit.partner.encode.canary import canary_digests, canary_fields
 from linkkit.partner.encode.kinds import KINDS, filter_spec
 from linkkit.partner.encode.payload import payload_columns, row_years
 from linkkit.partner.encode.records import Records, choose_records, exact_copies
 from linkkit.partner.encode.results import EncodeResult, EncodingReport, TokenMap
 from linkkit.partner.encode.tokens import record_tokens
-from linkkit.partner.keys import Secret, TokenKey, derive_key, key_check
+from linkkit.partner.keys import KeyScope, Secret, TokenKey, encoding_key, key_check
 from linkkit.partner.read import Extract, extract_from_frame, read_extract
 from linkkit.partner.standardize import (
     STANDARDIZATION_VERSION,
@@ -255,21 +256,34 @@ def _encodings(work: _Work, secret: Secret, report: EncodingReport) -> EncodedEx
     spec = encoding_spec(agreement)
     order = _token_order(work.tokens)
     best = pa.array(work.records.best_row[order])
-    filters = {}
-    for item in spec.filters:
-        key = derive_key(secret, "field-filter", agreement.id, spec.digest, item.name)
-        filters[item.name] = _filter(work.standardized.fields[item.name].take(best), key, item)
+    scope = KeyScope.of(agreement, spec)
+    fields = {name: column.take(best) for name, column in work.standardized.fields.items()}
+    made_up = canary_fields(agreement, secret, scope)
     return EncodedExtract(
         party=work.party,
         agreement_id=agreement.id,
         agreement_fingerprint=agreement.fingerprint,
         spec=spec,
-        key_check=key_check(secret, agreement.id, spec.digest),
+        key_check=key_check(secret, *scope.labels),
         one_record_per_person=agreement.party(work.party).one_record_per_person,
         tokens=work.tokens[order],
-        filters=filters,
+        filters=_filters(fields, secret, scope, spec),
         counts=_counts(report),
+        epoch=agreement.epoch,
+        canaries=canary_digests(
+            made_up, _filters(made_up, secret, scope, spec), secret=secret, scope=scope
+        ),
     )
+
+
+def _filters(
+    fields: Mapping[str, pa.Array], secret: Secret, scope: KeyScope, spec: EncodingSpec
+) -> dict[str, Filter]:
+    filters = {}
+    for item in spec.filters:
+        key = encoding_key(secret, scope, purpose="field-filter", field=item.name)
+        filters[item.name] = _filter(fields[item.name], key, item)
+    return filters
 
 
 def _filter(column: pa.Array, key: bytes, item: FilterSpec) -> Filter:

@@ -3,7 +3,38 @@
 Runs inside a party and never elsewhere; no other zone can import it.
 """
 
-from linkkit.partner.keys.derive import derive_key, key_check
+from linkkit.partner.keys.contribute import (
+    Contribution,
+    combine_contributions,
+    commit_contribution,
+    reveal_contribution,
+)
+from linkkit.partner.keys.deliver import deliver_secret, receive_secret
+from linkkit.partner.keys.derive import (
+    KeyScope,
+    derive_key,
+    encoding_key,
+    key_check,
+    secret_check,
+)
+from linkkit.partner.keys.passphrase import Passphrase
 from linkkit.partner.keys.secret import Secret, TokenKey
+from linkkit.partner.keys.sources import KeyService
 
-__all__ = ["Secret", "TokenKey", "derive_key", "key_check"]
+__all__ = [
+    "Contribution",
+    "KeyScope",
+    "KeyService",
+    "Passphrase",
+    "Secret",
+    "TokenKey",
+    "combine_contributions",
+    "commit_contribution",
+    "deliver_secret",
+    "derive_key",
+    "encoding_key",
+    "key_check",
+    "receive_secret",
+    "reveal_contribution",
+    "secret_check",
+]
