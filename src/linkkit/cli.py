@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from linkkit._version import __version__
+from linkkit.command_options import FILE as _FILE
+from linkkit.command_options import FOLDER as _FOLDER
+from linkkit.command_options import InOrder, require_free
+from linkkit.command_options import agreement_option as _agreement
+from linkkit.command_options import identity_option as _identity
 from linkkit.errors import LinkkitError, OptionError
+from linkkit.key_commands import keys
 
 if TYPE_CHECKING:
     from linkkit.engines import Progress
@@ -27,20 +33,6 @@ __all__ = ["main"]
 
 INTERRUPTED = 130
 INTERNAL_ERROR = 70
-
-_FILE = click.Path(dir_okay=False, path_type=Path)
-_FOLDER = click.Path(file_okay=False, path_type=Path)
-
-_agreement = click.option(
-    "--agreement", "agreement_file", type=_FILE, required=True, help="The agreement, a YAML file."
-)
-_identity = click.option(
-    "--identity",
-    "identity_file",
-    type=_FILE,
-    required=True,
-    help="Your organization's own identity, made by 'linkkit keys identity'.",
-)
 
 
 def main() -> None:
@@ -84,15 +76,8 @@ def _internal(error: Exception) -> str:
     )
 
 
-class _InOrder(click.Group):
-    """Lists the commands in the order of the journey."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        return list(self.commands)
-
-
 @click.group(
-    cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(__version__, prog_name="linkkit")
 def commands() -> None:
@@ -101,6 +86,7 @@ def commands() -> None:
     \b
     Try it with made-up data:      linkkit demo
     Once, everybody:               linkkit keys identity, linkkit agreement check
+    Once, the partners:            linkkit keys secret, deliver, receive
     Each partner:                  linkkit encode
     The linkage unit:              linkkit link
     The steward:                   linkkit integrate, protect, release
@@ -132,52 +118,7 @@ def demo(out: Path, seed: int, overwrite: bool) -> None:  # noqa: FBT001
     run_demo(out, seed=seed, overwrite=overwrite, tell=click.echo)
 
 
-@commands.group()
-def keys() -> None:
-    """Make keys, each in a file that only you may read."""
-
-
-@keys.command()
-@click.argument("file", type=_FILE)
-def identity(file: Path) -> None:
-    """Make your organization's identity, and print its public key for the agreement."""
-    from linkkit.exchange import Identity
-
-    new = Identity.generate()
-    new.save(file)
-    click.echo(f"Identity written to {file}. Keep it. Its public key, for the agreement:")
-    click.echo(new.public.text)
-
-
-@keys.command()
-@click.argument("file", type=_FILE)
-def secret(file: Path) -> None:
-    """Make the linkage secret that all parties share and nobody else may have."""
-    from linkkit.partner.keys import Secret
-
-    Secret.generate().save(file)
-    click.echo(f"Linkage secret written to {file}.")
-    click.echo("Hand it to the other parties, never to the linkage unit or the steward.")
-
-
-@keys.command()
-@click.argument("file", type=_FILE)
-def tokens(file: Path) -> None:
-    """Make a party's token key, which keeps record tokens the same in every delivery."""
-    from linkkit.partner.keys import TokenKey
-
-    TokenKey.generate().save(file)
-    click.echo(f"Token key written to {file}. It never leaves your organization.")
-
-
-@keys.command()
-@click.argument("file", type=_FILE)
-def study(file: Path) -> None:
-    """Make the steward's study key, which keeps study ids the same in every delivery."""
-    from linkkit.steward.integrate import StudyKey
-
-    StudyKey.generate().save(file)
-    click.echo(f"Study key written to {file}. It never leaves the steward.")
+commands.add_command(keys)
 
 
 @commands.group()
@@ -208,42 +149,9 @@ def check(file: Path) -> None:
     click.echo(f"destroy by: {document.destroy_by}{past}")
 
 
-def _require_free(
-    sealed: Sequence[Path],
-    inputs: Sequence[Path | None],
-    *,
-    overwrite: bool,
-    others: Sequence[Path | None] = (),
-) -> None:
-    """Refuse outputs that would replace an input, one another, or an existing file.
-
-    With `overwrite`, sealed outputs may replace sealed files, and `others` whatever is there.
-    """
-    read = {path.resolve() for path in inputs if path is not None}
-    written = [*sealed, *(path for path in others if path is not None)]
-    problems = []
-    for i, path in enumerate(written):
-        if path.resolve() in read:
-            problems.append(f"'{path}' is also an input of this command")
-        elif path.resolve() in {other.resolve() for other in written[:i]}:
-            problems.append(f"'{path}' is to be written twice")
-        elif path.exists() and not overwrite:
-            problems.append(f"'{path}' exists")
-        elif path.exists() and path in sealed and not _is_sealed(path):
-            problems.append(f"'{path}' exists and is no file that this command writes")
-    if problems:
-        raise OptionError(problems, hint="Choose another path, or replace it with --overwrite.")
-
-
 def _require_suffix(path: Path | None, suffix: str) -> None:
     if path is not None and path.suffix != suffix:
         raise OptionError(f"'{path}' does not end in {suffix}", hint="Choose another name.")
-
-
-def _is_sealed(path: Path) -> bool:
-    from linkkit.exchange import is_sealed
-
-    return path.is_file() and is_sealed(path)
 
 
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace files of an earlier run.")
@@ -294,7 +202,7 @@ def encode(
     import linkkit as lk
 
     home = [out / "stays-home" / f"{party}.{name}" for name in ("token-map.csv", "set-aside.csv")]
-    _require_free(
+    require_free(
         [out / f"{party}.encodings", out / f"{party}.payload"],
         [extract, agreement_file, identity_file, secret_file, token_key_file],
         overwrite=overwrite,
@@ -353,7 +261,7 @@ def link(
     _require_suffix(report, ".html")
     _require_suffix(pairs, ".parquet")
     inputs = [*encodings, agreement_file, identity_file]
-    _require_free([out], inputs, overwrite=overwrite, others=[report, pairs])
+    require_free([out], inputs, overwrite=overwrite, others=[report, pairs])
     document = lk.Agreement.load(agreement_file)
     own = lk.Identity.load(identity_file)
     extracts = [lk.EncodedExtract.load(f, agreement=document, identity=own) for f in encodings]
@@ -427,7 +335,7 @@ def integrate(
     import linkkit as lk
 
     inputs = [*payloads, agreement_file, identity_file, crosswalk_file, study_key_file]
-    _require_free([out], inputs, overwrite=overwrite)
+    require_free([out], inputs, overwrite=overwrite)
     document, own = _opened(agreement_file, identity_file)
     study_key = lk.StudyKey.load(study_key_file) if study_key_file else None
     extracts = [lk.PayloadExtract.load(f, agreement=document, identity=own) for f in payloads]
@@ -461,7 +369,7 @@ def protect(
     """
     import linkkit as lk
 
-    _require_free([out], [people, agreement_file, identity_file], overwrite=overwrite)
+    require_free([out], [people, agreement_file, identity_file], overwrite=overwrite)
     document, own = _opened(agreement_file, identity_file)
     integrated = lk.IntegratedDataset.load(people, agreement=document, identity=own)
     safe = lk.protect(integrated, document, k=k)

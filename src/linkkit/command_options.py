@@ -1,0 +1,67 @@
+"""Options and forms that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from linkkit.errors import OptionError
+
+__all__ = ["FILE", "FOLDER", "InOrder", "agreement_option", "identity_option", "require_free"]
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+agreement_option = click.option(
+    "--agreement", "agreement_file", type=FILE, required=True, help="The agreement, a YAML file."
+)
+identity_option = click.option(
+    "--identity",
+    "identity_file",
+    type=FILE,
+    required=True,
+    help="Your organization's own identity, made by 'linkkit keys identity'.",
+)
+
+
+class InOrder(click.Group):
+    """Lists the commands in the order of the journey."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Return the commands' names as they were defined."""
+        return list(self.commands)
+
+
+def require_free(
+    sealed: Sequence[Path],
+    inputs: Sequence[Path | None],
+    *,
+    overwrite: bool,
+    others: Sequence[Path | None] = (),
+) -> None:
+    """Refuse outputs that would replace an input, one another, or an existing file.
+
+    With `overwrite`, sealed outputs may replace sealed files, and `others` whatever is there.
+    """
+    read = {path.resolve() for path in inputs if path is not None}
+    written = [*sealed, *(path for path in others if path is not None)]
+    problems = []
+    for i, path in enumerate(written):
+        if path.resolve() in read:
+            problems.append(f"'{path}' is also an input of this command")
+        elif path.resolve() in {other.resolve() for other in written[:i]}:
+            problems.append(f"'{path}' is to be written twice")
+        elif path.exists() and not overwrite:
+            problems.append(f"'{path}' exists")
+        elif path.exists() and path in sealed and not _is_sealed(path):
+            problems.append(f"'{path}' exists and is no file that this command writes")
+    if problems:
+        raise OptionError(problems, hint="Choose another path, or replace it with --overwrite.")
+
+
+def _is_sealed(path: Path) -> bool:
+    from linkkit.exchange import is_sealed
+
+    return path.is_file() and is_sealed(path)
