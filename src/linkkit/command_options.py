@@ -38,12 +38,13 @@ def require_free(
     sealed: Sequence[Path],
     inputs: Sequence[Path | None],
     *,
-    overwrite: bool,
+    overwrite: bool | None = None,
     others: Sequence[Path | None] = (),
 ) -> None:
     """Refuse outputs that would replace an input, one another, or an existing file.
 
     With `overwrite`, sealed outputs may replace sealed files, and `others` whatever is there.
+    None is for commands that never replace a file.
     """
     read = {path.resolve() for path in inputs if path is not None}
     written = [*sealed, *(path for path in others if path is not None)]
@@ -58,7 +59,8 @@ def require_free(
         elif path.exists() and path in sealed and not _is_sealed(path):
             problems.append(f"'{path}' exists and is no file that this command writes")
     if problems:
-        raise OptionError(problems, hint="Choose another path, or replace it with --overwrite.")
+        or_replace = "" if overwrite is None else ", or replace it with --overwrite"
+        raise OptionError(problems, hint=f"Choose another path{or_replace}.")
 
 
 def _is_sealed(path: Path) -> bool:

@@ -126,7 +126,7 @@ def deliver(
     from linkkit.exchange import Identity
     from linkkit.partner.keys import Secret, deliver_secret
 
-    require_free([out], [secret_file, agreement_file, identity_file], overwrite=False)
+    require_free([out], [secret_file, agreement_file, identity_file])
     document, own = Agreement.load(agreement_file), Identity.load(identity_file)
     made = Secret.load(secret_file)
     deliver_secret(made, out, agreement=document, party=party, identity=own, to=to or None)
@@ -171,7 +171,7 @@ def contribute(
     from linkkit.exchange import Identity
     from linkkit.partner.keys import Contribution, commit_contribution
 
-    require_free([file, out], [agreement_file, identity_file], overwrite=False)
+    require_free([file, out], [agreement_file, identity_file])
     document, own = Agreement.load(agreement_file), Identity.load(identity_file)
     new = Contribution.generate()
     new.save(file)
@@ -208,7 +208,7 @@ def reveal(
     from linkkit.partner.keys import Contribution, reveal_contribution
 
     inputs = [file, *commitments, agreement_file, identity_file]
-    require_free([out], inputs, overwrite=False)
+    require_free([out], inputs)
     document, own = Agreement.load(agreement_file), Identity.load(identity_file)
     mine = Contribution.load(file)
     reveal_contribution(mine, commitments, out, agreement=document, party=party, identity=own)
