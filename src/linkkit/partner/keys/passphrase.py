@@ -160,17 +160,13 @@ def stretch(passphrase: Passphrase, agreement: Agreement) -> bytes:
     Raises
     ------
     SecretError
-        When the passphrase is none, or weak without the words of the agreement.
+        When the passphrase is weak without the words of the agreement.
     DependencyError
         When OpenSSL is too old for Argon2id.
     """
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
     require_agreement(agreement)
-    if not isinstance(passphrase, Passphrase):
-        kind = type(passphrase).__name__
-        del passphrase
-        raise SecretError(f"a Passphrase is needed, not {kind}", hint="Use Passphrase.prompt().")
     passphrase.require_strong(known=_words_of(agreement))
     try:
         return Argon2id(

@@ -124,7 +124,15 @@ class Secret(OpaqueKey):
         ------
         SecretError
             When the passphrase leans on words of the agreement and is weak without them.
+        DependencyError
+            When OpenSSL is too old for Argon2id.
         """
+        if not isinstance(passphrase, Passphrase):
+            kind = type(passphrase).__name__
+            del passphrase
+            raise SecretError(
+                f"a Passphrase is needed, not {kind}", hint="Use Passphrase.prompt()."
+            )
         return cls(stretch(passphrase, agreement))
 
 
