@@ -283,6 +283,7 @@ def test_what_a_file_says_in_the_clear_is_counts_and_digests(
         "key_check": "0123456789abcdef" * 2,
         "project": None,
         "counts": {"rows": 9, "set_aside": 2},
+        "epoch": 1,
     }
 
 

@@ -142,7 +142,7 @@ def test_a_mismatch_says_what_differs(
         ({"encoding_version": 9}, "encoding version 1 and 9"),
         ({"standardization_version": 9}, "standardization version 1 and 9"),
         ({"profile": "other"}, "profile field and other"),
-        ({"filters": ()}, "their linkage fields differ"),
+        ({"filters": ()}, "only one has filter 'birth_date'; only one has filter 'given_name'"),
     ],
 )
 def test_a_mismatched_spec_says_in_what(
