@@ -14,7 +14,7 @@ import pyarrow.compute
 from linkkit.errors import ExtractError, OptionError, SecretError
 from linkkit.partner.encode.clkhash.cells import NOT_A_NUMBER, REASONS, Cells, prepare
 from linkkit.partner.encode.clkhash.hashes import Masks, feature_keys
-from linkkit.partner.encode.clkhash.parts import BitsPerFeature, DateFormat, EnumFormat
+from linkkit.partner.encode.clkhash.parts import BitsPerFeature, DateFormat, EnumFormat, Numeric
 from linkkit.partner.encode.clkhash.schema import ClkFeature, ClkSchema
 from linkkit.partner.encode.clkhash.tokens import tokenize
 from linkkit.partner.read import SetAside
@@ -27,6 +27,7 @@ pc: Any = pyarrow.compute
 Engine = Literal["auto", "numba", "numpy"]
 
 _ROWS_AT_ONCE = 262144
+_TOKENS_AT_ONCE = 1 << 24
 _ROWS_IN_CACHE = 2048
 _SAMPLE = 8192
 _MOSTLY_DISTINCT = 0.95
@@ -146,8 +147,9 @@ def encode_clks(
     words = np.zeros((n_rows, schema.n_words), dtype=np.uint64)
     present = np.zeros((n_rows, len(schema.features)), dtype=np.bool_)
     reasons = np.zeros((n_rows, len(schema.features)), dtype=np.uint8)
-    for start in range(0, n_rows, _ROWS_AT_ONCE):
-        n = min(_ROWS_AT_ONCE, n_rows - start)
+    step = _rows_at_once(schema)
+    for start in range(0, n_rows, step):
+        n = min(step, n_rows - start)
         here = slice(start, start + n)
         parts = [
             _column(_as_text(column.slice(start, n)), feature, remembered, kernels)
@@ -158,6 +160,13 @@ def encode_clks(
             reasons[here, i] = part.of_rows(part.reason)
         _fill(words[here], parts, schema, kernels)
     return _result(words, schema, numbers, present=present, reasons=reasons)
+
+
+def _rows_at_once(schema: ClkSchema) -> int:
+    """Return for how many rows all tokens fit in memory at a time."""
+    comparisons = [feature.hashing.comparison for feature in schema.features]
+    reach = max((2 * c.resolution + 1 for c in comparisons if isinstance(c, Numeric)), default=1)
+    return max(1, min(_ROWS_AT_ONCE, _TOKENS_AT_ONCE // reach))
 
 
 def _kernels_of(engine: str) -> Any:
