@@ -1,0 +1,137 @@
+"""What matches say: how well each record of the target fits each record of the attacker's list.
+
+Matches, certain or only likely, speak in two ways. Their bits teach what bits a record of the
+attacker's list should have (kernel regression). Their salt groups teach which group of the one
+side is which of the other. Nothing confirms itself: what a record or pair says of itself
+is left out, or the first guess would be the last.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.linalg
+import scipy.sparse as sp
+
+from linkkit.assess.attack.target import NO_GROUP
+
+__all__ = ["bit_evidence", "group_evidence", "membership"]
+
+Floats = npt.NDArray[np.float32]
+
+_MOST_SURE = 0.97
+_RIDGE = 0.15
+_LEAST_BELIEF = 1e-3
+
+
+def bit_evidence(
+    bits: Floats, usable: npt.NDArray[np.bool_], kernel: Floats, weights: Floats
+) -> Floats:
+    """Predict every candidate's bits from what matches teach, and compare with the target's.
+
+    Each record of the attacker's list is given the bits of its likely matches, weighted, as a
+    noisy observation: the surer, the less noise. Kernel ridge regression (a Gaussian process)
+    turns the others' observations into an expected bit m, and a bit s of the target then
+    speaks for the candidate with log(1 + s m). The prediction of a record leaves its own
+    observation out, in closed form.
+
+    Parameters
+    ----------
+    bits : ndarray of float32, shape (n_target, n_bits)
+        -1 or 1; 0 in a record that is not usable.
+    usable : ndarray of bool, shape (n_target,)
+        Which records of the target have bits.
+    kernel : ndarray of float32, shape (n_own, n_own)
+        Expected agreement of the bits of the attacker's records.
+    weights : ndarray of float32, shape (n_target, n_own)
+        How far each pair is taken for the same person, 0 to 1.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_target, n_own)
+        Log likelihood ratio, in nats; 0 for records that are not usable.
+    """
+    there = weights[usable]
+    mass, squares = there.sum(axis=0), (there**2).sum(axis=0)
+    taught = np.flatnonzero(mass > _LEAST_BELIEF)
+    if not len(taught):
+        return np.zeros(weights.shape, dtype=np.float32)
+    # The belief that the likeliest match is right, judged by how concentrated the weights are.
+    belief = np.clip(squares / np.maximum(mass, 1e-9), _LEAST_BELIEF, 1)[taught]
+    observed = (weights[:, taught].T @ bits) / (belief * np.maximum(mass[taught], 1e-9))[:, None]
+    spread = squares[taught] / np.maximum(mass[taught], 1e-9) ** 2
+    noise = _RIDGE + spread * np.maximum(1 - belief, 0) / belief**2 + _unseen(mass[taught])
+    inner = kernel[np.ix_(taught, taught)].astype(np.float64) + np.diag(noise.astype(np.float64))
+    inverse = _inverse(inner).astype(np.float32)
+    learned = inverse @ observed
+    expected = kernel[:, taught] @ learned
+    expected[taught] = observed - learned / np.diag(inverse)[:, None]
+    return _likelihood(bits, expected)
+
+
+def _unseen(mass: Floats) -> Floats:
+    """Noise of a record that is probably not in the target at all."""
+    return np.asarray((1 - np.minimum(mass, 1)) / np.maximum(mass, 1e-3), dtype=np.float32)
+
+
+def _inverse(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    # A measured kernel with zeros across groups is positive but for rounding: the ridge
+    # makes up for that, and a plain inverse is several times faster than eigenvectors.
+    return np.asarray(scipy.linalg.inv(matrix, check_finite=False))
+
+
+def _likelihood(bits: Floats, expected: Floats) -> Floats:
+    np.clip(expected, -_MOST_SURE, _MOST_SURE, out=expected)
+    plus, minus = np.log1p(expected), np.log1p(-expected)
+    found = bits @ ((plus - minus) / 2).T + (plus + minus).sum(axis=1) / 2
+    found[~bits.any(axis=1)] = 0
+    return np.asarray(found, dtype=np.float32)
+
+
+def membership(groups: npt.NDArray[np.int64]) -> Any:
+    """Which record is in which group, sparse, shape (n_records, n_groups), 0 or 1."""
+    there = np.flatnonzero(groups != NO_GROUP)
+    _, named = np.unique(groups[there], return_inverse=True)
+    shape = (len(groups), int(named.max(initial=0)) + 1)
+    return sp.csr_array((np.ones(len(there), dtype=np.float32), (there, named)), shape=shape)
+
+
+def group_evidence(
+    groups: npt.NDArray[np.int64], own_groups: npt.NDArray[np.int64], weights: Floats
+) -> Floats:
+    """Let matches vote which group is which, and say how well each pair of records fits.
+
+    Parameters
+    ----------
+    groups, own_groups : ndarray of int64, shape (n_target,) and (n_own,)
+        Group of each record, -1 for none.
+    weights : ndarray of float32, shape (n_target, n_own)
+        How far each pair is taken for the same person, 0 to 1.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_target, n_own)
+        Log of how much likelier than by chance the two groups are the same one; 0 where
+        either is missing. A pair does not vote for itself.
+
+    Examples
+    --------
+    >>> weights = np.diag([1, 1, 0, 0]).astype(np.float32)
+    >>> group_evidence(np.array([5, 5, 5, 7]), np.array([1, 1, 1, 0]), weights)[2].round(1)
+    array([ 0.2,  0.2,  0.2, -1.1], dtype=float32)
+    """
+    there, own_there = np.flatnonzero(groups != NO_GROUP), np.flatnonzero(own_groups != NO_GROUP)
+    evidence = np.zeros(weights.shape, dtype=np.float32)
+    if not len(there) or not len(own_there):
+        return evidence
+    one, other = membership(groups), membership(own_groups)
+    votes = (other.T @ (one.T @ weights).T).T
+    group, own_group = one.indices, other.indices
+    share = (other.sum(axis=0) / len(own_groups))[own_group][None, :]
+    cells = np.ix_(there, own_there)
+    found = np.maximum(votes[np.ix_(group, own_group)] - weights[cells], 0)
+    voted = votes.sum(axis=1)[group][:, None]
+    evidence[cells] = np.log((found + share) / ((voted + 1) * share))
+    return evidence

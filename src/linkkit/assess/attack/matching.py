@@ -1,0 +1,176 @@
+"""The two attacks that need no key: graph matching without a pair, and known pairs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from linkkit.assess.attack.features import feature_distances
+from linkkit.assess.attack.result import AttackResult, scores_of_rounds
+from linkkit.assess.attack.rounds import Known, Matching, assign, no_known, run_rounds, sharpened
+from linkkit.assess.attack.similarity import TokenSets, kernels
+from linkkit.assess.attack.target import Target, Truth, require_pair
+from linkkit.errors import OptionError
+
+__all__ = ["graph_matching", "known_pairs"]
+
+_FIRST_CERTAINTY = 0.05
+_CERTAINTY_WITH_PAIRS = 0.15
+
+
+def graph_matching(
+    target: Target,
+    own: Target,
+    truth: Truth,
+    *,
+    tokens: TokenSets | None = None,
+    rehearsals: Sequence[Target] = (),
+    n_rounds: int = 30,
+    seed: int = 0,
+) -> AttackResult:
+    """Match encodings to a list of people without a key and without a known pair.
+
+    Records are compared by features that no key changes (similarities to the others, salt
+    groups and who is in them). What looks alike is believed a little; these beliefs teach bits
+    and groups, which sharpens them, round after round.
+
+    Parameters
+    ----------
+    target : Target
+        The encodings.
+    own : Target
+        The attacker's list, encoded alike under a key of the attacker's.
+    truth : Truth
+        Who is who, for scoring only.
+    tokens : sequence, optional
+        Token ids of the own records, once or for each pass; they sharpen the kernel.
+    rehearsals : sequence of Target
+        The own list under more keys, best with made-up errors such as the target may have.
+        Five or more make the attack much stronger.
+    n_rounds : int
+        Rounds, 1 or more.
+    seed : int
+        Seed of the random choices.
+
+    Raises
+    ------
+    OptionError
+        When the lists do not go together.
+
+    References
+    ----------
+    Vidanage, Christen, Ranbaduge, Schnell (2020); Schaefer, Armknecht, Heng (2024). The rounds
+    differ from both: beliefs are soft, and the regression leaves each record's own out.
+    """
+    began = time.perf_counter()
+    _require(target, own, truth, rehearsals, n_rounds)
+    start = -feature_distances(target, own, rehearsals)
+    rounds = [assign(start, no_known())]
+    matching = Matching(
+        target=target, own=own, kernels=kernels(own, tokens, rng=np.random.default_rng(seed))
+    )
+    run_rounds(
+        matching,
+        sharpened(start, _FIRST_CERTAINTY),
+        start=start,
+        certainty=_FIRST_CERTAINTY,
+        n_rounds=n_rounds,
+        after=rounds.append,
+    )
+    return _result("graph matching", matching, truth, rounds, seed, began)
+
+
+def known_pairs(
+    target: Target,
+    own: Target,
+    truth: Truth,
+    *,
+    n_known: int,
+    tokens: TokenSets | None = None,
+    n_rounds: int = 10,
+    seed: int = 0,
+) -> AttackResult:
+    """Learn from some known pairs of person and encoding, and re-identify the others.
+
+    Kernel regression learns bits of -1 and 1 from the pairs, with the kernel of the scheme
+    (:func:`~linkkit.assess.attack.similarity.kernels`), which for XOR of t bits is that of
+    products of t; pairs also tell which salt group is which. After the first round the likely
+    matches teach as well.
+
+    Parameters
+    ----------
+    target, own, truth, tokens, n_rounds, seed
+        As in :func:`graph_matching`.
+    n_known : int
+        Known pairs, drawn from the truth; at least 1, and fewer than the overlap.
+
+    Raises
+    ------
+    OptionError
+        When the lists do not go together or there are not enough people to know.
+    """
+    began = time.perf_counter()
+    _require(target, own, truth, (), n_rounds)
+    if not 1 <= n_known < len(truth.pairs):
+        raise OptionError(
+            f"{n_known} known pairs of {len(truth.pairs)} people in both lists: "
+            "at least 1, and somebody must be left to be found"
+        )
+    rng = np.random.default_rng(seed)
+    drawn = truth.pairs[rng.permutation(len(truth.pairs))[:n_known]]
+    known = Known(of_target=drawn[:, 0], of_own=drawn[:, 1])
+    matching = Matching(
+        target=target, own=own, kernels=kernels(own, tokens, rng=rng), known=known
+    )
+    weights = np.zeros((len(target), len(own)), dtype=np.float32)
+    known.settle(weights, high=1, low=0)
+    rounds: list[npt.NDArray[np.int64]] = []
+    run_rounds(
+        matching,
+        weights,
+        start=None,
+        certainty=_CERTAINTY_WITH_PAIRS,
+        n_rounds=n_rounds,
+        after=rounds.append,
+    )
+    return _result(f"{n_known:,} known pairs", matching, truth, rounds, seed, began)
+
+
+def _require(
+    target: Target, own: Target, truth: Truth, rehearsals: Sequence[Target], n_rounds: int
+) -> None:
+    require_pair(target, own, truth)
+    for one in rehearsals:
+        require_pair(own, one)
+        if len(one) != len(own):
+            raise OptionError("a rehearsal has the records of the own list, in its order")
+    if n_rounds < 1:
+        raise OptionError(f"{n_rounds} rounds: at least 1")
+
+
+def _result(
+    name: str,
+    matching: Matching,
+    truth: Truth,
+    rounds: Sequence[npt.NDArray[np.int64]],
+    seed: int,
+    began: float,
+) -> AttackResult:
+    n_overlap, right = scores_of_rounds(rounds, truth, matching.known.of_target)
+    n_own, n_known = len(matching.own), len(matching.known)
+    # One of the free own records is right; an overlap of people does not make a guess likelier.
+    return AttackResult(
+        attack=name,
+        n_target=len(matching.target),
+        n_own=n_own,
+        n_overlap=n_overlap,
+        n_known=n_known,
+        n_right=max(right),
+        share_by_round=tuple(n / n_overlap for n in right),
+        guessing=1 / max(n_own - n_known, 1),
+        seed=seed,
+        seconds=time.perf_counter() - began,
+    )

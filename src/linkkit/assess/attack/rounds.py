@@ -1,0 +1,145 @@
+"""Rounds of matching: likely matches teach, what they teach makes matches likelier.
+
+The same loop serves an attacker without a key, who starts from key-independent features, and
+one with known pairs, who starts from these. Every pair of records has a weight: how far it is
+taken for the same person. Weights start almost even and grow sharper from round to round, so
+that at first many doubtful matches teach together and at last a few certain ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
+
+from linkkit.assess.attack.evidence import bit_evidence, group_evidence
+from linkkit.assess.attack.similarity import Kernel, signs
+from linkkit.assess.attack.target import Target
+
+__all__ = ["Known", "Matching", "assign", "balanced", "no_known", "run_rounds", "sharpened"]
+
+Floats = npt.NDArray[np.float32]
+
+_SINKHORN_STEPS = 5
+_BISECTIONS = 9
+_SHARPEST = 0.9
+_STEP = 1.12
+_FADING = 15
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Known:
+    """Pairs the attacker knows: positions in the target and in the attacker's list."""
+
+    of_target: npt.NDArray[np.int64]
+    of_own: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.of_target)
+
+    def settle(self, values: Floats, *, high: float, low: float) -> None:
+        """Write the pairs into a matrix, in place."""
+        values[self.of_target] = low
+        values[:, self.of_own] = low
+        values[self.of_target, self.of_own] = high
+
+
+def no_known() -> Known:
+    """Return no known pair."""
+    return Known(of_target=np.zeros(0, dtype=np.int64), of_own=np.zeros(0, dtype=np.int64))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Matching:
+    """The loop's sides and what stays the same in it."""
+
+    target: Target
+    own: Target
+    kernels: list[Kernel]
+    known: Known = field(default_factory=no_known)
+
+    def evidence(self, weights: Floats) -> Floats:
+        """Add up bits and groups of all passes, in nats, shape (n_target, n_own)."""
+        total = np.zeros(weights.shape, dtype=np.float32)
+        for view, mine, kernel in zip(
+            self.target.passes, self.own.passes, self.kernels, strict=True
+        ):
+            total += bit_evidence(signs(view), view.usable, kernel.values, weights)
+            if view.groups is not None and mine.groups is not None:
+                total += group_evidence(view.groups, mine.groups, weights)
+        return total
+
+
+def run_rounds(
+    matching: Matching,
+    weights: Floats,
+    *,
+    start: Floats | None,
+    certainty: float,
+    n_rounds: int,
+    after: Callable[[npt.NDArray[np.int64]], None],
+) -> None:
+    """Run the rounds and hand each one's assignment to `after`.
+
+    Parameters
+    ----------
+    matching : Matching
+        Both sides, kernels, known pairs.
+    weights : ndarray of float32, shape (n_target, n_own)
+        What is believed before the first round, each row 0 to 1 in sum.
+    start : ndarray of float32, same shape, or None
+        Evidence from features, which fades out over the first rounds.
+    certainty : float
+        Mean weight of the matches at the first sharpening, 0 to 1.
+    n_rounds : int
+        How many rounds.
+    after : callable
+        Gets the own record that each target record is assigned to, or -1, shape (n_target,).
+    """
+    for number in range(n_rounds):
+        found = matching.evidence(weights)
+        after(assign(found, matching.known))
+        certainty = min(_SHARPEST, certainty * _STEP)
+        if start is not None and number < _FADING:
+            found = found - found.mean(axis=1, keepdims=True)
+            found = found / max(float(found.std()), 1e-9)
+            found += start * np.float32(0.5 * (1 - number / _FADING))
+        weights = sharpened(found, certainty)
+        matching.known.settle(weights, high=1, low=0)
+
+
+def assign(values: Floats, known: Known) -> npt.NDArray[np.int64]:
+    """Assign records one to one with the highest sum; -1 for what is left over."""
+    values = values.copy()
+    least = float(values.min()) - 1
+    known.settle(values, high=float(values.max()) + 1, low=least)
+    rows, columns = linear_sum_assignment(values, maximize=True)
+    found = np.full(len(values), -1, dtype=np.int64)
+    found[rows] = columns
+    return found
+
+
+def balanced(weights: Floats) -> Floats:
+    """Scale rows and columns in turn so that each sums to about 1, in place (Sinkhorn)."""
+    for _ in range(_SINKHORN_STEPS):
+        weights /= weights.sum(axis=1, keepdims=True) + np.float32(1e-12)
+        weights /= np.maximum(weights.sum(axis=0, keepdims=True), 1)
+    return weights
+
+
+def sharpened(values: Floats, certainty: float) -> Floats:
+    """Turn evidence into weights, so sharp that the mean match weighs `certainty`."""
+    centered = values - values.mean(axis=0)
+    centered -= centered.max(axis=1, keepdims=True)
+    centered /= max(float(centered.std()), 1e-9)
+    low, high = 0.05, 200.0
+    weights = np.zeros_like(centered)
+    for _ in range(_BISECTIONS):
+        middle = float(np.sqrt(low * high))
+        weights = balanced(np.exp(centered * np.float32(middle)))
+        reached = (weights**2).sum() / max(float(weights.sum()), 1e-9)
+        low, high = (middle, high) if reached < certainty else (low, middle)
+    return weights
