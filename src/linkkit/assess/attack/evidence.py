@@ -8,6 +8,7 @@ is left out, or the first guess would be the last.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,16 @@ Floats = npt.NDArray[np.float32]
 _MOST_SURE = 0.97
 _RIDGE = 0.15
 _LEAST_BELIEF = 1e-3
+_LEAST_WEIGHT = 1e-4
 
 
 def bit_evidence(
-    bits: Floats, usable: npt.NDArray[np.bool_], kernel: Floats, weights: Floats
+    bits: Floats,
+    usable: npt.NDArray[np.bool_],
+    kernel: Floats,
+    weights: Floats,
+    *,
+    own_groups: npt.NDArray[np.int64] | None = None,
 ) -> Floats:
     """Predict every candidate's bits from what matches teach, and compare with the target's.
 
@@ -47,28 +54,45 @@ def bit_evidence(
         Expected agreement of the bits of the attacker's records.
     weights : ndarray of float32, shape (n_target, n_own)
         How far each pair is taken for the same person, 0 to 1.
+    own_groups : ndarray of int64, shape (n_own,), or None
+        Salt groups of the attacker's records; the kernel is 0 across them.
 
     Returns
     -------
     ndarray of float32, shape (n_target, n_own)
         Log likelihood ratio, in nats; 0 for records that are not usable.
     """
-    there = weights[usable]
+    there = np.where(weights > _LEAST_WEIGHT, weights, 0)[usable]
     mass, squares = there.sum(axis=0), (there**2).sum(axis=0)
     taught = np.flatnonzero(mass > _LEAST_BELIEF)
     if not len(taught):
         return np.zeros(weights.shape, dtype=np.float32)
+    mass, squares = mass[taught], squares[taught]
     # The belief that the likeliest match is right, judged by how concentrated the weights are.
-    belief = np.clip(squares / np.maximum(mass, 1e-9), _LEAST_BELIEF, 1)[taught]
-    observed = (weights[:, taught].T @ bits) / (belief * np.maximum(mass[taught], 1e-9))[:, None]
-    spread = squares[taught] / np.maximum(mass[taught], 1e-9) ** 2
-    noise = _RIDGE + spread * np.maximum(1 - belief, 0) / belief**2 + _unseen(mass[taught])
-    inner = kernel[np.ix_(taught, taught)].astype(np.float64) + np.diag(noise.astype(np.float64))
-    inverse = _inverse(inner).astype(np.float32)
-    learned = inverse @ observed
-    expected = kernel[:, taught] @ learned
-    expected[taught] = observed - learned / np.diag(inverse)[:, None]
+    belief = np.clip(squares / mass, _LEAST_BELIEF, 1)
+    observed = (sp.csr_array(there[:, taught].T) @ bits[usable]) / (belief * mass)[:, None]
+    spread = squares / mass**2
+    noise = _RIDGE + spread * (1 - belief) / belief**2 + _unseen(mass)
+    expected = np.zeros((len(kernel), bits.shape[1]), dtype=np.float32)
+    for mine, those in _blocks(own_groups, taught, len(kernel)):
+        inner = kernel[np.ix_(taught[those], taught[those])].astype(np.float64)
+        inverse = _inverse(inner + np.diag(noise[those].astype(np.float64))).astype(np.float32)
+        learned = inverse @ observed[those]
+        expected[mine] = kernel[np.ix_(mine, taught[those])] @ learned
+        expected[taught[those]] = observed[those] - learned / np.diag(inverse)[:, None]
     return _likelihood(bits, expected)
+
+
+def _blocks(
+    own_groups: npt.NDArray[np.int64] | None, taught: npt.NDArray[np.int64], n_own: int
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Yield the records of each group, and the places in `taught` of those who teach in it."""
+    if own_groups is None:
+        yield np.arange(n_own), np.arange(len(taught))
+        return
+    teaching = own_groups[taught]
+    for group in np.unique(teaching[teaching != NO_GROUP]):
+        yield np.flatnonzero(own_groups == group), np.flatnonzero(teaching == group)
 
 
 def _unseen(mass: Floats) -> Floats:

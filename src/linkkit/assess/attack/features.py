@@ -8,6 +8,7 @@ steps deep (as Weisfeiler and Lehman refine the colors of a graph's nodes).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +51,7 @@ def feature_distances(
     ndarray of float32, shape (n_target, n_own)
         Squared distances, divided by their standard deviation.
     """
-    sides = [target, own, *rehearsals]
+    sides = [target, *(_as_shown(one, target) for one in (own, *rehearsals))]
     blocks = [*_grouped_features(sides), *_similarity_features(sides)]
     found = [np.hstack([block[i] for block in blocks]) for i in range(len(sides))]
     if found[0].shape[1] > _WIDEST:
@@ -61,6 +62,15 @@ def feature_distances(
     squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1)[None, :]
     distances = squares - 2 * one @ other.T
     return np.asarray(distances / max(float(distances.std()), 1e-12), dtype=np.float32)
+
+
+def _as_shown(own: Target, target: Target) -> Target:
+    """Hide the own groups of the passes that show none in the target, to compare like with like."""
+    shown = (
+        mine if theirs.groups is not None else replace(mine, groups=None)
+        for mine, theirs in zip(own.passes, target.passes, strict=True)
+    )
+    return Target(passes=tuple(shown))
 
 
 def _discriminants(one: Floats, rehearsed: Sequence[Floats]) -> tuple[Floats, Floats]:
@@ -119,9 +129,7 @@ def _of_similarities(view: PassView) -> Floats:
 
 def _grouped_features(sides: Sequence[Target]) -> list[list[Floats]]:
     """Features from the sizes of groups and from who meets whom in them, for each side."""
-    grouped = [
-        [view.groups for view in side.passes if view.groups is not None] for side in sides
-    ]
+    grouped = [[view.groups for view in side.passes if view.groups is not None] for side in sides]
     if not grouped[0]:
         return []
     members = [[membership(g).astype(np.float64) for g in groups] for groups in grouped]
@@ -143,7 +151,10 @@ def _of_members(
     """Hand the groups' features down to their members; a missing group says nothing."""
     found = []
     for side, values in zip(members, of_groups, strict=True):
-        parts = [np.where(m.sum(axis=1)[:, None] > 0, m @ v, np.nan) for m, v in zip(side, values, strict=True)]
+        parts = [
+            np.where(m.sum(axis=1)[:, None] > 0, m @ v, np.nan)
+            for m, v in zip(side, values, strict=True)
+        ]
         found.append(_scaled(np.hstack(parts)))
     return _main_directions(found, _WIDTH) if found[0].shape[1] > _WIDTH else found
 

@@ -120,9 +120,9 @@ def _of_pass(
     if len(there) < _FEWEST_RECORDS:
         raise OptionError(f"pass {number}: {len(there)} records, at least {_FEWEST_RECORDS}")
     bits = view.bits()[there].astype(np.float32)
-    has = token_matrix([sets[i] for i in there])
-    sizes = np.asarray(has.sum(axis=1)).ravel()
-    counts = np.asarray(has.sum(axis=0)).ravel()
+    has = token_matrix([sets[int(i)] for i in there])
+    sizes: Floats = np.asarray(has.sum(axis=1)).ravel()
+    counts: Floats = np.asarray(has.sum(axis=0)).ravel()
     least = len(there) / 50
     common = has[:, np.flatnonzero((counts >= least) & (counts <= len(there) - least))].toarray()
     means = bits.mean(axis=0)

@@ -80,7 +80,7 @@ def graph_matching(
         n_rounds=n_rounds,
         after=rounds.append,
     )
-    return _result("graph matching", matching, truth, rounds, seed, began)
+    return _result("graph matching", matching, truth, rounds=rounds, seed=seed, began=began)
 
 
 def known_pairs(
@@ -122,9 +122,7 @@ def known_pairs(
     rng = np.random.default_rng(seed)
     drawn = truth.pairs[rng.permutation(len(truth.pairs))[:n_known]]
     known = Known(of_target=drawn[:, 0], of_own=drawn[:, 1])
-    matching = Matching(
-        target=target, own=own, kernels=kernels(own, tokens, rng=rng), known=known
-    )
+    matching = Matching(target=target, own=own, kernels=kernels(own, tokens, rng=rng), known=known)
     weights = np.zeros((len(target), len(own)), dtype=np.float32)
     known.settle(weights, high=1, low=0)
     rounds: list[npt.NDArray[np.int64]] = []
@@ -136,7 +134,8 @@ def known_pairs(
         n_rounds=n_rounds,
         after=rounds.append,
     )
-    return _result(f"{n_known:,} known pairs", matching, truth, rounds, seed, began)
+    name = f"{n_known:,} known pairs"
+    return _result(name, matching, truth, rounds=rounds, seed=seed, began=began)
 
 
 def _require(
@@ -155,6 +154,7 @@ def _result(
     name: str,
     matching: Matching,
     truth: Truth,
+    *,
     rounds: Sequence[npt.NDArray[np.int64]],
     seed: int,
     began: float,

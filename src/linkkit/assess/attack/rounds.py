@@ -67,7 +67,9 @@ class Matching:
         for view, mine, kernel in zip(
             self.target.passes, self.own.passes, self.kernels, strict=True
         ):
-            total += bit_evidence(signs(view), view.usable, kernel.values, weights)
+            total += bit_evidence(
+                signs(view), view.usable, kernel.values, weights, own_groups=mine.groups
+            )
             if view.groups is not None and mine.groups is not None:
                 total += group_evidence(view.groups, mine.groups, weights)
         return total
@@ -132,11 +134,11 @@ def balanced(weights: Floats) -> Floats:
 
 def sharpened(values: Floats, certainty: float) -> Floats:
     """Turn evidence into weights, so sharp that the mean match weighs `certainty`."""
-    centered = values - values.mean(axis=0)
+    centered: Floats = values - values.mean(axis=0)
     centered -= centered.max(axis=1, keepdims=True)
     centered /= max(float(centered.std()), 1e-9)
     low, high = 0.05, 200.0
-    weights = np.zeros_like(centered)
+    weights: Floats = np.zeros_like(centered)
     for _ in range(_BISECTIONS):
         middle = float(np.sqrt(low * high))
         weights = balanced(np.exp(centered * np.float32(middle)))

@@ -50,9 +50,7 @@ def attack_encodings(
     OptionError
         When the lists do not go together.
     """
-    found = [
-        graph_matching(target, own, truth, tokens=tokens, rehearsals=rehearsals, seed=seed)
-    ]
+    found = [graph_matching(target, own, truth, tokens=tokens, rehearsals=rehearsals, seed=seed)]
     found += [
         known_pairs(target, own, truth, n_known=n, tokens=tokens, seed=seed)
         for n in n_known

@@ -5,7 +5,6 @@ The attacker's own list has the same form, encoded under a key of the attacker's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +51,7 @@ class PassView:
     @property
     def n_bits(self) -> int:
         """Width in bits."""
-        return self.words.shape[1] * 64
+        return int(self.words.shape[1]) * 64
 
     @property
     def usable(self) -> npt.NDArray[np.bool_]:
@@ -71,7 +70,7 @@ class PassView:
 
     def popcounts(self) -> npt.NDArray[np.int64]:
         """Return how many bits of each record are set, shape (n_records,)."""
-        return np.bitwise_count(self.words).sum(axis=1, dtype=np.int64)
+        return np.asarray(np.bitwise_count(self.words).sum(axis=1), dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -122,19 +121,24 @@ class Truth:
 
 
 def require_pair(target: Target, own: Target, truth: Truth | None = None) -> None:
-    """Refuse lists that were not encoded alike, or a truth that points outside them."""
+    """Refuse lists that were not encoded alike, or a truth that points outside them.
+
+    The attacker knows the salts of its own list even where the target shows no groups, so the
+    own list may have groups that the target lacks.
+    """
     problems = []
     if len(target) < 2 or len(own) < 2:
         problems.append("both lists need two or more records")
-    if _shape(target.passes) != _shape(own.passes):
-        problems.append("target and own list differ in passes, widths or salting")
+    if [one.n_bits for one in target.passes] != [one.n_bits for one in own.passes]:
+        problems.append("target and own list differ in their passes or widths")
+    elif any(
+        theirs.groups is not None and mine.groups is None
+        for theirs, mine in zip(target.passes, own.passes, strict=True)
+    ):
+        problems.append("the own list lacks the groups of a salted pass")
     if truth is not None:
         low, high = truth.pairs.min(axis=0), truth.pairs.max(axis=0)
         if low.min() < 0 or high[0] >= len(target) or high[1] >= len(own):
             problems.append("truth points outside the lists")
     if problems:
         raise OptionError(problems, hint="Encode the attacker's list by the target's own scheme.")
-
-
-def _shape(passes: Sequence[PassView]) -> list[tuple[int, bool]]:
-    return [(one.n_bits, one.groups is not None) for one in passes]
