@@ -80,7 +80,15 @@ def bit_evidence(
         learned = inverse @ observed[those]
         expected[mine] = kernel[np.ix_(mine, taught[those])] @ learned
         expected[taught[those]] = observed[those] - learned / np.diag(inverse)[:, None]
+    expected *= _slope(expected[taught], observed, 1 / noise)
     return _likelihood(bits, expected)
+
+
+def _slope(predicted: Floats, observed: Floats, trust: Floats) -> float:
+    """How far predictions hold: typing errors make the kernel promise more than it keeps."""
+    below = float((trust[:, None] * predicted**2).sum())
+    above = float((trust[:, None] * predicted * observed).sum())
+    return min(max(above / below, 0.0), 1.0) if below > 0 else 1.0
 
 
 def _blocks(
