@@ -14,6 +14,7 @@ from linkkit.agreement.clauses import (
     Generalization,
     LinkageClause,
     LinkageField,
+    LinkagePass,
     Organization,
     Party,
     Project,
@@ -23,6 +24,7 @@ from linkkit.agreement.clauses import (
     Years,
 )
 from linkkit.agreement.document import Agreement
+from linkkit.agreement.passes import default_passes, passes_of
 
 __all__ = [
     "FIELD_KINDS",
@@ -35,6 +37,7 @@ __all__ = [
     "Generalization",
     "LinkageClause",
     "LinkageField",
+    "LinkagePass",
     "Organization",
     "Party",
     "Project",
@@ -42,4 +45,6 @@ __all__ = [
     "Variable",
     "VariableType",
     "Years",
+    "default_passes",
+    "passes_of",
 ]

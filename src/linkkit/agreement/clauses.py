@@ -30,11 +30,14 @@ __all__ = [
     "Generalization",
     "LinkageClause",
     "LinkageField",
+    "LinkagePass",
     "Name",
     "Organization",
     "Party",
+    "Profile",
     "Project",
     "Protection",
+    "SaltPart",
     "Variable",
     "VariableType",
     "Years",
@@ -57,6 +60,12 @@ FieldKind = Literal[
 """What a linkage field holds; decides how it is standardized, encoded and compared."""
 
 FIELD_KINDS: tuple[FieldKind, ...] = get_args(FieldKind)
+
+Profile = Literal["field", "standard", "hardened"]
+"""How records are encoded: a filter for each field, or salted and diffused passes."""
+
+SaltPart = Literal["whole", "year", "prefix"]
+"""What of a field's value is a salt."""
 
 VariableType = Literal["integer", "number", "category"]
 """What a payload variable holds."""
@@ -156,15 +165,32 @@ class LinkageField(Clause):
     kind: FieldKind
 
 
+class LinkagePass(Clause):
+    """One pass: the linkage field whose value is the salt, and what it covers.
+
+    ``part`` is how much of the value counts: the ``whole`` of it, the ``year`` of a date, or a
+    ``prefix`` of ``length`` characters; what is left out follows from the field's kind. ``fields``
+    are the linkage fields that the pass encodes; all of them when left out.
+    """
+
+    salt: Name
+    part: SaltPart | None = None
+    length: Whole | None = Field(default=None, ge=1, le=16)
+    fields: tuple[Name, ...] | None = Field(default=None, min_length=2)
+
+
 class LinkageClause(Clause):
     """The shared linkage schema: which profile encodes which fields.
 
     ``profile`` ``"field"`` makes one keyed filter for each field, for a linkage unit that the
-    parties trust with field-level similarities. There are 2 to 21 fields.
+    parties trust with field-level similarities. ``"standard"`` and ``"hardened"`` make one keyed
+    filter for each of several ``passes``, salted by a stable attribute and diffused; without
+    ``passes`` they follow from the kinds of the fields. There are 2 to 21 fields.
     """
 
-    profile: Literal["field"] = "field"
+    profile: Profile = "field"
     fields: Frozen[Name, LinkageField] = Field(min_length=2, max_length=21)
+    passes: Frozen[Name, LinkagePass] | None = Field(default=None, min_length=2, max_length=8)
 
 
 class ColumnSource(Clause):

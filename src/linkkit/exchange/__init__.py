@@ -7,7 +7,7 @@ from linkkit.exchange.artifacts import Crosswalk, EncodedExtract, Filter, Payloa
 from linkkit.exchange.container import is_sealed, read_manifest
 from linkkit.exchange.identity import Identity, PublicIdentity
 from linkkit.exchange.manifest import ArtifactKind, Manifest
-from linkkit.exchange.spec import EncodingSpec, FilterSpec
+from linkkit.exchange.spec import EncodingSpec, FilterSpec, PassField, PassSpec
 
 __all__ = [
     "ArtifactKind",
@@ -18,6 +18,8 @@ __all__ = [
     "FilterSpec",
     "Identity",
     "Manifest",
+    "PassField",
+    "PassSpec",
     "PayloadExtract",
     "PublicIdentity",
     "is_sealed",

@@ -20,6 +20,17 @@ import pyarrow.parquet as pq
 
 from linkkit.agreement import Agreement, VariableType
 from linkkit.errors import SealError
+from linkkit.exchange.columns import (
+    MASK_COLUMN,
+    TOKEN_TYPE,
+    Filter,
+    encoding_table,
+    encoding_types,
+    field_masks,
+    filters_of,
+    token_array,
+    token_matrix,
+)
 from linkkit.exchange.container import open_sealed, write_sealed
 from linkkit.exchange.identity import Identity, PublicIdentity, require_identity
 from linkkit.exchange.manifest import ArtifactKind, Manifest
@@ -38,34 +49,16 @@ __all__ = [
     "save_table",
     "sealed_note",
     "token_array",
+    "token_matrix",
 ]
 
-TOKEN_BYTES = 16
-TOKEN_TYPE = pa.binary(TOKEN_BYTES)
-
-_NEVER_NULL = ("token", "party", "person_id")
+_NEVER_NULL = ("token", "party", "person_id", MASK_COLUMN)
 _CROSSWALK_COLUMNS = {"party": pa.string(), "token": TOKEN_TYPE, "person_id": TOKEN_TYPE}
 _PAYLOAD_TYPES: dict[VariableType, pa.DataType] = {
     "integer": pa.int64(),
     "number": pa.float64(),
     "category": pa.string(),
 }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class Filter:
-    """One filter of every record.
-
-    Attributes
-    ----------
-    words : ndarray of uint64, shape (n_records, n_words)
-        The bits, in 64-bit words; zero where the field is missing.
-    present : ndarray of bool, shape (n_records,)
-        Whether the record has the field.
-    """
-
-    words: npt.NDArray[np.uint64]
-    present: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -88,7 +81,10 @@ class EncodedExtract:
     tokens : ndarray of uint8, shape (n_records, 16)
         Record tokens, in ascending order.
     filters : dict of str to Filter
-        One filter for each field of the spec.
+        One filter for each field or pass of the spec.
+    fields_present : ndarray of bool, shape (n_records, n_fields), optional
+        Which linkage fields each record has, in the order of ``spec.field_names``; needed where
+        the filters are those of passes.
     counts : dict of str to int
         What the partner reports of its own work, such as records set aside.
     epoch : int
@@ -107,6 +103,7 @@ class EncodedExtract:
     one_record_per_person: bool
     tokens: npt.NDArray[np.uint8]
     filters: Mapping[str, Filter]
+    fields_present: npt.NDArray[np.bool_] | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     epoch: int = 1
     canaries: Mapping[str, str] = field(default_factory=dict)
@@ -121,11 +118,14 @@ class EncodedExtract:
         )
 
     def to_arrow(self) -> pa.Table:
-        """Return tokens and filters as an Arrow table; a missing field is null."""
-        columns = {"token": token_array(self.tokens)}
-        for item in self.spec.filters:
-            columns[item.name] = _binary_column(self.filters[item.name], item.n_words)
-        return pa.table(columns)
+        """Return tokens, filters and groups as an Arrow table; what is missing is null."""
+        return encoding_table(self.spec, self.tokens, self.filters, self.present())
+
+    def present(self) -> npt.NDArray[np.bool_]:
+        """Return which linkage fields each record has, shape (n_records, n_fields)."""
+        if self.fields_present is not None:
+            return self.fields_present
+        return np.column_stack([self.filters[item.name].present for item in self.spec.filters])
 
     def save(self, path: str | Path, *, agreement: Agreement, identity: Identity) -> Path:
         """Write a file signed by the party and sealed to the linkage unit.
@@ -182,8 +182,7 @@ class EncodedExtract:
         manifest, table = load_table(path, "encoded-extract", agreement, identity)
         if manifest.spec is None or manifest.party is None or manifest.key_check is None:
             raise SealError("the file's manifest is incomplete", hint="Ask for the file again.")
-        widths = {item.name: pa.binary(item.n_words * 8) for item in manifest.spec.filters}
-        _require_columns(table, {"token": TOKEN_TYPE, **widths}, sender=manifest.sender)
+        _require_columns(table, encoding_types(manifest.spec), sender=manifest.sender)
         return cls(
             party=manifest.party,
             agreement_id=manifest.agreement_id,
@@ -192,10 +191,8 @@ class EncodedExtract:
             key_check=manifest.key_check,
             one_record_per_person=bool(manifest.one_record_per_person),
             tokens=token_matrix(table.column("token")),
-            filters={
-                item.name: _filter(table.column(item.name), item.n_words)
-                for item in manifest.spec.filters
-            },
+            filters=filters_of(table, manifest.spec),
+            fields_present=field_masks(table, manifest.spec),
             counts=manifest.counts,
             epoch=manifest.epoch or 1,
             canaries=manifest.canaries,
@@ -328,41 +325,6 @@ class Crosswalk:
             agreement_fingerprint=manifest.agreement_fingerprint,
             table=table,
         )
-
-
-def token_array(tokens: npt.NDArray[np.uint8]) -> pa.Array:
-    """Return tokens, shape (n, 16), as an Arrow array of 16-byte values."""
-    content = pa.py_buffer(np.ascontiguousarray(tokens).tobytes())
-    return pa.FixedSizeBinaryArray.from_buffers(TOKEN_TYPE, len(tokens), [None, content])
-
-
-def token_matrix(column: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
-    """Return an Arrow column of 16-byte tokens as an array of shape (n, 16)."""
-    return _bytes_of(column, TOKEN_BYTES)
-
-
-def _bytes_of(column: pa.ChunkedArray, n_bytes: int) -> npt.NDArray[np.uint8]:
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks)
-    content = np.frombuffer(array.buffers()[1] or b"", dtype=np.uint8)
-    start = array.offset * n_bytes
-    return content[start : start + len(array) * n_bytes].reshape(len(array), n_bytes)
-
-
-def _binary_column(item: Filter, n_words: int) -> pa.Array:
-    n = len(item.present)
-    valid = pa.array(item.present).buffers()[1]
-    content = pa.py_buffer(np.ascontiguousarray(item.words.astype("<u8")).tobytes())
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(n_words * 8), n, [valid, content])
-
-
-def _filter(column: pa.ChunkedArray, n_words: int) -> Filter:
-    present = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
-    raw = np.ascontiguousarray(_bytes_of(column, n_words * 8))
-    words = raw.view("<u8").astype(np.uint64).reshape(len(present), n_words)
-    words = np.where(present[:, None], words, np.uint64(0))
-    return Filter(words=words, present=present)
 
 
 def save_table(

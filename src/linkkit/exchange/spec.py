@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cached_property
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from linkkit.agreement import FieldKind
+from linkkit.agreement.clauses import SaltPart
 
-__all__ = ["EncodingSpec", "FilterSpec", "spec_difference"]
+__all__ = ["EncodingSpec", "FilterSpec", "PassField", "PassSpec", "spec_difference"]
+
+_CLOSED = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class FilterSpec(BaseModel):
-    """One filter of an encoding.
+    """The filter of one field.
 
     ``n_bits`` is its width, a multiple of 64, and ``n_hashes`` how many bits a token sets.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = _CLOSED
+    role: ClassVar[Literal["field"]] = "field"
 
     name: str
     kind: FieldKind
@@ -32,15 +37,78 @@ class FilterSpec(BaseModel):
         return self.n_bits // 64
 
 
-class EncodingSpec(BaseModel):
-    """What two parties must share, apart from the secret, for their encodings to compare."""
+class PassField(BaseModel):
+    """One field within a pass.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    ``n_hashes`` is how many bits a token sets, and ``typical_tokens`` how many tokens a typical
+    value has.
+    """
+
+    model_config = _CLOSED
+
+    name: str
+    kind: FieldKind
+    n_hashes: int = Field(ge=1)
+    typical_tokens: int = Field(ge=1)
+
+
+class PassSpec(BaseModel):
+    """The filter of one pass: several fields together, salted and diffused.
+
+    ``salt`` is the field whose value, or ``part`` of it, decides which records can meet.
+    ``n_bits`` is a power of two, the width before and after diffusion, and ``n_inputs`` how many
+    bits each diffused bit is the exclusive or of.
+    """
+
+    model_config = _CLOSED
+    role: ClassVar[Literal["pass"]] = "pass"
+
+    name: str
+    salt: str
+    part: SaltPart
+    length: int | None = None
+    n_bits: int = Field(ge=64, le=65_536)
+    n_inputs: int = Field(ge=1, le=16)
+    fields: tuple[PassField, ...]
+
+    @property
+    def n_words(self) -> int:
+        """Width in 64-bit words."""
+        return self.n_bits // 64
+
+
+class EncodingSpec(BaseModel):
+    """What two parties must share, apart from the secret, for their encodings to compare.
+
+    A spec has ``filters``, one for each field, or ``passes`` over ``fields``, the names of all
+    linkage fields.
+    """
+
+    model_config = _CLOSED
 
     profile: str
     encoding_version: int
     standardization_version: int
-    filters: tuple[FilterSpec, ...]
+    filters: tuple[FilterSpec, ...] = ()
+    fields: tuple[str, ...] = ()
+    passes: tuple[PassSpec, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # What a profile has no use for does not stand in the spec, nor count in its digest.
+        content: dict[str, Any] = handler(self)
+        optional = ("fields", "passes")
+        return {name: value for name, value in content.items() if value or name not in optional}
+
+    @property
+    def columns(self) -> tuple[FilterSpec | PassSpec, ...]:
+        """All filters of a record: those of fields, then those of passes."""
+        return (*self.filters, *self.passes)
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """Names of the linkage fields, whatever the profile."""
+        return self.fields or tuple(item.name for item in self.filters)
 
     @cached_property
     def digest(self) -> str:

@@ -21,10 +21,13 @@ from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, FilterSpec, P
 from linkkit.exchange.artifacts import token_array
 from linkkit.partner.encode.bloom import bloom_filters
 from linkkit.partner.encode.canary import canary_digests, canary_fields
+from linkkit.partner.encode.grams import gram_table
 from linkkit.partner.encode.kinds import KINDS, filter_spec
+from linkkit.partner.encode.passes import PassKeys, pass_filter, pass_specs
 from linkkit.partner.encode.payload import payload_columns, row_years
 from linkkit.partner.encode.records import Records, choose_records, exact_copies
 from linkkit.partner.encode.results import EncodeResult, EncodingReport, TokenMap
+from linkkit.partner.encode.salts import salt_codes
 from linkkit.partner.encode.tokens import record_tokens
 from linkkit.partner.keys import KeyScope, Secret, TokenKey, encoding_key, key_check
 from linkkit.partner.read import Extract, extract_from_frame, read_extract
@@ -64,13 +67,17 @@ class _Work:
 
 def encoding_spec(agreement: Agreement) -> EncodingSpec:
     """Return how an agreement's linkage fields are encoded, the same at every party."""
+    fields = agreement.linkage.fields
+    passes = pass_specs(agreement.linkage)
     return EncodingSpec(
         profile=agreement.linkage.profile,
         encoding_version=ENCODING_VERSION,
         standardization_version=STANDARDIZATION_VERSION,
-        filters=tuple(
-            filter_spec(name, field.kind) for name, field in agreement.linkage.fields.items()
-        ),
+        filters=()
+        if passes
+        else tuple(filter_spec(name, field.kind) for name, field in fields.items()),
+        fields=tuple(fields) if passes else (),
+        passes=passes,
     )
 
 
@@ -268,6 +275,9 @@ def _encodings(work: _Work, secret: Secret, report: EncodingReport) -> EncodedEx
         one_record_per_person=agreement.party(work.party).one_record_per_person,
         tokens=work.tokens[order],
         filters=_filters(fields, secret, scope, spec),
+        fields_present=np.column_stack([_present(fields[name]) for name in spec.fields])
+        if spec.passes
+        else None,
         counts=_counts(report),
         epoch=agreement.epoch,
         canaries=canary_digests(
@@ -283,12 +293,35 @@ def _filters(
     for item in spec.filters:
         key = encoding_key(secret, scope, purpose="field-filter", field=item.name)
         filters[item.name] = _filter(fields[item.name], key, item)
+    return {**filters, **_pass_filters(fields, secret, scope, spec)}
+
+
+def _pass_filters(
+    fields: Mapping[str, pa.Array], secret: Secret, scope: KeyScope, spec: EncodingSpec
+) -> dict[str, Filter]:
+    if not spec.passes:
+        return {}
+    kinds = {field.name: field.kind for item in spec.passes for field in item.fields}
+    table = gram_table(fields, kinds, fields=[name for name in spec.fields if name in kinds])
+    filters = {}
+    for item in spec.passes:
+        groups, ids, diffusion = (
+            encoding_key(secret, scope, purpose=purpose, field=item.salt, pass_name=item.name)
+            for purpose in ("pass", "pass-group-id", "pass-diffusion")
+        )
+        keys = PassKeys(groups=groups, ids=ids, diffusion=diffusion)
+        salts, codes = salt_codes(fields[item.salt], item)
+        filters[item.name] = pass_filter(table, salts, codes, item=item, keys=keys)
     return filters
+
+
+def _present(column: pa.Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
 def _filter(column: pa.Array, key: bytes, item: FilterSpec) -> Filter:
     distinct = column.dictionary_encode()
-    present = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
+    present = _present(column)
     words = np.zeros((len(column), item.n_words), dtype=np.uint64)
     values = distinct.dictionary.to_pylist()
     if values:

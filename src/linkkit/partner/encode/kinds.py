@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from linkkit.agreement import FieldKind
 from linkkit.exchange import FilterSpec
 
-__all__ = ["KINDS", "KindEncoding", "filter_spec"]
+__all__ = ["KINDS", "PASS_WEIGHTS", "KindEncoding", "filter_spec"]
 
 N_BITS = 512
 
@@ -102,6 +102,23 @@ KINDS: dict[FieldKind, KindEncoding] = {
     "identifier": KindEncoding(tokens=digit_places, typical_tokens=15),
     "text": KindEncoding(tokens=word_bigrams, typical_tokens=14),
 }
+
+PASS_WEIGHTS: dict[FieldKind, float] = {
+    "given_name": 1.4,
+    "surname": 1.0,
+    "name": 2.2,
+    "date": 1.5,
+    "sex": 0.1,
+    "street_address": 0.8,
+    "city": 0.4,
+    "postal_code": 0.3,
+    "phone": 0.6,
+    "email": 0.6,
+    "identifier": 1.0,
+    "text": 0.6,
+}
+"""How much of a pass's filter each kind gets. More for what tells one person from another of the
+same household, and less for what many share; none so much that it could be read off alone."""
 
 
 def filter_spec(name: str, kind: FieldKind) -> FilterSpec:
