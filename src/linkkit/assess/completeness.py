@@ -88,7 +88,7 @@ def field_completeness(result: LinkResult) -> FieldCompleteness:
     np.add.at(missing, pool.party, ~pool.present)
     sizes = pool.party_sizes().tolist()
     return FieldCompleteness(
-        fields=tuple(item.name for item in pool.spec.filters),
+        fields=pool.spec.field_names,
         n_records=dict(zip(pool.parties, sizes, strict=True)),
         n_missing={
             party: tuple(row) for party, row in zip(pool.parties, missing.tolist(), strict=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -15,24 +15,31 @@ from linkkit.engines import Progress, silent
 from linkkit.errors import OptionError
 from linkkit.exchange import Crosswalk, EncodedExtract
 from linkkit.exchange.atomic import atomic_file
-from linkkit.linkage.block import BlockingPlan, plan_blocking
+from linkkit.linkage.block import BlockingPlan, plan_blocking, plan_groups
 from linkkit.linkage.block.plan import EXHAUSTIVE_LIMIT
 from linkkit.linkage.classify import (
     MatchModel,
+    PassModel,
     ScoredPairs,
     first_weights,
     fit_model,
+    fit_passes,
+    pass_log_odds,
     score_pairs,
+    score_passes,
 )
 from linkkit.linkage.classify.scores import frequency_table
-from linkkit.linkage.cluster import cluster_records
+from linkkit.linkage.cluster import ScorePairs, cluster_records
 from linkkit.linkage.compare import (
     LEVELS,
     ComparedPairs,
     Comparison,
     compare_all,
+    compare_groups,
     compare_pairs,
+    compare_passes,
     make_comparison,
+    sample_groups,
     sample_pairs,
 )
 from linkkit.linkage.compare.pairs import unpack
@@ -45,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LinkResult", "LinkedPairs", "link"]
 
+_SAMPLE_OF_PASS = 50_000
 _SAMPLE_PAIRS = 1_000_000
 _FLOOR_BELOW_EVEN_ODDS = 8.0
 _FEWEST_WEIGHT = 4.0
@@ -82,7 +90,7 @@ class LinkedPairs:
         for side, where in (("left", self.scored.left), ("right", self.scored.right)):
             columns[f"{side}_party"] = np.array(self.pool.parties)[self.pool.party[where]]
             columns[f"{side}_token"] = [bytes(token).hex() for token in self.pool.tokens[where]]
-        for f, item in enumerate(self.pool.spec.filters):
+        for f, item in enumerate(self.pool.spec.columns):
             columns[item.name] = pd.Categorical.from_codes(
                 self.scored.levels[:, f], dtype=pd.CategoricalDtype(list(LEVELS), ordered=True)
             )
@@ -111,7 +119,7 @@ class LinkResult:
     quality : LinkageQuality
         Estimated precision and recall.
     model : MatchModel
-        What was learned of each field.
+        What was learned of each field or pass.
     plan : BlockingPlan
         What was compared.
     threshold : float
@@ -123,7 +131,7 @@ class LinkResult:
     crosswalk: Crosswalk
     pairs: LinkedPairs
     quality: LinkageQuality
-    model: MatchModel
+    model: MatchModel | PassModel
     plan: BlockingPlan
     threshold: float
     n_records: dict[str, int]
@@ -159,7 +167,8 @@ def link(
     threshold : float
         The least match probability, above 0 and at most 1, at which two records may be linked.
     exhaustive_limit : int
-        Up to so many pairs all are compared; beyond it, pairs that agree in two fields.
+        Up to so many pairs all are compared; beyond it, pairs that agree in two fields. Where
+        the agreement's profile has passes, only pairs with a group in common are ever compared.
     n_threads : int, optional
         As many as there are processors by default. Results do not depend on it.
     progress : callable, optional
@@ -198,10 +207,47 @@ def link(
     """
     _check_options(threshold, exhaustive_limit, n_threads)
     pool = make_pool(extracts)
-    plan = plan_blocking(pool, exhaustive_limit=exhaustive_limit)
+    work = _Work(pool, exhaustive_limit, n_threads, progress or silent)
+    found = _link_passes(work) if pool.spec.passes else _link_fields(work)
+    person = cluster_records(pool, found.scored, threshold=threshold, score=found.score)
+    scored = found.scored
+    return LinkResult(
+        crosswalk=build_crosswalk(pool, person),
+        pairs=LinkedPairs(
+            pool=pool, scored=scored, linked=person[scored.left] == person[scored.right]
+        ),
+        quality=estimate_quality(pool, scored, person),
+        model=found.model,
+        plan=found.plan,
+        threshold=threshold,
+        n_records=dict(zip(pool.parties, pool.party_sizes().tolist(), strict=True)),
+    )
+
+
+class _Work(NamedTuple):
+    """What is to be linked, and how."""
+
+    pool: Pool
+    exhaustive_limit: int
+    n_threads: int | None
+    progress: Progress
+
+
+class _Found(NamedTuple):
+    """Candidate pairs scored, and how they were found."""
+
+    plan: BlockingPlan
+    scored: ScoredPairs
+    model: MatchModel | PassModel
+    score: ScorePairs
+
+
+def _link_fields(work: _Work) -> _Found:
+    pool = work.pool
+    plan = plan_blocking(pool, exhaustive_limit=work.exhaustive_limit)
     comparison = make_comparison(pool)
     candidates, sample, weights, floor = _candidates(
-        pool, plan, comparison, n_threads=n_threads, progress=progress or silent
+        pool, plan, comparison, n_threads=work.n_threads, progress=work.progress
     )
     model = fit_model(
         pool.spec.filters,
@@ -211,25 +257,31 @@ def link(
         is_candidate=_weight_of(sample, weights) >= floor,
     )
     frequencies = frequency_table(pool)
-    scored = score_pairs(candidates, model, frequencies)
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         codes = compare_pairs(comparison, left, right)
         pairs = ComparedPairs(left=left, right=right, codes=codes)
         return score_pairs(pairs, model, frequencies).weight
 
-    person = cluster_records(pool, scored, threshold=threshold, score=score)
-    return LinkResult(
-        crosswalk=build_crosswalk(pool, person),
-        pairs=LinkedPairs(
-            pool=pool, scored=scored, linked=person[scored.left] == person[scored.right]
-        ),
-        quality=estimate_quality(pool, scored, person),
-        model=model,
-        plan=plan,
-        threshold=threshold,
-        n_records=dict(zip(pool.parties, pool.party_sizes().tolist(), strict=True)),
+    scored = score_pairs(candidates, model, frequencies)
+    return _Found(plan=plan, scored=scored, model=model, score=score)
+
+
+def _link_passes(work: _Work) -> _Found:
+    pool = work.pool
+    plan = plan_groups(pool)
+    candidates = compare_groups(pool, plan, n_threads=work.n_threads, progress=work.progress)
+    samples = sample_groups(pool, plan, n_pairs=_SAMPLE_OF_PASS)
+    model = fit_passes(
+        pool, candidates, samples, n_pairs=plan.n_pairs, most_matches=_most_matches(pool)
     )
+
+    def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        pairs = compare_passes(pool, left, right)
+        return np.asarray(pass_log_odds(pool, pairs, model) / np.log(2), dtype=np.float64)
+
+    scored = score_passes(pool, candidates, model)
+    return _Found(plan=plan, scored=scored, model=model, score=score)
 
 
 def _check_options(threshold: object, exhaustive_limit: object, n_threads: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -34,9 +34,11 @@ class Pool:
     tokens : ndarray of uint8, shape (n_records, 16)
         Record tokens.
     words : ndarray of uint64, shape (n_records, n_words)
-        The filters of all fields side by side; zero where a field is missing.
+        The filters of all fields, or passes, side by side; zero where one is missing.
     present : ndarray of bool, shape (n_records, n_fields)
         Which fields each record has.
+    groups : ndarray of uint64, shape (n_records, n_passes)
+        Group ids; 0 where a record has no salt. Without passes there are no columns.
     """
 
     agreement_id: str
@@ -48,6 +50,9 @@ class Pool:
     tokens: npt.NDArray[np.uint8]
     words: npt.NDArray[np.uint64]
     present: npt.NDArray[np.bool_]
+    groups: npt.NDArray[np.uint64] = field(
+        default_factory=lambda: np.zeros((0, 0), dtype=np.uint64)
+    )
 
     def __len__(self) -> int:
         return len(self.party)
@@ -57,8 +62,8 @@ class Pool:
 
     @property
     def word_starts(self) -> npt.NDArray[np.int64]:
-        """First word of each field, and the number of words at the end; (n_fields + 1,)."""
-        return np.cumsum([0] + [item.n_words for item in self.spec.filters], dtype=np.int64)
+        """First word of each filter, and the number of words at the end; (n_filters + 1,)."""
+        return np.cumsum([0] + [item.n_words for item in self.spec.columns], dtype=np.int64)
 
     def party_sizes(self) -> npt.NDArray[np.int64]:
         """Return how many records each party has, in the order of `parties`."""
@@ -83,7 +88,7 @@ def make_pool(extracts: Sequence[EncodedExtract]) -> Pool:
     orders = [_token_order(extract.tokens) for extract in extracts]
     sizes = [len(extract) for extract in extracts]
     first = extracts[0]
-    names = [item.name for item in first.spec.filters]
+    names = [item.name for item in first.spec.columns]
     pairs = list(zip(extracts, orders, strict=True))
     return Pool(
         agreement_id=first.agreement_id,
@@ -96,10 +101,15 @@ def make_pool(extracts: Sequence[EncodedExtract]) -> Pool:
         words=np.concatenate(
             [np.hstack([e.filters[name].words for name in names])[order] for e, order in pairs]
         ),
-        present=np.concatenate(
-            [np.column_stack([e.filters[name].present for name in names])[o] for e, o in pairs]
-        ),
+        present=np.concatenate([extract.present()[order] for extract, order in pairs]),
+        groups=np.concatenate([_groups(extract)[order] for extract, order in pairs]),
     )
+
+
+def _groups(extract: EncodedExtract) -> npt.NDArray[np.uint64]:
+    columns = [extract.filters[item.name].groups for item in extract.spec.passes]
+    given = [column for column in columns if column is not None]
+    return np.column_stack([np.zeros((len(extract), 0), dtype=np.uint64), *given])
 
 
 def _checked_types(extracts: object) -> list[EncodedExtract]:

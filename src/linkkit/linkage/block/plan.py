@@ -12,7 +12,14 @@ import numpy.typing as npt
 from linkkit.errors import LinkageError
 from linkkit.linkage.pool import Pool
 
-__all__ = ["BlockingPass", "BlockingPlan", "count_pairs", "filter_keys", "plan_blocking"]
+__all__ = [
+    "BlockingPass",
+    "BlockingPlan",
+    "count_pairs",
+    "filter_keys",
+    "make_pass",
+    "plan_blocking",
+]
 
 EXHAUSTIVE_LIMIT = 1_000_000_000
 """Up to so many pairs, all are compared: some seconds on two cores."""
@@ -120,7 +127,9 @@ def plan_blocking(pool: Pool, *, exhaustive_limit: int = EXHAUSTIVE_LIMIT) -> Bl
     """
     n_pairs = count_pairs(pool)
     if n_pairs <= exhaustive_limit:
-        everything = _pass(pool, "all pairs", np.zeros(len(pool), np.uint64), np.arange(len(pool)))
+        everything = make_pass(
+            pool, "all pairs", np.zeros(len(pool), np.uint64), np.arange(len(pool))
+        )
         return BlockingPlan(passes=(everything,), n_pairs=n_pairs)
     passes: list[BlockingPass] = []
     skipped: list[str] = []
@@ -128,7 +137,7 @@ def plan_blocking(pool: Pool, *, exhaustive_limit: int = EXHAUSTIVE_LIMIT) -> Bl
     for one, other in combinations(_distinctive(pool), 2):
         name = f"{pool.spec.filters[one].name} and {pool.spec.filters[other].name}"
         both = np.flatnonzero(pool.present[:, one] & pool.present[:, other])
-        item = _pass(pool, name, keys[both, one] * _ODD ^ keys[both, other], both)
+        item = make_pass(pool, name, keys[both, one] * _ODD ^ keys[both, other], both)
         if item.n_comparisons > PASS_LIMIT:
             skipped.append(name)
         elif item.n_comparisons:
@@ -159,9 +168,10 @@ def filter_keys(pool: Pool) -> npt.NDArray[np.uint64]:
     return keys
 
 
-def _pass(
+def make_pass(
     pool: Pool, name: str, keys: npt.NDArray[np.uint64], members: npt.NDArray[np.int64]
 ) -> BlockingPass:
+    """Return the pass in which records with equal keys meet, if they may match at all."""
     party = pool.party[members]
     order = np.lexsort((members, party, keys))
     members, keys, party = members[order], keys[order], party[order]

@@ -5,13 +5,19 @@ match and u probabilities, and a match weight and probability for each pair.
 """
 
 from linkkit.linkage.classify.model import FieldWeights, MatchModel, first_weights, fit_model
+from linkkit.linkage.classify.pass_model import PassModel
+from linkkit.linkage.classify.pass_scores import fit_passes, pass_log_odds, score_passes
 from linkkit.linkage.classify.scores import ScoredPairs, score_pairs
 
 __all__ = [
     "FieldWeights",
     "MatchModel",
+    "PassModel",
     "ScoredPairs",
     "first_weights",
     "fit_model",
+    "fit_passes",
+    "pass_log_odds",
     "score_pairs",
+    "score_passes",
 ]

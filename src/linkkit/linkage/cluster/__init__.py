@@ -4,6 +4,6 @@ Runs at the linkage unit, after classification. In: scored pairs. Out: a person 
 every record of the pool.
 """
 
-from linkkit.linkage.cluster.people import cluster_records
+from linkkit.linkage.cluster.people import ScorePairs, cluster_records
 
-__all__ = ["cluster_records"]
+__all__ = ["ScorePairs", "cluster_records"]

@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from linkkit.linkage.classify import ScoredPairs
 from linkkit.linkage.pool import Pool
 
-__all__ = ["cluster_records"]
+__all__ = ["ScorePairs", "cluster_records"]
 
 _STRONGEST = 20.0
 _LARGEST_COMPLETED = 200

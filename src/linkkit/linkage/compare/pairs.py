@@ -16,7 +16,15 @@ from linkkit.linkage.compare import _reference
 from linkkit.linkage.compare.levels import Comparison
 from linkkit.linkage.pool import Pool
 
-__all__ = ["ComparedPairs", "compare_all", "compare_pairs", "has_numba", "sample_pairs", "unpack"]
+__all__ = [
+    "ComparedPairs",
+    "chunks_of",
+    "compare_all",
+    "compare_pairs",
+    "has_numba",
+    "sample_pairs",
+    "unpack",
+]
 
 _COMPARISONS_PER_CHUNK = 4_000_000
 _FIRST_CAPACITY = 4_096
@@ -153,7 +161,7 @@ def compare_all(
     parts: list[_Found] = []
     for item in plan.passes:
         ordered = comparison.reordered(item.order)
-        tasks = list(_chunks(item))
+        tasks = list(chunks_of(item))
         scan = _Scan(ordered, item, weights, floor)
         for task, found in zip(
             tasks, run_in_threads(scan, tasks, n_threads=n_threads), strict=True
@@ -168,7 +176,8 @@ def compare_all(
     return _united(parts, n_records=len(comparison.words))
 
 
-def _chunks(item: BlockingPass) -> Iterator[slice]:
+def chunks_of(item: BlockingPass) -> Iterator[slice]:
+    """Cut the rows of a pass into chunks of some millions of comparisons."""
     ends = np.cumsum(item.last - item.first)
     start = 0
     while start < len(ends):

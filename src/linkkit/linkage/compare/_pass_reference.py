@@ -1,0 +1,45 @@
+"""The comparison of passes in plain numpy: slow, obvious, and what the kernels must equal.
+
+They also run where numba has no wheel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["distances_of_pairs", "scan_groups"]
+
+_PAIRS_AT_ONCE = 100_000
+
+
+def distances_of_pairs(
+    words: npt.NDArray[np.uint64], left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return the Hamming distance of each pair of rows, shape (n_pairs,)."""
+    parts = [
+        np.bitwise_count(words[left[i : i + _PAIRS_AT_ONCE]] ^ words[right[i : i + _PAIRS_AT_ONCE]])
+        .sum(axis=1)
+        .astype(np.int64)
+        for i in range(0, len(left), _PAIRS_AT_ONCE)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+
+def scan_groups(
+    words: npt.NDArray[np.uint64],
+    first: npt.NDArray[np.int64],
+    last: npt.NDArray[np.int64],
+    start: int,
+    stop: int,
+    most: int,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the pairs of rows `start` to `stop` with their partners, at most `most` bits apart."""
+    lefts, rights = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    for p in range(start, stop):
+        right = np.arange(first[p], last[p], dtype=np.int64)
+        left = np.full(len(right), p, dtype=np.int64)
+        near = distances_of_pairs(words, left, right) <= most
+        lefts.append(left[near])
+        rights.append(right[near])
+    return np.concatenate(lefts), np.concatenate(rights)
