@@ -25,6 +25,7 @@ __all__ = [
     "Coarsening",
     "ColumnSource",
     "Combination",
+    "DatePart",
     "FieldKind",
     "FieldSource",
     "Generalization",
@@ -64,8 +65,8 @@ FIELD_KINDS: tuple[FieldKind, ...] = get_args(FieldKind)
 Profile = Literal["field", "standard", "hardened"]
 """How records are encoded: a filter for each field, or salted and diffused passes."""
 
-SaltPart = Literal["whole", "year", "prefix"]
-"""What of a field's value is a salt."""
+DatePart = Literal["year", "year_day", "month_day"]
+"""What of a date is a salt: the year, year and day of the month, or month and day."""
 
 VariableType = Literal["integer", "number", "category"]
 """What a payload variable holds."""
@@ -136,6 +137,9 @@ Whole = Annotated[int, Field(strict=True)]
 DateFormat = Annotated[str, AfterValidator(_checked_date_format)]
 """A ``strptime`` format that tells the day, the month and the year."""
 
+SaltPart = Literal["whole"] | DatePart | Annotated[Whole, Field(ge=1, le=16)]
+"""What of a value is a salt: the ``whole``, a part of a date, or so many first characters."""
+
 PublicKey = Annotated[str, AfterValidator(_checked_public_key)]
 """The text form of a public key, complete."""
 
@@ -166,16 +170,15 @@ class LinkageField(Clause):
 
 
 class LinkagePass(Clause):
-    """One pass: the linkage field whose value is the salt, and what it covers.
+    """One pass: what of which linkage fields is the salt, and which fields the pass covers.
 
-    ``part`` is how much of the value counts: the ``whole`` of it, the ``year`` of a date, or a
-    ``prefix`` of ``length`` characters; what is left out follows from the field's kind. ``fields``
-    are the linkage fields that the pass encodes; all of them when left out.
+    ``salt`` gives for each of one to three linkage fields the part of its value that counts: the
+    ``whole`` of it, so many first characters, or of a date the ``year``, ``year_day`` or
+    ``month_day``. Records meet in the pass when all of it agrees. ``fields`` are the linkage
+    fields that the pass encodes; all of them when left out.
     """
 
-    salt: Name
-    part: SaltPart | None = None
-    length: Whole | None = Field(default=None, ge=1, le=16)
+    salt: Frozen[Name, SaltPart] = Field(min_length=1, max_length=3)
     fields: tuple[Name, ...] | None = Field(default=None, min_length=2)
 
 

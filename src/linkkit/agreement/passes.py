@@ -1,109 +1,109 @@
-"""Passes: by which stable attribute records may meet, and which are taken when none are written.
+"""Passes: what records must agree in to meet, and which passes are taken when none are written.
 
 The profiles ``standard`` and ``hardened`` encode a record several times. Each time, in each
 *pass*, a stable attribute of the record, the *salt*, goes into every key, so that only records
-with the same salt stay comparable.
+with the same salt look alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Container, Iterator, Mapping
+from typing import TYPE_CHECKING, get_args
 
-from linkkit.agreement.clauses import FieldKind, LinkagePass, SaltPart
+from linkkit.agreement.clauses import DatePart, FieldKind, LinkagePass, SaltPart
 
 if TYPE_CHECKING:
     from linkkit.agreement.clauses import LinkageClause
 
-__all__ = ["PREFIX_LETTERS", "SALT_PARTS", "default_passes", "find_pass_problems", "passes_of"]
+__all__ = ["SALT_KINDS", "default_passes", "find_pass_problems", "passes_of"]
 
 FEWEST_PASSES = 2
 """With one salt, whoever has a wrong value in it could not be linked at all."""
 
-MOST_DEFAULT_PASSES = 4
-PREFIX_LETTERS: dict[FieldKind, int] = {
-    "surname": 3,
-    "given_name": 3,
-    "name": 3,
-    "postal_code": 3,
-    "phone": 6,
-    "identifier": 4,
-    "email": 4,
-    "city": 4,
-}
-"""How many characters the prefix of each kind has where the agreement does not say."""
+MOST_DEFAULT_PASSES = 8
+FEWEST_FIELDS_BESIDE_SALT = 2
 
-SALT_PARTS: dict[FieldKind, tuple[SaltPart, ...]] = {
-    "date": ("year", "whole"),
-    "postal_code": ("whole", "prefix"),
-    "surname": ("prefix", "whole"),
-    "given_name": ("prefix", "whole"),
-    "name": ("prefix", "whole"),
-    "identifier": ("whole", "prefix"),
-    "phone": ("whole", "prefix"),
-    "email": ("whole", "prefix"),
-    "city": ("whole", "prefix"),
-}
-"""Kinds that may be a salt, and what part of a value; the first is the default."""
-
-_STABLE: tuple[FieldKind, ...] = (
+SALT_KINDS: tuple[FieldKind, ...] = (
     "date",
     "postal_code",
     "surname",
     "given_name",
+    "name",
     "identifier",
     "phone",
+    "email",
+    "city",
 )
-"""From the most to the least fit salt, see :func:`default_passes`."""
+"""Kinds that may be part of a salt."""
+
+_DATE_PARTS = get_args(DatePart)
 
 
 def default_passes(linkage: LinkageClause) -> dict[str, LinkagePass]:
-    """Return the passes that follow from a schema's kinds: at most four, by name.
+    """Return the passes that follow from a schema's kinds: at most eight, by name.
 
-    A salt must be *stable*, or a person is lost to the pass, and *selective*, or a group is too
-    large to be compared and gives an attacker too many people to learn from. In that order:
+    A salt must be *stable*, or a person is lost to the pass; and *fine* and even, as whoever knows
+    some people learns from them about others with the same salt. Salts must also fail for
+    *different* reasons, so that an error costs a pass or two and not the person. In this order:
 
-    1. the year of a birth date: hardly ever changes, and seldom recorded wrongly;
-    2. a postal code: highly selective, and lost only by a move;
-    3. the first three letters of a surname: stable but for marriage, and withstands most typing
-       errors, which come later in a word;
-    4. the first three letters of a given name;
-    5. an identifier;
-    6. a phone number.
+    1. month and day of a birth date (366 about equally common values, and no trend over cohorts);
+    2. its year and day of the month: a wrong month costs the first pass, a wrong year this one;
+    3. a postal code, twice: lost by a move only;
+    4. three letters of a surname with the initial of a given name;
+    5. three letters of a given name with the initial of a surname: most typing errors come later in
+       a word, and a date that is wrong or missing does not matter to these two;
+    6. an identifier, and
+    7. a phone number.
 
-    They fail for different reasons: a move costs one pass, a marriage another, and the person
-    is still found by the rest. A whole name in one field and mail addresses are no default salt, as
-    their order and form vary; sex and city are not selective, and street addresses not stable.
+    Three letters of a surname alone are no default, as one such prefix can have 3 % of all people;
+    nor the year of birth alone, as young people have a dozen of them. A whole name in one field and
+    mail addresses vary in order and form; sex and city are coarse, and street addresses not
+    stable.
+
+    The *fields* of passes differ for the same reason. A filter hides which of its fields has an error, so
+    each pass leaves one name out, and those that are not salted by the date leave the date out
+    but for one: a new surname, a nickname, a wrong date weigh on some passes and not on all. A
+    pass covers two fields or more beside its salt, sex not counted, and all where there are fewer.
     """
-    passes: dict[str, LinkagePass] = {}
-    for kind in _STABLE:
-        for name, field in linkage.fields.items():
-            if field.kind == kind and not any(
-                linkage.fields[item.salt].kind == kind for item in passes.values()
-            ):
-                part = SALT_PARTS[kind][0]
-                length = PREFIX_LETTERS[kind] if part == "prefix" else None
-                passes[f"by_{name}"[:63]] = LinkagePass(salt=name, part=part, length=length)
-    return dict(list(passes.items())[:MOST_DEFAULT_PASSES])
+    names: dict[FieldKind, str] = {}
+    for name, field in linkage.fields.items():
+        names.setdefault(field.kind, name)
+    given, surname, date = (names.get(kind) for kind in ("given_name", "surname", "date"))
+    wanted: list[tuple[str, dict[str, SaltPart], tuple[str | None, ...]]] = []
+    if date:
+        wanted.append(("by_month_day", {date: "month_day"}, (surname,)))
+        wanted.append(("by_year_day", {date: "year_day"}, (given,)))
+    if "postal_code" in names:
+        code: dict[str, SaltPart] = {names["postal_code"]: "whole"}
+        wanted.append(("by_postal_code", code, (surname,)))
+        if date and given and surname:
+            wanted.append(("by_postal_code_2", code, (given, date)))
+    if given and surname:
+        wanted.append(("by_surname", {surname: 3, given: 1}, (surname, date)))
+        wanted.append(("by_given_name", {given: 3, surname: 1}, (given, date)))
+    for kind in ("identifier", "phone"):
+        if kind in names:
+            wanted.append((f"by_{kind}", {names[kind]: "whole"}, ()))
+    return {
+        name: LinkagePass(salt=salt, fields=_without(linkage, left_out, salt))
+        for name, salt, left_out in wanted[:MOST_DEFAULT_PASSES]
+    }
+
+
+def _without(
+    linkage: LinkageClause, left_out: Container[str | None], salt: Container[str]
+) -> tuple[str, ...] | None:
+    kept = tuple(name for name in linkage.fields if name not in left_out)
+    beside = [name for name in kept if name not in salt and linkage.fields[name].kind != "sex"]
+    whole = len(kept) == len(linkage.fields) or len(beside) < FEWEST_FIELDS_BESIDE_SALT
+    return None if whole else kept
 
 
 def passes_of(linkage: LinkageClause) -> dict[str, LinkagePass]:
-    """Return the passes of an agreement: those written in it, with what they leave out filled in.
-
-    Empty for the profile ``field``, which has none.
-    """
+    """Return the passes of an agreement, written in it or by default; none for ``field``."""
     if linkage.profile == "field":
         return {}
-    if linkage.passes is None:
-        return default_passes(linkage)
-    return {name: _completed(item, linkage) for name, item in linkage.passes.items()}
-
-
-def _completed(item: LinkagePass, linkage: LinkageClause) -> LinkagePass:
-    kind = linkage.fields[item.salt].kind
-    part = item.part or SALT_PARTS[kind][0]
-    length = item.length or PREFIX_LETTERS[kind] if part == "prefix" else None
-    return LinkagePass(salt=item.salt, part=part, length=length, fields=item.fields)
+    return default_passes(linkage) if linkage.passes is None else dict(linkage.passes)
 
 
 def find_pass_problems(linkage: LinkageClause) -> Iterator[str]:
@@ -112,44 +112,42 @@ def find_pass_problems(linkage: LinkageClause) -> Iterator[str]:
         if linkage.passes is not None:
             yield "clause 'linkage.passes': the profile 'field' has no passes"
         return
-    if linkage.passes is None:
-        n_salts = len(default_passes(linkage))
-        if n_salts < FEWEST_PASSES:
-            yield (
-                f"clause 'linkage.profile': '{linkage.profile}' needs {FEWEST_PASSES} or more "
-                f"linkage fields that can be salts, and there "
-                f"{'is' if n_salts == 1 else 'are'} {n_salts}; salts by default are "
-                f"{', '.join(_STABLE)}"
-            )
-        return
-    yield from _written(linkage, linkage.passes)
-
-
-def _written(linkage: LinkageClause, passes: Mapping[str, LinkagePass]) -> Iterator[str]:
-    salts = {item.salt for item in passes.values()}
-    if len(salts) < FEWEST_PASSES:
+    passes = passes_of(linkage)
+    if linkage.passes is None and len(passes) < FEWEST_PASSES:
         yield (
-            f"clause 'linkage.passes': '{linkage.profile}' needs passes by {FEWEST_PASSES} or "
-            "more different salts"
+            f"clause 'linkage.profile': '{linkage.profile}' needs {FEWEST_PASSES} or more passes, "
+            f"and this schema's kinds give {len(passes)}; salts by default are a date, a postal "
+            "code, a surname together with a given name, an identifier, a phone number"
         )
+        return
     for name, item in passes.items():
         for problem in _of_pass(linkage, item):
             yield f"clause 'linkage.passes.{name}': {problem}"
+    yield from _of_all(linkage, passes)
+
+
+def _of_all(linkage: LinkageClause, passes: Mapping[str, LinkagePass]) -> Iterator[str]:
+    everywhere = set.intersection(*(set(item.salt) for item in passes.values()))
+    if everywhere:
+        clause = "profile" if linkage.passes is None else "passes"
+        yield (
+            f"clause 'linkage.{clause}': '{linkage.profile}' needs salts of different fields, and "
+            f"'{min(everywhere)}' is in every one: whoever has a wrong value in it could not be "
+            "linked at all"
+        )
 
 
 def _of_pass(linkage: LinkageClause, item: LinkagePass) -> Iterator[str]:
-    field = linkage.fields.get(item.salt)
-    if field is None:
-        yield "'salt' is no linkage field"
-        return
-    parts = SALT_PARTS.get(field.kind)
-    if parts is None:
-        yield f"a {field.kind} is no salt: it is not stable or not selective"
-        return
-    if item.part is not None and item.part not in parts:
-        yield f"'part' of a {field.kind} is {' or '.join(parts)}"
-    if item.length is not None and (item.part or parts[0]) != "prefix":
-        yield "only a prefix has a 'length'"
+    for name, part in item.salt.items():
+        field = linkage.fields.get(name)
+        if field is None:
+            yield f"'{name}' in 'salt' is no linkage field"
+        elif field.kind not in SALT_KINDS:
+            yield f"a {field.kind} is no salt: it is not stable or not fine"
+        elif field.kind == "date" and isinstance(part, int):
+            yield f"the part of a date is whole or {', '.join(_DATE_PARTS)}"
+        elif field.kind != "date" and part in _DATE_PARTS:
+            yield f"the part of a {field.kind} is whole or a number of characters"
     names = item.fields or ()
     if any(name not in linkage.fields for name in names) or len(set(names)) < len(names):
         yield "'fields' must be linkage fields, each once"

@@ -62,6 +62,8 @@ class FieldCompleteness:
 def field_completeness(result: LinkResult) -> FieldCompleteness:
     """Count in how many encoded records of each party each linkage field is missing.
 
+    Encodings by passes do not say; then there are no fields.
+
     Parameters
     ----------
     result : LinkResult
@@ -88,7 +90,7 @@ def field_completeness(result: LinkResult) -> FieldCompleteness:
     np.add.at(missing, pool.party, ~pool.present)
     sizes = pool.party_sizes().tolist()
     return FieldCompleteness(
-        fields=pool.spec.field_names,
+        fields=tuple(item.name for item in pool.spec.filters),
         n_records=dict(zip(pool.parties, sizes, strict=True)),
         n_missing={
             party: tuple(row) for party, row in zip(pool.parties, missing.tolist(), strict=True)

@@ -8,7 +8,7 @@ offers no choice.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -21,12 +21,10 @@ import pyarrow.parquet as pq
 from linkkit.agreement import Agreement, VariableType
 from linkkit.errors import SealError
 from linkkit.exchange.columns import (
-    MASK_COLUMN,
     TOKEN_TYPE,
     Filter,
     encoding_table,
     encoding_types,
-    field_masks,
     filters_of,
     token_array,
     token_matrix,
@@ -52,7 +50,7 @@ __all__ = [
     "token_matrix",
 ]
 
-_NEVER_NULL = ("token", "party", "person_id", MASK_COLUMN)
+_NEVER_NULL = ("token", "party", "person_id")
 _CROSSWALK_COLUMNS = {"party": pa.string(), "token": TOKEN_TYPE, "person_id": TOKEN_TYPE}
 _PAYLOAD_TYPES: dict[VariableType, pa.DataType] = {
     "integer": pa.int64(),
@@ -82,9 +80,6 @@ class EncodedExtract:
         Record tokens, in ascending order.
     filters : dict of str to Filter
         One filter for each field or pass of the spec.
-    fields_present : ndarray of bool, shape (n_records, n_fields), optional
-        Which linkage fields each record has, in the order of ``spec.field_names``; needed where
-        the filters are those of passes.
     counts : dict of str to int
         What the partner reports of its own work, such as records set aside.
     epoch : int
@@ -103,7 +98,6 @@ class EncodedExtract:
     one_record_per_person: bool
     tokens: npt.NDArray[np.uint8]
     filters: Mapping[str, Filter]
-    fields_present: npt.NDArray[np.bool_] | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     epoch: int = 1
     canaries: Mapping[str, str] = field(default_factory=dict)
@@ -118,14 +112,8 @@ class EncodedExtract:
         )
 
     def to_arrow(self) -> pa.Table:
-        """Return tokens, filters and groups as an Arrow table; what is missing is null."""
-        return encoding_table(self.spec, self.tokens, self.filters, self.present())
-
-    def present(self) -> npt.NDArray[np.bool_]:
-        """Return which linkage fields each record has, shape (n_records, n_fields)."""
-        if self.fields_present is not None:
-            return self.fields_present
-        return np.column_stack([self.filters[item.name].present for item in self.spec.filters])
+        """Return tokens and filters as an Arrow table; a missing field is null."""
+        return encoding_table(self.spec, self.tokens, self.filters)
 
     def save(self, path: str | Path, *, agreement: Agreement, identity: Identity) -> Path:
         """Write a file signed by the party and sealed to the linkage unit.
@@ -182,7 +170,12 @@ class EncodedExtract:
         manifest, table = load_table(path, "encoded-extract", agreement, identity)
         if manifest.spec is None or manifest.party is None or manifest.key_check is None:
             raise SealError("the file's manifest is incomplete", hint="Ask for the file again.")
-        _require_columns(table, encoding_types(manifest.spec), sender=manifest.sender)
+        _require_columns(
+            table,
+            encoding_types(manifest.spec),
+            sender=manifest.sender,
+            never_null=[item.name for item in manifest.spec.passes],
+        )
         return cls(
             party=manifest.party,
             agreement_id=manifest.agreement_id,
@@ -192,7 +185,6 @@ class EncodedExtract:
             one_record_per_person=bool(manifest.one_record_per_person),
             tokens=token_matrix(table.column("token")),
             filters=filters_of(table, manifest.spec),
-            fields_present=field_masks(table, manifest.spec),
             counts=manifest.counts,
             epoch=manifest.epoch or 1,
             canaries=manifest.canaries,
@@ -381,12 +373,18 @@ def sealed_note(table: pa.Table, name: str) -> str:
 
 
 def _require_columns(
-    table: pa.Table, expected: Mapping[str, pa.DataType], *, sender: str, once: bool = True
+    table: pa.Table,
+    expected: Mapping[str, pa.DataType],
+    *,
+    sender: str,
+    once: bool = True,
+    never_null: Sequence[str] = (),
 ) -> None:
     """Refuse a table with other columns or types, or without whole tokens."""
     if list(zip(table.schema.names, table.schema.types, strict=True)) == [*expected.items()]:
         tokens = table.column("token")
-        complete = all(table.column(n).null_count == 0 for n in _NEVER_NULL if n in expected)
+        whole = {*_NEVER_NULL, *never_null} & expected.keys()
+        complete = all(table.column(name).null_count == 0 for name in whole)
         if complete and (not once or len(tokens.unique()) == len(tokens)):
             return
     raise SealError(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 from linkkit.agreement import FieldKind
 from linkkit.agreement.clauses import SaltPart
 
-__all__ = ["EncodingSpec", "FilterSpec", "PassField", "PassSpec", "spec_difference"]
+__all__ = ["EncodingSpec", "FilterSpec", "PassField", "PassSpec", "SaltField", "spec_difference"]
 
 _CLOSED = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -52,22 +52,29 @@ class PassField(BaseModel):
     typical_tokens: int = Field(ge=1)
 
 
+class SaltField(BaseModel):
+    """What of one field's value is part of a salt: ``whole``, a part of a date, a prefix."""
+
+    model_config = _CLOSED
+
+    name: str
+    part: SaltPart
+
+
 class PassSpec(BaseModel):
     """The filter of one pass: several fields together, salted and diffused.
 
-    ``salt`` is the field whose value, or ``part`` of it, decides which records can meet.
-    ``n_bits`` is a power of two, the width before and after diffusion, and ``n_inputs`` how many
-    bits each diffused bit is the exclusive or of.
+    ``salt`` is what records must agree in to meet in the pass.
+    ``n_bits`` is the width before and after diffusion, and ``n_inputs`` how many bits each diffused
+    bit is the exclusive or of.
     """
 
     model_config = _CLOSED
     role: ClassVar[Literal["pass"]] = "pass"
 
     name: str
-    salt: str
-    part: SaltPart
-    length: int | None = None
-    n_bits: int = Field(ge=64, le=65_536)
+    salt: tuple[SaltField, ...]
+    n_bits: Literal[1_024, 2_048, 4_096, 8_192]
     n_inputs: int = Field(ge=1, le=16)
     fields: tuple[PassField, ...]
 

@@ -15,7 +15,7 @@ from linkkit.engines import Progress, silent
 from linkkit.errors import OptionError
 from linkkit.exchange import Crosswalk, EncodedExtract
 from linkkit.exchange.atomic import atomic_file
-from linkkit.linkage.block import BlockingPlan, plan_blocking, plan_groups
+from linkkit.linkage.block import BlockingPlan, PassPlan, plan_blocking, plan_passes
 from linkkit.linkage.block.plan import EXHAUSTIVE_LIMIT
 from linkkit.linkage.classify import (
     MatchModel,
@@ -35,11 +35,10 @@ from linkkit.linkage.compare import (
     ComparedPairs,
     Comparison,
     compare_all,
-    compare_groups,
     compare_pairs,
     compare_passes,
+    find_pairs,
     make_comparison,
-    sample_groups,
     sample_pairs,
 )
 from linkkit.linkage.compare.pairs import unpack
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LinkResult", "LinkedPairs", "link"]
 
-_SAMPLE_OF_PASS = 50_000
 _SAMPLE_PAIRS = 1_000_000
 _FLOOR_BELOW_EVEN_ODDS = 8.0
 _FEWEST_WEIGHT = 4.0
@@ -120,7 +118,7 @@ class LinkResult:
         Estimated precision and recall.
     model : MatchModel
         What was learned of each field or pass.
-    plan : BlockingPlan
+    plan : BlockingPlan or PassPlan
         What was compared.
     threshold : float
         The least match probability of a link.
@@ -132,7 +130,7 @@ class LinkResult:
     pairs: LinkedPairs
     quality: LinkageQuality
     model: MatchModel | PassModel
-    plan: BlockingPlan
+    plan: BlockingPlan | PassPlan
     threshold: float
     n_records: dict[str, int]
 
@@ -154,7 +152,7 @@ def link(
     extracts: Sequence[EncodedExtract],
     *,
     threshold: float = 0.5,
-    exhaustive_limit: int = EXHAUSTIVE_LIMIT,
+    exhaustive_limit: int | None = None,
     n_threads: int | None = None,
     progress: Progress | None = None,
 ) -> LinkResult:
@@ -166,9 +164,10 @@ def link(
         One for each party; a single one when its party holds duplicates.
     threshold : float
         The least match probability, above 0 and at most 1, at which two records may be linked.
-    exhaustive_limit : int
-        Up to so many pairs all are compared; beyond it, pairs that agree in two fields. Where
-        the agreement's profile has passes, only pairs with a group in common are ever compared.
+    exhaustive_limit : int, optional
+        Up to so many pairs all are compared. Beyond it, those that agree in two fields (by default
+        from 1,000 million pairs on), or with passes those that agree in sampled bits (by default from
+        30,000 million on, where that is expected to be faster).
     n_threads : int, optional
         As many as there are processors by default. Results do not depend on it.
     progress : callable, optional
@@ -228,7 +227,7 @@ class _Work(NamedTuple):
     """What is to be linked, and how."""
 
     pool: Pool
-    exhaustive_limit: int
+    exhaustive_limit: int | None
     n_threads: int | None
     progress: Progress
 
@@ -236,7 +235,7 @@ class _Work(NamedTuple):
 class _Found(NamedTuple):
     """Candidate pairs scored, and how they were found."""
 
-    plan: BlockingPlan
+    plan: BlockingPlan | PassPlan
     scored: ScoredPairs
     model: MatchModel | PassModel
     score: ScorePairs
@@ -244,7 +243,8 @@ class _Found(NamedTuple):
 
 def _link_fields(work: _Work) -> _Found:
     pool = work.pool
-    plan = plan_blocking(pool, exhaustive_limit=work.exhaustive_limit)
+    limit = EXHAUSTIVE_LIMIT if work.exhaustive_limit is None else work.exhaustive_limit
+    plan = plan_blocking(pool, exhaustive_limit=limit)
     comparison = make_comparison(pool)
     candidates, sample, weights, floor = _candidates(
         pool, plan, comparison, n_threads=work.n_threads, progress=work.progress
@@ -269,16 +269,13 @@ def _link_fields(work: _Work) -> _Found:
 
 def _link_passes(work: _Work) -> _Found:
     pool = work.pool
-    plan = plan_groups(pool)
-    candidates = compare_groups(pool, plan, n_threads=work.n_threads, progress=work.progress)
-    samples = sample_groups(pool, plan, n_pairs=_SAMPLE_OF_PASS)
-    model = fit_passes(
-        pool, candidates, samples, n_pairs=plan.n_pairs, most_matches=_most_matches(pool)
-    )
+    plan = plan_passes(pool, limit=work.exhaustive_limit)
+    candidates = find_pairs(pool, plan, n_threads=work.n_threads, progress=work.progress)
+    model = fit_passes(pool, candidates, plan, most_matches=_most_matches(pool))
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         pairs = compare_passes(pool, left, right)
-        return np.asarray(pass_log_odds(pool, pairs, model) / np.log(2), dtype=np.float64)
+        return np.asarray(pass_log_odds(pairs, model) / np.log(2), dtype=np.float64)
 
     scored = score_passes(pool, candidates, model)
     return _Found(plan=plan, scored=scored, model=model, score=score)
@@ -288,7 +285,8 @@ def _check_options(threshold: object, exhaustive_limit: object, n_threads: objec
     problems = []
     if not (_is_number(threshold) and 0 < threshold <= 1):
         problems.append("'threshold' is a probability, above 0 and at most 1")
-    if not (_is_number(exhaustive_limit) and exhaustive_limit >= 0):
+    given = exhaustive_limit is not None
+    if given and not (_is_number(exhaustive_limit) and exhaustive_limit >= 0):
         problems.append("'exhaustive_limit' is a number of pairs, 0 or more")
     if n_threads is not None and not (isinstance(n_threads, int) and n_threads >= 1):
         problems.append("'n_threads' is 1 or more, or None for all processors")

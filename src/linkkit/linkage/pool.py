@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -34,11 +34,9 @@ class Pool:
     tokens : ndarray of uint8, shape (n_records, 16)
         Record tokens.
     words : ndarray of uint64, shape (n_records, n_words)
-        The filters of all fields, or passes, side by side; zero where one is missing.
+        The filters of all fields, or passes, side by side; zero where a field is missing.
     present : ndarray of bool, shape (n_records, n_fields)
-        Which fields each record has.
-    groups : ndarray of uint64, shape (n_records, n_passes)
-        Group ids; 0 where a record has no salt. Without passes there are no columns.
+        Which fields each record has, of those with a filter of their own; no column with passes.
     """
 
     agreement_id: str
@@ -50,9 +48,6 @@ class Pool:
     tokens: npt.NDArray[np.uint8]
     words: npt.NDArray[np.uint64]
     present: npt.NDArray[np.bool_]
-    groups: npt.NDArray[np.uint64] = field(
-        default_factory=lambda: np.zeros((0, 0), dtype=np.uint64)
-    )
 
     def __len__(self) -> int:
         return len(self.party)
@@ -101,15 +96,13 @@ def make_pool(extracts: Sequence[EncodedExtract]) -> Pool:
         words=np.concatenate(
             [np.hstack([e.filters[name].words for name in names])[order] for e, order in pairs]
         ),
-        present=np.concatenate([extract.present()[order] for extract, order in pairs]),
-        groups=np.concatenate([_groups(extract)[order] for extract, order in pairs]),
+        present=np.concatenate([_present(extract)[order] for extract, order in pairs]),
     )
 
 
-def _groups(extract: EncodedExtract) -> npt.NDArray[np.uint64]:
-    columns = [extract.filters[item.name].groups for item in extract.spec.passes]
-    given = [column for column in columns if column is not None]
-    return np.column_stack([np.zeros((len(extract), 0), dtype=np.uint64), *given])
+def _present(extract: EncodedExtract) -> npt.NDArray[np.bool_]:
+    columns = [extract.filters[item.name].present for item in extract.spec.filters]
+    return np.column_stack([np.zeros((len(extract), 0), dtype=np.bool_), *columns])
 
 
 def _checked_types(extracts: object) -> list[EncodedExtract]:

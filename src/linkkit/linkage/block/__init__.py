@@ -4,7 +4,14 @@ Runs at the linkage unit, first. In: a pool of encodings. Out: a :class:`Blockin
 passes name pairs without ever listing them.
 """
 
-from linkkit.linkage.block.groups import plan_groups
+from linkkit.linkage.block.passes import PassPlan, plan_passes
 from linkkit.linkage.block.plan import BlockingPass, BlockingPlan, count_pairs, plan_blocking
 
-__all__ = ["BlockingPass", "BlockingPlan", "count_pairs", "plan_blocking", "plan_groups"]
+__all__ = [
+    "BlockingPass",
+    "BlockingPlan",
+    "PassPlan",
+    "count_pairs",
+    "plan_blocking",
+    "plan_passes",
+]

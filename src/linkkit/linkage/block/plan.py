@@ -169,11 +169,15 @@ def filter_keys(pool: Pool) -> npt.NDArray[np.uint64]:
 
 
 def make_pass(
-    pool: Pool, name: str, keys: npt.NDArray[np.uint64], members: npt.NDArray[np.int64]
+    pool: Pool, name: str, keys: npt.NDArray[np.generic], members: npt.NDArray[np.int64]
 ) -> BlockingPass:
-    """Return the pass in which records with equal keys meet, if they may match at all."""
+    """Return the pass in which records with equal keys meet, if they may match at all.
+
+    `members` are positions in the pool, ascending.
+    """
     party = pool.party[members]
-    order = np.lexsort((members, party, keys))
+    # Members ascend and the pool is sorted by party, so a stable sort keeps parties together.
+    order = np.argsort(keys, kind="stable")
     members, keys, party = members[order], keys[order], party[order]
     n = len(members)
     ends = np.flatnonzero(np.append(keys[1:] != keys[:-1], True)) + 1

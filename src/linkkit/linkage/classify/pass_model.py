@@ -1,11 +1,11 @@
 """A mixture model of passes, learned without labels.
 
-Four classes of pairs: the same person, twins, two people of one household, unrelated people. Two
-things are seen of a pair: in which passes its groups are the same, independent within a class, as
-salts fail for different reasons; and how much the two records have in common, one number, whose
-scatter around what the filters show is known. How fast matches become rarer as they differ more is
-learned; what strangers share is measured on random pairs of each pass. The rest, such as which
-fields both records have, is a condition.
+Five classes of pairs: the same person, twins, people of one household, namesakes, unrelated people.
+Whether two records have the same salt in a pass is not known. If they do, the pass is *alive*, and its
+correlation shows how similar the records are in the fields of the pass; if not, the correlation is
+noise of known width. So a class says how often each pass is alive and how similar its pairs are
+then; passes are independent within a class, as salts fail for different reasons. For matches both are
+learned by EM; all pairs that are no candidates are taken for unrelated.
 """
 
 from __future__ import annotations
@@ -16,38 +16,31 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
-from linkkit.exchange import EncodingSpec
+from linkkit.exchange import EncodingSpec, PassSpec
 from linkkit.linkage.classify.model import FieldWeights
-from linkkit.linkage.classify.pass_priors import (
-    PASS_CLASSES,
-    expected_overlap,
-    expected_same,
-    is_shared,
-    kinds_of,
-)
-from linkkit.linkage.classify.similarity import (
-    OVERLAPS,
-    Cells,
-    Situation,
-    expected_correlations,
-)
-from linkkit.linkage.compare.passes import DIFFER, SAME
+from linkkit.linkage.classify.pass_priors import PASS_CLASSES, expected_overlap, expected_same
 
-__all__ = ["PassModel", "fit_pass_model"]
+__all__ = ["PassModel", "fit_pass_model", "pass_levels"]
 
-_UNRELATED = len(PASS_CLASSES) - 1
+_MATCH, _UNRELATED = 0, len(PASS_CLASSES) - 1
 _TWINS, _HOUSEHOLD = PASS_CLASSES.index("twins"), PASS_CLASSES.index("household")
 _TWINS_AMONG_SIBLINGS = 0.03
-_DECAY = 0.10
-_DECAY_BETWEEN = (0.02, 0.14)
-_CHANGED, _DECAY_OF_CHANGED = 0.4, 0.3
-_SPREAD_AT_HOME = 0.08
-_PRIOR_SHARE = 0.25
-_TRUST_IN_INDEPENDENCE = 0.1
+
+_SIMILARITIES: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 41)
+_DECAY = 0.16
+_SPREAD = 0.10
+_FROM_HASHING = 0.02
+"""How far two filters' similarity lies from that of their tokens."""
+
 _PRIOR_PAIRS = 40.0
-_MAX_ROUNDS = 500
+_PRIOR_SHARE = 0.2
+_STRANGERS_OFF = 20.0
+_MAX_ROUNDS = 300
 _CONVERGED = 1e-4
 _FEWEST = 1e-12
+_LEVELS = ("disagree", "partly", "close", "equal")
+_LEVEL_FROM = (0.5, 0.75)
+_ALIVE_FROM = 3.0
 
 _Floats = npt.NDArray[np.float64]
 
@@ -64,12 +57,8 @@ class PassModel:
         Share of each class among all pairs that could match.
     same : ndarray of float64, shape (n_classes, n_passes)
         Probability that both records of a pair have the same salt.
-    patterns : dict of tuple of int to float
-        Probability of each pattern of passes among strangers.
-    overlaps : ndarray of float64, shape (n_classes - 1, n_overlaps)
-        Probability of each share in common, in each class but strangers.
-    strangers : ndarray of float64, shape (n_passes, n_overlaps)
-        The same for strangers with the same salt in one pass.
+    similar : ndarray of float64, shape (n_classes, n_passes, n_similarities)
+        Probability of each similarity of two filters with the same salt.
     fields : tuple of FieldWeights
         What each pass tells, see :meth:`field_weights`.
     n_pairs : int
@@ -83,9 +72,7 @@ class PassModel:
     spec: EncodingSpec
     shares: _Floats
     same: _Floats
-    patterns: dict[tuple[int, ...], float]
-    overlaps: _Floats
-    strangers: _Floats
+    similar: _Floats
     fields: tuple[FieldWeights, ...]
     n_pairs: int
     n_rounds: int
@@ -100,7 +87,7 @@ class PassModel:
     @property
     def expected_matches(self) -> float:
         """Expected number of matching pairs."""
-        return float(self.shares[0] * self.n_pairs)
+        return float(self.shares[_MATCH] * self.n_pairs)
 
     def field_weights(self) -> tuple[FieldWeights, ...]:
         """Return m, u and weight in bits of each level of each pass.
@@ -110,113 +97,96 @@ class PassModel:
         """
         return self.fields
 
-    def log_odds(self, cells: Cells) -> _Floats:
-        """Return the natural log of the odds of a match for each cell, shape (n_cells,)."""
-        log = np.log(np.maximum(self._likelihoods(cells), 1e-300)) + np.log(self.shares)
-        return np.asarray(log[:, 0] - np.logaddexp.reduce(log[:, 1:], axis=1))
+    def log_odds(self, correlations: _Floats) -> _Floats:
+        """Return the natural log of the odds of a match, shape (n_pairs,).
 
-    def _likelihoods(self, cells: Cells) -> _Floats:
-        kernel = _Kernel(self.spec, cells)
-        patterns = kernel.of_patterns(self.same, self.patterns)[kernel.pattern]
-        return np.asarray(patterns * kernel.of_overlaps(self.overlaps, self.strangers))
-
-
-class _Kernel:
-    """Likelihoods of cells: of the passes in which groups are the same, and of what is in common."""
-
-    def __init__(self, spec: EncodingSpec, cells: Cells) -> None:
-        self.spec, self.cells = spec, cells
-        states = np.array([x.states for x in cells.situations]).reshape(-1, len(spec.passes))
-        self.patterns, number = np.unique(states, axis=0, return_inverse=True)
-        self.pattern = number.reshape(-1)[cells.situation]
-        self.same, self.differ = self.patterns == SAME, self.patterns == DIFFER
-        n_same = np.maximum(self.same.sum(axis=1), 1)[self.pattern]
-        self.errors = 1 / np.sqrt(spec.passes[0].n_bits * n_same)
-        self.density = [self._density(c) for c in range(len(PASS_CLASSES))]
-
-    def _density(self, c: int) -> _Floats:
-        expected = np.array([_expected(self.spec, x, c) for x in self.cells.situations])
-        expected = expected.reshape(-1, len(OVERLAPS))[self.cells.situation]
-        away = (self.cells.correlation[:, None] - expected) / self.errors[:, None]
-        # A far outlier of every class is left to the class that it is least far from.
-        density = norm.pdf(away) / self.errors[:, None] + 1e-30
-        density[~self.same.any(axis=1)[self.pattern]] = 1.0
-        return np.asarray(density)
-
-    def of_patterns(self, same: _Floats, known: dict[tuple[int, ...], float]) -> _Floats:
-        """Return the probability of each pattern in each class, (n_patterns, n_classes).
-
-        `known` has those of strangers; what is not in it follows from independence.
+        `correlations` are those of each pair in each pass, shape (n_pairs, n_passes).
         """
-        probability = np.exp(self.same @ np.log(same).T + self.differ @ np.log1p(-same).T)
-        rows = [tuple(row) for row in self.patterns.tolist()]
-        strangers = [
-            known.get(row, chance) for row, chance in zip(rows, probability[:, -1], strict=True)
-        ]
-        probability[:, -1] = np.maximum(strangers, _FEWEST)
-        return np.asarray(probability)
-
-    def of_overlaps(self, overlaps: _Floats, strangers: _Floats) -> _Floats:
-        """Return the density of each cell's correlation in each class, (n_cells, n_classes)."""
-        columns = [d @ overlaps[c] for c, d in enumerate(self.density[:-1])]
-        rows = self.stranger_overlaps(strangers)[self.pattern]
-        return np.column_stack([*columns, np.einsum("ck,ck->c", self.density[-1], rows)])
-
-    def stranger_overlaps(self, strangers: _Floats) -> _Floats:
-        """Return what strangers with each pattern have in common, (n_patterns, n_overlaps).
-
-        Two with the same postal code have a place in common, two with the same surname a name; two
-        with both have both.
-        """
-        chance = expected_overlap(self.spec.passes[0].fields, "unrelated")
-        origin = round(chance * (len(OVERLAPS) - 1))
-        rows = []
-        for same in self.same:
-            row = np.zeros(len(OVERLAPS))
-            row[origin] = 1.0
-            for k in np.flatnonzero(same):
-                row = _added(row, strangers[k], origin)
-            rows.append(row)
-        return np.array(rows)
+        tables = [_table(item) for item in self.spec.passes]
+        places = _places(tables, correlations)
+        return _log_odds(_class_ratios(tables, places, self.same, self.similar), self.shares)
 
 
-def _added(one: _Floats, other: _Floats, origin: int) -> _Floats:
-    """Return the distribution of a sum of overlaps, of which `origin` counts only once."""
-    total = np.convolve(one, other)
-    last = len(one) - 1
-    places = np.clip(np.arange(len(total)) - origin, 0, last)
-    return np.bincount(places, weights=total, minlength=last + 1).astype(np.float64)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Table:
+    """Of one pass: how much likelier a correlation is if alive, by correlation and similarity."""
+
+    step: float
+    least: int
+    ratios: _Floats
 
 
-def _expected(spec: EncodingSpec, situation: Situation, c: int) -> _Floats:
-    """Return the correlation at each share in common, scaled to what a class shares here.
+def _table(item: PassSpec) -> _Table:
+    noise = 1 / np.sqrt(item.n_bits)
+    step = noise / 4
+    bins = np.arange(round(-1 / step), round(1 / step) + 1)
+    c = bins * step
+    expected = _SIMILARITIES**item.n_inputs
+    slope = item.n_inputs * _SIMILARITIES ** (item.n_inputs - 1) * _FROM_HASHING
+    error = np.sqrt((1 - expected**2) / item.n_bits + slope**2 + step**2)
+    alive = norm.pdf((c[:, None] - expected) / error) / error
+    dead = norm.pdf(c / noise) / noise
+    # A far outlier of every class is left to the class that it is least far from.
+    ratios = np.maximum(alive, 1e-30) / np.maximum(dead, 1e-30)[:, None]
+    return _Table(step=step, least=int(bins[0]), ratios=ratios)
 
-    Of two siblings' records, the one with an address has more in common with the other than if
-    it had none; the class's distribution is of records with all fields.
-    """
-    pair_class = PASS_CLASSES[c]
-    shares = OVERLAPS
-    if pair_class in ("household", "twins"):
-        fields = spec.passes[0].fields
-        both = [one and other for one, other in zip(situation.left, situation.right, strict=True)]
-        have = {name for name, there in zip(spec.fields, both, strict=True) if there}
-        here = [field for field in fields if field.name in have]
-        whole = expected_overlap(fields, pair_class)
-        shares = np.minimum(OVERLAPS * expected_overlap(here, pair_class) / whole, 1.0)
-    return expected_correlations(spec.passes, spec.fields, situation, shares)
+
+def _places(tables: list[_Table], correlations: _Floats) -> npt.NDArray[np.int64]:
+    """Return the row of each pass's table for each pair, shape (n_passes, n_pairs)."""
+    rows = [
+        np.round(correlations[:, k] / table.step).astype(np.int64) - table.least
+        for k, table in enumerate(tables)
+    ]
+    return np.array([np.clip(x, 0, len(t.ratios) - 1) for x, t in zip(rows, tables, strict=True)])
+
+
+def _class_ratios(
+    tables: list[_Table], places: npt.NDArray[np.int64], same: _Floats, similar: _Floats
+) -> _Floats:
+    """Return the likelihood of each pair in each class over that of noise, (n_classes, n_pairs)."""
+    found = np.ones((len(same), places.shape[1]))
+    for c in range(len(same)):
+        for k, table in enumerate(tables):
+            alive = table.ratios @ similar[c, k]
+            found[c] *= ((1 - same[c, k]) + same[c, k] * alive)[places[k]]
+    return found
+
+
+def _log_odds(ratios: _Floats, shares: _Floats) -> _Floats:
+    logs = np.log(np.maximum(ratios, 1e-300)) + np.log(shares)[:, None]
+    return np.asarray(logs[_MATCH] - np.logaddexp.reduce(logs[_MATCH + 1 :], axis=0))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Evidence:
+    """What EM looks at, which stays the same in all rounds."""
+
+    tables: list[_Table]
+    places: npt.NDArray[np.int64]
+    n_pairs: float
+    most_matches: float
+    seen_alive: _Floats
+    same: _Floats
+    similar: _Floats
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _State:
+    """What EM learns."""
+
+    shares: _Floats
+    same: _Floats
+    similar: _Floats
 
 
 def fit_pass_model(
     spec: EncodingSpec,
-    cells: Cells,
+    correlations: _Floats,
     *,
     n_pairs: int,
-    n_same: _Floats,
-    n_salted: _Floats,
     most_matches: float,
-    strangers: _Floats,
-    floor: float,
-    levels: npt.NDArray[np.int64],
+    n_records: int,
+    deviations: float,
 ) -> PassModel:
     """Learn the model by EM from candidate pairs, all other pairs being unrelated.
 
@@ -224,211 +194,112 @@ def fit_pass_model(
     ----------
     spec : EncodingSpec
         How the records were encoded.
-    cells : Cells
+    correlations : ndarray of float64, shape (n_candidates, n_passes)
         Candidate pairs.
     n_pairs : int
         All pairs that could match.
-    n_same, n_salted : ndarray of float64, shape (n_passes,)
-        Of all pairs, those with the same group, and those where both records have one.
     most_matches : float
         How many pairs match at most.
-    strangers : ndarray of float64, shape (n_passes, n_overlaps)
-        What strangers with the same salt in one pass have in common.
-    floor : float
-        Correlation below which pairs were dropped.
-    levels : ndarray of int64, shape (n_candidates, n_passes)
-        Agreement level of each candidate in each pass.
+    n_records : int
+        How many records there are.
+    deviations : float
+        How many standard errors above chance a candidate is in some pass.
     """
+    tables = [_table(item) for item in spec.passes]
+    similar = _first_similar(spec)
     evidence = _Evidence(
-        spec=spec,
-        kernel=_Kernel(spec, cells),
-        counts=cells.counts,
-        n_pairs=n_pairs,
-        n_same=n_same,
-        n_salted=np.maximum(n_salted, 1.0),
+        tables=tables,
+        places=_places(tables, correlations),
+        n_pairs=float(max(n_pairs, 1)),
         most_matches=most_matches,
-        strangers=strangers,
-        floor=floor,
-        own=_own_salts(spec),
+        seen_alive=_seen_alive(spec, similar[_UNRELATED], deviations),
+        same=expected_same(spec),
+        similar=similar,
     )
-    state, n_rounds, converged = _em(evidence)
-    match = _responsibilities(evidence, state)[cells.cell_of_pair, 0]
+    first = np.array([0.5 * most_matches, 0.03 * n_records, n_records, 0.5 * n_records, 0.0])
+    state, n_rounds, converged = _em(
+        evidence,
+        _State(shares=_with_rest(first / evidence.n_pairs), same=evidence.same, similar=similar),
+    )
+    log_odds = _log_odds(
+        _class_ratios(tables, evidence.places, state.same, state.similar), state.shares
+    )
+    match = 1 / (1 + np.exp(-np.clip(log_odds, -700, 700)))
     return PassModel(
         spec=spec,
         shares=state.shares,
         same=state.same,
-        patterns=state.patterns,
-        overlaps=state.overlaps,
-        strangers=strangers,
-        fields=_weights(spec, levels, match, n_salted=evidence.n_salted),
+        similar=state.similar,
+        fields=_weights(spec, correlations, match, n_pairs=evidence.n_pairs),
         n_pairs=n_pairs,
         n_rounds=n_rounds,
         converged=converged,
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class _Evidence:
-    """What EM works on."""
-
-    spec: EncodingSpec
-    kernel: _Kernel
-    counts: _Floats
-    n_pairs: int
-    n_same: _Floats
-    n_salted: _Floats
-    most_matches: float
-    strangers: _Floats
-    floor: float
-    own: npt.NDArray[np.bool_]
-
-    def prior_same(self) -> _Floats:
-        """Return what is expected of the salts of each class."""
-        chance = np.clip(self.n_same / self.n_salted, _FEWEST, 0.5)
-        return expected_same(self.spec.passes, kinds_of(self.spec), chance)
-
-    def below_floor(self) -> _Floats:
-        """Return how probable it is at each share in common that one pass was too unlike."""
-        full = (True,) * len(self.spec.fields)
-        one = (SAME,) + (DIFFER,) * (len(self.spec.passes) - 1)
-        expected = expected_correlations(
-            self.spec.passes,
-            self.spec.fields,
-            Situation(states=one, left=full, right=full),
-            OVERLAPS,
-        )
-        error = 1 / np.sqrt(self.spec.passes[0].n_bits)
-        return np.asarray(norm.cdf((self.floor - expected) / error))
+def _first_similar(spec: EncodingSpec) -> _Floats:
+    """Return what similarities are expected, shape (n_classes, n_passes, n_similarities)."""
+    match = np.exp(-(1 - _SIMILARITIES) / _DECAY)
+    rows = [[match for _ in spec.passes]]
+    for pair_class in PASS_CLASSES[1:]:
+        # Half-full filters with a share o of their tokens in common are similar to 2 ** o - 1.
+        means = [2 ** expected_overlap(item, pair_class) - 1 for item in spec.passes]
+        rows.append([norm.pdf((_SIMILARITIES - mean) / _SPREAD) + 1e-9 for mean in means])
+    table = np.array(rows)
+    return np.asarray(table / table.sum(axis=-1, keepdims=True))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class _State:
-    shares: _Floats
-    same: _Floats
-    patterns: dict[tuple[int, ...], float]
-    overlaps: _Floats
-    decay: float
-
-
-def _first_state(evidence: _Evidence) -> _State:
-    first = float(evidence.counts.sum()) / max(evidence.n_pairs, 1) / 100
-    return _State(
-        shares=_with_rest(np.full(len(PASS_CLASSES), first)),
-        same=evidence.prior_same(),
-        patterns={},
-        overlaps=_class_overlaps(evidence.spec, _DECAY),
-        decay=_DECAY,
-    )
-
-
-def _class_overlaps(spec: EncodingSpec, decay: float) -> _Floats:
-    """Return what classes but strangers have in common, each row summing to 1.
-
-    One person's records differ ever more seldom the more they differ; a family's share what a
-    family shares.
-    """
-    fields = spec.passes[0].fields
-    near, far = (np.exp((OVERLAPS - 1) / x) for x in (decay, _DECAY_OF_CHANGED))
-    rows = [(1 - _CHANGED) * near / near.sum() + _CHANGED * far / far.sum()]
-    rows += [
-        norm.pdf(OVERLAPS, expected_overlap(fields, c), _SPREAD_AT_HOME) for c in PASS_CLASSES[1:-1]
+def _seen_alive(spec: EncodingSpec, similar: _Floats, deviations: float) -> _Floats:
+    """Return how often a stranger with the same salt in a pass becomes a candidate there."""
+    rows = [
+        norm.sf(deviations - _SIMILARITIES**item.n_inputs * np.sqrt(item.n_bits)) @ row
+        for item, row in zip(spec.passes, similar, strict=True)
     ]
-    return np.array([row / row.sum() for row in rows])
+    return np.array(rows)
 
 
-def _em(evidence: _Evidence) -> tuple[_State, int, bool]:
-    state = _first_state(evidence)
-    prior, below = evidence.prior_same(), evidence.below_floor()
+def _em(evidence: _Evidence, state: _State) -> tuple[_State, int, bool]:
     for n_rounds in range(1, _MAX_ROUNDS + 1):
-        new = _round(evidence, state, prior, below)
-        moved = np.abs(new.shares - state.shares).max() / max(float(new.shares[0]), _FEWEST)
-        rest = max(np.abs(new.same - state.same).max(), abs(new.decay - state.decay))
+        new = _round(evidence, state)
+        moved = np.abs(new.shares - state.shares)[:_UNRELATED].max()
+        rest = np.abs(new.same - state.same).max()
         state = new
-        if moved < _CONVERGED and rest < _CONVERGED:
+        if moved < _CONVERGED * max(float(new.shares[_MATCH]), _FEWEST) and rest < _CONVERGED:
             return state, n_rounds, True
     return state, _MAX_ROUNDS, False
 
 
-def _responsibilities(evidence: _Evidence, state: _State) -> _Floats:
-    kernel = evidence.kernel
-    pattern = kernel.of_patterns(state.same, state.patterns)[kernel.pattern]
-    joint = pattern * kernel.of_overlaps(state.overlaps, evidence.strangers) * state.shares
-    joint = np.maximum(joint, 1e-300)
-    return np.asarray(joint / joint.sum(axis=1, keepdims=True))
-
-
-def _round(evidence: _Evidence, state: _State, prior: _Floats, below: _Floats) -> _State:
-    kernel = evidence.kernel
-    weighted = _responsibilities(evidence, state) * evidence.counts[:, None]
-    by_pattern = np.array(
-        [np.bincount(kernel.pattern, w, minlength=len(kernel.patterns)) for w in weighted.T]
-    )
-    n_same = by_pattern @ kernel.same
-    n_salted = n_same + by_pattern @ kernel.differ
-    strength = np.maximum(_PRIOR_PAIRS, _PRIOR_SHARE * n_salted)
-    learned = (n_same + strength * prior) / (n_salted + strength)
-    # Salts of strangers: of all pairs, those with the same one that are no match and no family.
-    chance = np.maximum(evidence.n_same - n_same[:-1].sum(axis=0), 0.5) / evidence.n_salted
-    same = np.clip(np.where(evidence.own, learned, chance), _FEWEST, 1 - 1e-6)
-    dropped = _dropped(kernel, evidence.strangers, below)
-    mass = weighted.sum(axis=0)
-    mass[0] = min(float(mass[0]), evidence.most_matches)
+def _round(evidence: _Evidence, state: _State) -> _State:
+    joint = _class_ratios(evidence.tables, evidence.places, state.same, state.similar)
+    joint *= state.shares[:, None]
+    joint /= np.maximum(joint.sum(axis=0), 1e-300)
+    mass = joint.sum(axis=1)
+    same, similar = state.same.copy(), state.similar.copy()
+    for k, table in enumerate(evidence.tables):
+        for c in (_MATCH, _UNRELATED):
+            by_place = np.bincount(evidence.places[k], joint[c], minlength=len(table.ratios))
+            lively = state.same[c, k] * table.ratios * state.similar[c, k]
+            lively /= lively.sum(axis=1, keepdims=True) + (1 - state.same[c, k])
+            counts = by_place @ lively
+            same[c, k] = _learned_same(evidence, c, k, float(counts.sum()), float(mass[c]))
+            if c == _MATCH:
+                prior = max(_PRIOR_PAIRS, _PRIOR_SHARE * float(mass[c])) * evidence.similar[c, k]
+                similar[c, k] = (counts + prior) / (counts + prior).sum()
+    mass[_MATCH] = min(float(mass[_MATCH]), evidence.most_matches)
     mass[_TWINS] = min(float(mass[_TWINS]), _TWINS_AMONG_SIBLINGS * float(mass[_HOUSEHOLD]))
-    decay = _decay(kernel, state, weighted[:, 0])
-    return _State(
-        shares=_with_rest(mass / max(evidence.n_pairs, 1)),
-        same=same,
-        patterns=_patterns(evidence, same, by_pattern[-1] / (1 - dropped)),
-        overlaps=_class_overlaps(evidence.spec, decay),
-        decay=decay,
-    )
+    return _State(shares=_with_rest(mass / evidence.n_pairs), same=same, similar=similar)
 
 
-def _dropped(kernel: _Kernel, strangers: _Floats, below: _Floats) -> _Floats:
-    """Return the share of strangers with each pattern that is no candidate, (n_patterns,)."""
-    share = kernel.stranger_overlaps(strangers) @ below
-    dropped = share ** np.maximum(kernel.same.sum(axis=1), 1)
-    return np.asarray(np.minimum(dropped, 0.999), dtype=np.float64)
-
-
-def _patterns(evidence: _Evidence, same: _Floats, n_found: _Floats) -> dict[tuple[int, ...], float]:
-    """Return how probable each pattern is among strangers.
-
-    Salts are not independent among them: some names are of one region or one year. What was found
-    counts for more than what independence lets expect.
-    """
-    kernel = evidence.kernel
-    expected = kernel.of_patterns(same, {})[:, -1]
-    # How many pairs have salts in the same passes; the first pass's salts stand for all.
-    salted = kernel.same | kernel.differ
-    share = np.where(
-        salted, evidence.n_salted / evidence.n_pairs, 1 - evidence.n_salted / evidence.n_pairs
-    )
-    n_expected = expected * np.prod(share, axis=1) * evidence.n_pairs
-    weight = _TRUST_IN_INDEPENDENCE
-    ratio = (n_found + weight * n_expected) / np.maximum((1 + weight) * n_expected, 1e-9)
-    found = np.clip(expected * ratio, expected * weight, 1.0)
-    rows = [tuple(row) for row in kernel.patterns.tolist()]
-    return dict(zip(rows, found.tolist(), strict=True))
-
-
-def _decay(kernel: _Kernel, state: _State, weighted: _Floats) -> float:
-    """Return how fast the records of one person become rarer as they differ more."""
-    density = kernel.density[0] @ state.overlaps[0]
-    mass = state.overlaps[0] * (kernel.density[0].T @ (weighted / np.maximum(density, 1e-300)))
-    away = float(mass @ (1 - OVERLAPS)) + _PRIOR_PAIRS * _DECAY
-    return float(np.clip(away / (float(mass.sum()) + _PRIOR_PAIRS), *_DECAY_BETWEEN))
-
-
-def _own_salts(spec: EncodingSpec) -> npt.NDArray[np.bool_]:
-    """Return which salts a class has of its own, (n_classes, n_passes); else those of strangers."""
-    kinds = kinds_of(spec)
-    return np.array(
-        [
-            [c == "match" or (x.salt in kinds and is_shared(kinds[x.salt], c)) for x in spec.passes]
-            for c in PASS_CLASSES
-        ]
-    )
+def _learned_same(evidence: _Evidence, c: int, k: int, n_alive: float, mass: float) -> float:
+    """Return how often a pass is alive, in a class whose pairs are alive in it so many times."""
+    prior = float(evidence.same[c, k])
+    if c == _MATCH:
+        weight = max(_PRIOR_PAIRS, _PRIOR_SHARE * mass)
+        return float(np.clip((n_alive + weight * prior) / (mass + weight), 1e-6, 1 - 1e-6))
+    # Of strangers with the same salt only those are seen who became candidates.
+    seen = evidence.n_pairs * float(evidence.seen_alive[k])
+    learned = (n_alive + _PRIOR_PAIRS) / (seen + _PRIOR_PAIRS / prior)
+    return float(np.clip(learned, prior / _STRANGERS_OFF, min(prior * _STRANGERS_OFF, 0.5)))
 
 
 def _with_rest(shares: _Floats) -> _Floats:
@@ -437,19 +308,32 @@ def _with_rest(shares: _Floats) -> _Floats:
     return np.asarray(positive / positive.sum(), dtype=np.float64)
 
 
+def pass_levels(spec: EncodingSpec, correlations: _Floats) -> npt.NDArray[np.int64]:
+    """Return agreement levels by pass, 1 to 4: how much of all tokens is in common, roughly."""
+    columns = []
+    for k, item in enumerate(spec.passes):
+        c = correlations[:, k]
+        similar = np.maximum(c, 0) ** (1 / item.n_inputs)
+        level = 1 + (similar >= _LEVEL_FROM[0]) + (similar >= _LEVEL_FROM[1])
+        level = np.where(c == 1, 4, level)
+        columns.append(np.where(c * np.sqrt(item.n_bits) < _ALIVE_FROM, 1, level))
+    return np.column_stack(columns).astype(np.int64)
+
+
 def _weights(
-    spec: EncodingSpec, levels: npt.NDArray[np.int64], match: _Floats, *, n_salted: _Floats
+    spec: EncodingSpec, correlations: _Floats, match: _Floats, *, n_pairs: float
 ) -> tuple[FieldWeights, ...]:
+    levels = pass_levels(spec, correlations)
     answer = []
     for k, item in enumerate(spec.passes):
         n_match = np.bincount(levels[:, k], weights=match, minlength=5)[1:] + 0.5
         n_other = np.bincount(levels[:, k], weights=1 - match, minlength=5)[1:] + 0.5
-        n_other[0] = max(n_salted[k] - n_match.sum() - n_other[1:].sum(), n_other[0])
+        n_other[0] = max(n_pairs - n_match.sum() - n_other[1:].sum(), n_other[0])
         m, u = n_match / n_match.sum(), n_other / n_other.sum()
         answer.append(
             FieldWeights(
                 field=item.name,
-                levels=("disagree", "partly", "close", "equal"),
+                levels=_LEVELS,
                 m=tuple(m.tolist()),
                 u=tuple(u.tolist()),
                 weight=tuple(np.log2(m / u).tolist()),

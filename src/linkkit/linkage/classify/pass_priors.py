@@ -6,27 +6,21 @@ salt. The data correct both; these decide which class is which.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.agreement import FieldKind
-from linkkit.exchange import EncodingSpec, PassField, PassSpec
+from linkkit.agreement import FieldKind, SaltPart
+from linkkit.exchange import EncodingSpec, PassSpec, SaltField
 
-__all__ = [
-    "PASS_CLASSES",
-    "expected_overlap",
-    "expected_same",
-    "is_shared",
-    "kinds_of",
-]
+__all__ = ["PASS_CLASSES", "expected_overlap", "expected_same"]
 
-PassClass = Literal["match", "twins", "household", "unrelated"]
-"""Same person; twins; other people of one family or address; of nothing in common."""
+PassClass = Literal["match", "twins", "household", "namesakes", "unrelated"]
+"""Same person; twins; other people of one family or address; of one name; of nothing in common."""
 
-PASS_CLASSES: tuple[PassClass, ...] = ("match", "twins", "household", "unrelated")
+PASS_CLASSES: tuple[PassClass, ...] = ("match", "twins", "household", "namesakes", "unrelated")
 
 _BY_CHANCE: dict[FieldKind, float] = {
     "given_name": 0.08,
@@ -51,74 +45,98 @@ _AT_HOME: dict[FieldKind, float] = {
     "postal_code": 0.97,
     "phone": 0.85,
 }
+_OF_TWINS: dict[FieldKind, float] = {**_AT_HOME, "date": 0.97}
+_OF_NAMESAKES: dict[FieldKind, float] = {"given_name": 0.95, "surname": 0.95, "name": 0.95}
 
+_SAME_IN: dict[PassClass, dict[FieldKind, float]] = {
+    "match": {},
+    "twins": _OF_TWINS,
+    "household": _AT_HOME,
+    "namesakes": _OF_NAMESAKES,
+    "unrelated": {},
+}
 _SAME_SALT: dict[FieldKind, float] = {
     "given_name": 0.88,
     "surname": 0.90,
     "name": 0.88,
-    "date": 0.95,
+    "date": 0.92,
     "city": 0.85,
-    "postal_code": 0.85,
-    "phone": 0.72,
+    "postal_code": 0.82,
+    "phone": 0.70,
     "email": 0.68,
-    "identifier": 0.93,
+    "identifier": 0.85,
 }
 """Share of pairs of one person that have the same salt, by the salt's kind."""
 
-_OF_ONE_PERSON = 0.90
-_SELDOM_KNOWN = 0.85
+_SAME_INITIAL = 0.95
+
+_DATES: dict[SaltPart, float] = {"year": 60, "year_day": 1_000, "month_day": 366}
+_WHOLE: dict[FieldKind, float] = {
+    "date": 15_000,
+    "postal_code": 150,
+    "surname": 500,
+    "given_name": 150,
+    "name": 5_000,
+    "city": 30,
+}
+_PREFIXES = (12.0, 70.0, 250.0, 400.0)
+"""How many values are as good as equally common: so seldom do strangers have the same."""
 
 
-def kinds_of(spec: EncodingSpec) -> dict[str, FieldKind]:
-    """Return the kind of every field that some pass covers."""
-    return {field.name: field.kind for item in spec.passes for field in item.fields}
+def expected_overlap(item: PassSpec, pair_class: PassClass) -> float:
+    """Return the share of tokens, weighted by their bits, that two records with one salt share."""
+    parts = {source.name: source.part for source in item.salt}
+    weights = [field.n_hashes * field.typical_tokens for field in item.fields]
+    shares = [
+        max(
+            _SAME_IN[pair_class].get(field.kind, _BY_CHANCE[field.kind]),
+            _in_salt(parts[field.name]) if field.name in parts else 0.0,
+        )
+        for field in item.fields
+    ]
+    return float(np.average(shares, weights=weights))
 
 
-def expected_overlap(fields: Sequence[PassField], pair_class: PassClass) -> float:
-    """Return the share of tokens, weighted by their bits, that two records have in common."""
-    weights = [field.n_hashes * field.typical_tokens for field in fields]
-    shares = [_overlap(field.kind, pair_class) for field in fields]
-    return float(np.average(shares, weights=weights)) if fields else 0.0
+def _in_salt(part: SaltPart) -> float:
+    """Return the share of a value's tokens that follows from a part of it."""
+    if part == "whole":
+        return 1.0
+    return min(0.15 + 0.12 * part, 0.9) if isinstance(part, int) else 0.65
 
 
-def _overlap(kind: FieldKind, pair_class: PassClass) -> float:
-    if pair_class == "match":
-        return _OF_ONE_PERSON
-    if pair_class == "twins" and kind == "date":
-        return 0.97
-    return _BY_CHANCE[kind] if pair_class == "unrelated" else _AT_HOME.get(kind, _BY_CHANCE[kind])
-
-
-def expected_same(
-    passes: Sequence[PassSpec], kinds: dict[str, FieldKind], by_chance: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
+def expected_same(spec: EncodingSpec) -> npt.NDArray[np.float64]:
     """Return how probable it is that two records of a class have the same salt.
-
-    Parameters
-    ----------
-    passes : sequence of PassSpec
-        The passes.
-    kinds : dict of str to str
-        Kind of each field.
-    by_chance : ndarray of float64, shape (n_passes,)
-        Share among all pairs that have a salt.
 
     Returns
     -------
     ndarray of float64, shape (n_classes, n_passes)
     """
-    table = np.tile(by_chance, (len(PASS_CLASSES), 1))
-    for k, item in enumerate(passes):
-        kind = kinds.get(item.salt)
-        table[0, k] = _SAME_SALT.get(kind, _SELDOM_KNOWN) if kind else _SELDOM_KNOWN
-        for c, pair_class in enumerate(PASS_CLASSES[1:-1], start=1):
-            if kind is not None and is_shared(kind, pair_class):
-                table[c, k] = _overlap(kind, pair_class)
-    return table
+    kinds = {field.name: field.kind for item in spec.passes for field in item.fields}
+    return np.array(
+        [[_same(item.salt, kinds, c) for item in spec.passes] for c in PASS_CLASSES],
+        dtype=np.float64,
+    )
 
 
-def is_shared(kind: FieldKind, pair_class: PassClass) -> bool:
-    """Whether a class has a kind's salt in common oftener than strangers have."""
-    if pair_class == "match" or (pair_class, kind) == ("twins", "date"):
-        return True
-    return pair_class != "unrelated" and kind in _AT_HOME
+def _same(
+    salt: Sequence[SaltField], kinds: Mapping[str, FieldKind], pair_class: PassClass
+) -> float:
+    probability = 1.0
+    for source in salt:
+        kind = kinds.get(source.name)
+        if pair_class == "match":
+            is_initial = isinstance(source.part, int) and source.part <= 1
+            usual = _SAME_SALT.get(kind, 0.85) if kind else 0.85
+            probability *= max(usual, _SAME_INITIAL) if is_initial else usual
+        else:
+            shared = _SAME_IN[pair_class].get(kind, 0.0) if kind else 0.0
+            probability *= max(shared, 1 / _n_values(kind, source.part))
+    return probability
+
+
+def _n_values(kind: FieldKind | None, part: SaltPart) -> float:
+    if isinstance(part, int):
+        return _PREFIXES[min(part, len(_PREFIXES)) - 1]
+    if part != "whole":
+        return _DATES[part]
+    return _WHOLE.get(kind, 3_000.0) if kind else 3_000.0

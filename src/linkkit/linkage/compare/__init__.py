@@ -6,12 +6,7 @@ are alike enough to be a match, with an agreement level for each field.
 
 from linkkit.linkage.compare.levels import LEVELS, N_LEVELS, Comparison, make_comparison
 from linkkit.linkage.compare.pairs import ComparedPairs, compare_all, compare_pairs, sample_pairs
-from linkkit.linkage.compare.passes import (
-    PassPairs,
-    compare_groups,
-    compare_passes,
-    sample_groups,
-)
+from linkkit.linkage.compare.passes import PassPairs, compare_passes, find_pairs
 
 __all__ = [
     "LEVELS",
@@ -20,10 +15,9 @@ __all__ = [
     "Comparison",
     "PassPairs",
     "compare_all",
-    "compare_groups",
     "compare_pairs",
     "compare_passes",
+    "find_pairs",
     "make_comparison",
-    "sample_groups",
     "sample_pairs",
 ]

@@ -8,16 +8,35 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
 from linkkit.linkage.compare._kernels import _count_bits
 
-__all__ = ["distances_of_pairs", "scan_groups"]
+__all__ = ["distances_of_pairs", "scan_pairs"]
 
-_BLOCK = 256
-_FEW = 8
+_LANES = 512
+"""Partners that are looked at together."""
+
+_TILE = 2_048
+"""Partners whose first words stay in the processor's cache while many rows go by."""
 
 _popcount: Any = _count_bits
+
+
+@intrinsic
+def _prefer_wide_vectors(typing_context: Any) -> Any:  # noqa: ARG001
+    """Let the compiler use 512-bit vectors in this function, where the processor has them."""
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.none(), emit
+
+
+_wide: Any = _prefer_wide_vectors
 
 
 @njit(nogil=True, cache=True)
@@ -36,44 +55,68 @@ def distances_of_pairs(words: Any, left: Any, right: Any, out: Any) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _distances(words: Any, columns: Any, p: Any, q: Any, n: Any, distance: Any) -> None:
-    """Fill `distance` for row `p` against rows `q` to `q + n`.
-
-    The same word of all partners lies side by side, so that each vector lane is a partner; for a
-    handful of partners that would only fetch more memory.
-    """
-    if n < _FEW:
+def _note_near(
+    columns: Any, p: Any, q: Any, n: Any, most: Any, distance: Any, is_near: Any
+) -> None:
+    """Note which of the rows `q` to `q + n` are at most `most` bits from row `p`."""
+    _wide()
+    last = columns.shape[0] - 4
+    for w in range(0, last, 4):
+        a, b, c, d = columns[w, p], columns[w + 1, p], columns[w + 2, p], columns[w + 3, p]
+        aa, bb = columns[w, q : q + n], columns[w + 1, q : q + n]
+        cc, dd = columns[w + 2, q : q + n], columns[w + 3, q : q + n]
         for k in range(n):
-            distance[k] = _distance(words, p, q + k)
-        return
-    for k in range(n):
-        distance[k] = 0
-    for w in range(words.shape[1]):
-        word = words[p, w]
-        column = columns[w, q : q + n]
+            more = _popcount(a ^ aa[k]) + _popcount(b ^ bb[k])
+            more += _popcount(c ^ cc[k]) + _popcount(d ^ dd[k])
+            distance[k] = more if w == 0 else distance[k] + more
+    a, b, c, d = columns[last, p], columns[last + 1, p], columns[last + 2, p], columns[last + 3, p]
+    aa, bb = columns[last, q : q + n], columns[last + 1, q : q + n]
+    cc, dd = columns[last + 2, q : q + n], columns[last + 3, q : q + n]
+    if last:
         for k in range(n):
-            distance[k] += np.int64(_popcount(word ^ column[k]))
+            more = _popcount(a ^ aa[k]) + _popcount(b ^ bb[k])
+            more += _popcount(c ^ cc[k]) + _popcount(d ^ dd[k])
+            is_near[k] = distance[k] + more <= most
+    else:
+        for k in range(n):
+            more = _popcount(a ^ aa[k]) + _popcount(b ^ bb[k])
+            more += _popcount(c ^ cc[k]) + _popcount(d ^ dd[k])
+            is_near[k] = more <= most
 
 
 @njit(nogil=True, cache=True)
-def scan_groups(
-    words: Any, columns: Any, first: Any, last: Any, start: Any, stop: Any, most: Any,
-    out_left: Any, out_right: Any,
+def scan_pairs(
+    columns: Any, words: Any, order: Any, first: Any, last: Any, start: Any, stop: Any,
+    most_first: Any, most: Any, out_left: Any, out_right: Any,
 ) -> Any:  # fmt: skip
-    """Keep the pairs at most `most` bits apart; returns how many there are.
+    """Keep the pairs at most `most` bits apart, and `most_first` in the first words.
 
-    When more are found than fit, the rest is counted only.
+    `columns` are the first words, a multiple of four, the same word of all records side by side, so
+    that each vector lane is a partner. Returns how many pairs there are; when more are found than
+    fit, the rest is counted only.
     """
-    distance = np.zeros(_BLOCK, dtype=np.int64)
     n_found = 0
+    distance = np.zeros(_LANES, dtype=np.uint64)
+    is_near = np.zeros(_LANES, dtype=np.uint8)
+    eights = is_near.view(np.uint64)
+    bound = np.uint64(most_first)
+    tile_from, tile_to = first[start], last[start]
     for p in range(start, stop):
-        for q in range(first[p], last[p], _BLOCK):
-            n = min(_BLOCK, last[p] - q)
-            _distances(words, columns, p, q, n, distance)
-            for k in range(n):
-                if distance[k] <= most:
-                    if n_found < len(out_left):
-                        out_left[n_found] = p
-                        out_right[n_found] = q + k
-                    n_found += 1
+        tile_from, tile_to = min(tile_from, first[p]), max(tile_to, last[p])
+    for tile in range(tile_from, tile_to, _TILE):
+        for p in range(start, stop):
+            end = min(last[p], tile + _TILE)
+            for q in range(max(first[p], tile), end, _LANES):
+                n = min(_LANES, end - q)
+                is_near[n:] = 0
+                _note_near(columns, p, q, n, bound, distance, is_near)
+                for e in range((n + 7) // 8):
+                    if eights[e] == 0:
+                        continue
+                    for k in range(8 * e, 8 * e + 8):
+                        if is_near[k] and _distance(words, order[p], order[q + k]) <= most:
+                            if n_found < len(out_left):
+                                out_left[n_found] = p
+                                out_right[n_found] = q + k
+                            n_found += 1
     return n_found

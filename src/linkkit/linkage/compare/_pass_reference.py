@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["distances_of_pairs", "scan_groups"]
+__all__ = ["distances_of_pairs", "scan_pairs"]
 
 _PAIRS_AT_ONCE = 100_000
 
@@ -26,20 +26,30 @@ def distances_of_pairs(
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
 
-def scan_groups(
+def scan_pairs(
     words: npt.NDArray[np.uint64],
+    order: npt.NDArray[np.int64],
     first: npt.NDArray[np.int64],
     last: npt.NDArray[np.int64],
     start: int,
     stop: int,
+    *,
+    n_first_words: int,
+    most_first: int,
     most: int,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the pairs of rows `start` to `stop` with their partners, at most `most` bits apart."""
+    """Return the pairs of rows `start` to `stop` with their partners that are near.
+
+    At most `most_first` bits apart in the first words, and `most` in all; rows are
+    positions in `order`.
+    """
     lefts, rights = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     for p in range(start, stop):
         right = np.arange(first[p], last[p], dtype=np.int64)
         left = np.full(len(right), p, dtype=np.int64)
-        near = distances_of_pairs(words, left, right) <= most
+        one, other = order[left], order[right]
+        near = distances_of_pairs(words[:, :n_first_words], one, other) <= most_first
+        near[near] = distances_of_pairs(words, one[near], other[near]) <= most
         lefts.append(left[near])
         rights.append(right[near])
     return np.concatenate(lefts), np.concatenate(rights)

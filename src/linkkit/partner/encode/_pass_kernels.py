@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["diffuse", "distinct_grams", "fill_filters"]
+__all__ = ["diffuse", "distinct_grams", "fill_filters", "salted_blocks"]
 
 _BITS = 64
+_FEW = 4
 
 
 @njit(nogil=True, cache=True)
@@ -52,31 +53,59 @@ def distinct_grams(
 
 
 @njit(nogil=True, cache=True)
-def _set_mask(words: Any, at: Any, n: Any, mask: Any) -> None:
-    bits = np.int64(len(mask)) * 64 - 1
+def salted_blocks(
+    blocks: Any, masks: Any, found: Any, found_starts: Any, block_starts: Any, plain: Any
+) -> None:
+    """Write what is enciphered: each token's block with the salt's mask and a number in it.
+
+    Blocks are rows of two words, little-endian, so that a block's last byte, which counts, is the
+    highest of the second word.
+    """
+    for g in range(len(found_starts) - 1):
+        low, high = masks[g, 0], masks[g, 1]
+        for i in range(found_starts[g], found_starts[g + 1]):
+            one, other = blocks[found[i], 0] ^ low, blocks[found[i], 1] ^ high
+            first = block_starts[i]
+            for b in range(first, block_starts[i + 1]):
+                plain[b, 0] = one
+                plain[b, 1] = other ^ (np.uint64(b - first) << np.uint64(56))
+
+
+@njit(nogil=True, cache=True)
+def _set_bits(stream: Any, at: Any, n: Any, row: Any) -> None:
+    last = np.int64(len(row)) * 64 - 1
     for i in range(at, at + n):
-        # Two bytes, the first counting for more, cut to the width, a power of two, without bias.
-        position = ((np.int64(words[i]) & 255) << 8 | (np.int64(words[i]) >> 8)) & bits
-        mask[position >> 6] |= np.uint64(1) << np.uint64(position & 63)
+        # Two bytes cut to the width, a power of two, without bias.
+        position = np.int64(stream[i]) & last
+        row[position >> 6] |= np.uint64(1) << np.uint64(position & 63)
 
 
 @njit(nogil=True, cache=True)
 def fill_filters(
     values: Any, starts: Any, grams: Any, order: Any, group_starts: Any, group_from: Any,
-    group_to: Any, found: Any, found_starts: Any, n_hashes: Any, words: Any, word_starts: Any,
-    place: Any, masks: Any, out: Any,
+    group_to: Any, found: Any, found_starts: Any, n_hashes: Any, stream: Any, stream_starts: Any,
+    place: Any, out: Any,
 ) -> None:  # fmt: skip
-    """Set the bits of every record: the masks of a group's tokens, OR-ed record by record.
+    """Set the bits of every record.
 
-    `words` are enciphered blocks as 16-bit little-endian numbers, those of token `found[i]` from
-    ``word_starts[i]`` on; `place` and `masks` are room to work in.
+    `stream` are enciphered blocks as 16-bit numbers, those of token `found[i]` from
+    ``stream_starts[i]`` on; `place` is room to work in. Where a salt has several records, each
+    token's bits are gathered once and OR-ed record by record.
     """
+    most = np.int64(1)
+    for g in range(group_from, group_to):
+        if group_starts[g + 1] - group_starts[g] >= _FEW:
+            n = found_starts[g - group_from + 1] - found_starts[g - group_from]
+            most = max(most, n)
+    masks = np.empty((most, out.shape[1]), dtype=np.uint64)
     for g in range(group_from, group_to):
         first, last = found_starts[g - group_from], found_starts[g - group_from + 1]
+        gather = group_starts[g + 1] - group_starts[g] >= _FEW
         for i in range(first, last):
-            place[found[i]] = i - first
-            masks[i - first, :] = 0
-            _set_mask(words, word_starts[i], n_hashes[found[i]], masks[i - first])
+            place[found[i]] = i
+            if gather:
+                masks[i - first, :] = 0
+                _set_bits(stream, stream_starts[i], n_hashes[found[i]], masks[i - first])
         for p in range(group_starts[g], group_starts[g + 1]):
             record = order[p]
             row = out[record]
@@ -84,10 +113,14 @@ def fill_filters(
                 value = values[record, f]
                 if value < 0:
                     continue
-                for i in range(starts[value], starts[value + 1]):
-                    mask = masks[place[grams[i]]]
-                    for w in range(len(row)):
-                        row[w] |= mask[w]
+                for k in range(starts[value], starts[value + 1]):
+                    i = place[grams[k]]
+                    if gather:
+                        mask = masks[i - first]
+                        for w in range(len(row)):
+                            row[w] |= mask[w]
+                    else:
+                        _set_bits(stream, stream_starts[i], n_hashes[grams[k]], row)
 
 
 @njit(nogil=True, cache=True)

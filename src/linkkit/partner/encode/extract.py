@@ -23,7 +23,12 @@ from linkkit.partner.encode.bloom import bloom_filters
 from linkkit.partner.encode.canary import canary_digests, canary_fields
 from linkkit.partner.encode.grams import gram_table
 from linkkit.partner.encode.kinds import KINDS, filter_spec
-from linkkit.partner.encode.passes import PassKeys, pass_filter, pass_specs
+from linkkit.partner.encode.passes import (
+    PassKeys,
+    pass_filter,
+    pass_specs,
+    with_random_filters,
+)
 from linkkit.partner.encode.payload import payload_columns, row_years
 from linkkit.partner.encode.records import Records, choose_records, exact_copies
 from linkkit.partner.encode.results import EncodeResult, EncodingReport, TokenMap
@@ -274,14 +279,23 @@ def _encodings(work: _Work, secret: Secret, report: EncodingReport) -> EncodedEx
         key_check=key_check(secret, *scope.labels),
         one_record_per_person=agreement.party(work.party).one_record_per_person,
         tokens=work.tokens[order],
-        filters=_filters(fields, secret, scope, spec),
-        fields_present=np.column_stack([_present(fields[name]) for name in spec.fields])
-        if spec.passes
-        else None,
+        filters={
+            **_filters(fields, secret, scope, spec),
+            **{
+                name: with_random_filters(item)
+                for name, item in _pass_filters(fields, secret, scope, spec).items()
+            },
+        },
         counts=_counts(report),
         epoch=agreement.epoch,
         canaries=canary_digests(
-            made_up, _filters(made_up, secret, scope, spec), secret=secret, scope=scope
+            made_up,
+            {
+                **_filters(made_up, secret, scope, spec),
+                **_pass_filters(made_up, secret, scope, spec),
+            },
+            secret=secret,
+            scope=scope,
         ),
     )
 
@@ -293,7 +307,7 @@ def _filters(
     for item in spec.filters:
         key = encoding_key(secret, scope, purpose="field-filter", field=item.name)
         filters[item.name] = _filter(fields[item.name], key, item)
-    return {**filters, **_pass_filters(fields, secret, scope, spec)}
+    return filters
 
 
 def _pass_filters(
@@ -305,13 +319,13 @@ def _pass_filters(
     table = gram_table(fields, kinds, fields=[name for name in spec.fields if name in kinds])
     filters = {}
     for item in spec.passes:
-        groups, ids, diffusion = (
-            encoding_key(secret, scope, purpose=purpose, field=item.salt, pass_name=item.name)
-            for purpose in ("pass", "pass-group-id", "pass-diffusion")
+        salts, tokens, diffusion = (
+            encoding_key(secret, scope, purpose=purpose, field=item.name)
+            for purpose in ("pass-salt", "pass-token", "pass-diffusion")
         )
-        keys = PassKeys(groups=groups, ids=ids, diffusion=diffusion)
-        salts, codes = salt_codes(fields[item.salt], item)
-        filters[item.name] = pass_filter(table, salts, codes, item=item, keys=keys)
+        keys = PassKeys(salts=salts, tokens=tokens, diffusion=diffusion)
+        distinct, codes = salt_codes(fields, item)
+        filters[item.name] = pass_filter(table, distinct, codes, item=item, keys=keys)
     return filters
 
 

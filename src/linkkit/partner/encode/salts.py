@@ -1,7 +1,8 @@
-"""Salts: the stable attribute of each record that decides which others it can meet in a pass."""
+"""Salts: what records must agree in to look alike in a pass."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,53 +10,78 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
+from linkkit.agreement import SaltPart
 from linkkit.exchange import PassSpec
 
-__all__ = ["salt_codes"]
+__all__ = ["SEPARATOR", "salt_codes"]
 
 # Arrow makes these functions when it is imported, where no type checker sees them.
 pc: Any = pyarrow.compute
 
-_YEAR_DIGITS = 4
+SEPARATOR = "\x1f"
+"""Between the parts of a salt; no standardized value holds a control character."""
+
+_PIECES: dict[SaltPart, tuple[tuple[int, int], ...]] = {
+    "year": ((0, 4),),
+    "year_day": ((0, 4), (6, 8)),
+    "month_day": ((4, 8),),
+}
+"""Where the pieces of a date's parts stand in YYYYMMDD."""
 
 
-def salt_codes(column: pa.Array, item: PassSpec) -> tuple[list[str], npt.NDArray[np.int64]]:
+def salt_codes(
+    columns: Mapping[str, pa.Array], item: PassSpec
+) -> tuple[list[str], npt.NDArray[np.int64]]:
     """Return the distinct salts of a pass, and which of them each record has.
 
     Parameters
     ----------
-    column : pyarrow.Array
-        Standardized values of the field that the salt is taken from, null where missing.
+    columns : mapping of str to pyarrow.Array
+        Standardized fields, null where missing.
     item : PassSpec
-        Says what part of the value is the salt. A prefix is that of the letters and digits.
+        Says what of which fields is the salt. A prefix is that of the letters and digits.
 
     Returns
     -------
     salts : list of str
-        Distinct salts.
+        Distinct salts: their parts, a separator between them.
     codes : ndarray of int64, shape (n_records,)
-        Position in `salts`; -1 where there is no salt. A missing salt is never a constant, as
-        all records without one would else meet each other.
+        Position in `salts`; -1 where a part is missing, as part of a salt is none.
 
     Examples
     --------
-    >>> from linkkit.exchange import PassSpec
-    >>> year = PassSpec(name="a", salt="b", part="year", n_bits=64, n_inputs=1, fields=())
-    >>> salt_codes(pa.array(["20090305", None, "20091231"]), year)
-    (['2009'], array([ 0, -1,  0]))
+    >>> from linkkit.exchange import PassSpec, SaltField
+    >>> born = SaltField(name="born", part="month_day")
+    >>> item = PassSpec(name="a", salt=(born,), n_bits=1024, n_inputs=1, fields=())
+    >>> salt_codes({"born": pa.array(["20090305", None, "20100305"])}, item)
+    (['0305'], array([ 0, -1,  0]))
     """
+    texts, codes = [""], np.zeros(len(columns[item.salt[0].name]), dtype=np.int64)
+    for number, source in enumerate(item.salt):
+        mine, own = _part_codes(columns[source.name], source.part)
+        both = np.where((codes >= 0) & (own >= 0), codes * max(len(mine), 1) + own, -1)
+        distinct = pa.array(both, mask=both < 0).dictionary_encode()
+        codes = distinct.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        pairs = [divmod(pair, len(mine)) for pair in distinct.dictionary.to_pylist()]
+        between = SEPARATOR if number else ""
+        texts = [f"{texts[before]}{between}{mine[now]}" for before, now in pairs]
+    return texts, codes
+
+
+def _part_codes(column: pa.Array, part: SaltPart) -> tuple[list[str], npt.NDArray[np.int64]]:
     distinct = column.dictionary_encode()
-    parts = _parts(distinct.dictionary, item).dictionary_encode()
+    parts = _parts(distinct.dictionary, part).dictionary_encode()
     part_of_value = parts.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     value = distinct.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     known = np.append(part_of_value, -1)  # the last stands for a missing value
     return parts.dictionary.to_pylist(), known[value]
 
 
-def _parts(values: pa.Array, item: PassSpec) -> pa.Array:
-    if item.part == "whole":
+def _parts(values: pa.Array, part: SaltPart) -> pa.Array:
+    if part == "whole":
         return values
-    if item.part == "year":
-        return pc.utf8_slice_codeunits(values, 0, _YEAR_DIGITS)
-    plain = pc.replace_substring(values, " ", "")
-    return pc.utf8_slice_codeunits(plain, 0, item.length)
+    if isinstance(part, int):
+        plain = pc.replace_substring(values, " ", "")
+        return pc.utf8_slice_codeunits(plain, 0, part)
+    pieces = [pc.utf8_slice_codeunits(values, *piece) for piece in _PIECES[part]]
+    return pc.binary_join_element_wise(*pieces, pa.scalar("", values.type))
