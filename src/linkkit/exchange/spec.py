@@ -65,8 +65,8 @@ class PassSpec(BaseModel):
     """The filter of one pass: several fields together, salted and diffused.
 
     ``salt`` is what records must agree in to meet in the pass.
-    ``n_bits`` is the width before and after diffusion, and ``n_inputs`` how many bits each diffused
-    bit is the exclusive or of.
+    ``n_bits`` is the width, and ``n_inputs`` how many Bloom filters of that width are laid over each
+    other by exclusive or.
     """
 
     model_config = _CLOSED

@@ -12,56 +12,50 @@ import numpy.typing as npt
 
 from linkkit.partner.encode.grams import BLOCK_BYTES, GramTable
 
-__all__ = ["diffused", "inner_filter", "token_positions"]
+__all__ = ["record_filter", "token_positions"]
 
 Encipher = Callable[[bytes], bytes]
 """AES-256 of one block."""
 
 
-def token_positions(
-    encipher: Encipher, mask: bytes, block: bytes, *, n_bits: int, n_hashes: int
-) -> list[int]:
-    """Return the bits that a token sets under a salt's mask; some may coincide.
+def token_positions(encipher: Encipher, mask: bytes, block: bytes, *, n: int) -> list[int]:
+    """Return `n` numbers from 0 to 65,535 that a token has under a salt's mask.
 
-    Block and mask, bit by bit added, are enciphered by AES-256 once for every eight positions, the
-    block's last byte counting up; each two bytes are a number, the first byte counting for less,
-    cut to the width.
+    Block, mask and a counter, bit by bit added, are enciphered by AES-256 once for every eight
+    numbers; each two bytes are a number, the first byte counting for less. The counter is as long
+    as a block and its last byte counts for least.
     """
+    salted = int.from_bytes(block, "big") ^ int.from_bytes(mask, "big")
     stream = b""
-    for number in range(-(-n_hashes * 2 // BLOCK_BYTES)):
-        plain = block[:-1] + bytes([number])
-        stream += encipher(bytes(a ^ b for a, b in zip(plain, mask, strict=True)))
-    return [int.from_bytes(stream[2 * i : 2 * i + 2], "little") % n_bits for i in range(n_hashes)]
+    for counter in range(-(-n * 2 // BLOCK_BYTES)):
+        stream += encipher((salted ^ counter).to_bytes(BLOCK_BYTES, "big"))
+    return [int.from_bytes(stream[2 * i : 2 * i + 2], "little") for i in range(n)]
 
 
-def inner_filter(
+def record_filter(
     table: GramTable,
     values: npt.NDArray[np.int32],
     *,
     encipher: Encipher,
     mask: bytes,
     n_bits: int,
+    n_inputs: int,
     n_hashes: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.uint64]:
-    """Return the filter before diffusion of a record with `values`, shape (n_bits / 64,)."""
-    words = np.zeros(n_bits // 64, dtype=np.uint64)
+    """Return the filter of a record with `values`, shape (n_bits / 64,).
+
+    It is the exclusive or of `n_inputs` Bloom filters. A token sets bits in the first by its first
+    ``n_hashes`` numbers, cut to the width, in the second by the next, and so on.
+    """
+    filters = [0] * n_inputs
     for value in values[values >= 0]:
         for gram in table.grams[table.starts[value] : table.starts[value + 1]]:
+            n = int(n_hashes[gram])
             block = table.blocks[gram].tobytes()
-            for position in token_positions(
-                encipher, mask, block, n_bits=n_bits, n_hashes=int(n_hashes[gram])
-            ):
-                words[position // 64] |= np.uint64(1 << (position % 64))
-    return words
-
-
-def diffused(
-    words: npt.NDArray[np.uint64], inputs: npt.NDArray[np.int64]
-) -> npt.NDArray[np.uint64]:
-    """Return filters whose bit `j` is the exclusive or of the bits ``inputs[j]``; same shape."""
-    bits = np.unpackbits(words.astype("<u8").view(np.uint8), axis=1, bitorder="little")
-    mixed = np.zeros((len(bits), len(inputs)), dtype=np.uint8)
-    for t in range(inputs.shape[1]):
-        mixed ^= bits[:, inputs[:, t]]
-    packed = np.packbits(mixed, axis=1, bitorder="little")
-    return np.ascontiguousarray(packed).view("<u8").astype(np.uint64)
+            numbers = token_positions(encipher, mask, block, n=n * n_inputs)
+            for place, number in enumerate(numbers):
+                filters[place // n] |= 1 << (number % n_bits)
+    laid_over = 0
+    for one in filters:
+        laid_over ^= one
+    return np.frombuffer(laid_over.to_bytes(n_bits // 8, "little"), dtype="<u8").astype(np.uint64)

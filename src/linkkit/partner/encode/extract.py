@@ -319,11 +319,11 @@ def _pass_filters(
     table = gram_table(fields, kinds, fields=[name for name in spec.fields if name in kinds])
     filters = {}
     for item in spec.passes:
-        salts, tokens, diffusion = (
+        salts, tokens = (
             encoding_key(secret, scope, purpose=purpose, field=item.name)
-            for purpose in ("pass-salt", "pass-token", "pass-diffusion")
+            for purpose in ("pass-salt", "pass-token")
         )
-        keys = PassKeys(salts=salts, tokens=tokens, diffusion=diffusion)
+        keys = PassKeys(salts=salts, tokens=tokens)
         distinct, codes = salt_codes(fields, item)
         filters[item.name] = pass_filter(table, distinct, codes, item=item, keys=keys)
     return filters

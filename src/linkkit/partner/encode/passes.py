@@ -5,6 +5,10 @@ one salt is of no use for others, and nothing that is sent says who has the same
 leaves the number of set bits tied to the length of the values; diffusion (Armknecht, Heng and
 Schnell, 2023), where each bit becomes the exclusive or of several, removes that.
 
+Several filters of the same tokens, each with positions of its own, are laid over each other by
+exclusive or. So no bit goes into two bits of the result: where bits are used again, the results obey
+linear equations, and whoever has enough records solves them without a key.
+
 The combination is our own: experimental, measured, not peer-reviewed.
 """
 
@@ -14,7 +18,7 @@ import hmac
 import importlib.util
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +32,7 @@ from linkkit.partner.encode import _pass_reference
 from linkkit.partner.encode.grams import BLOCK_BYTES, GramTable
 from linkkit.partner.encode.kinds import KINDS, PASS_WEIGHTS
 
-__all__ = ["PassKeys", "diffusion_inputs", "pass_filter", "pass_specs", "with_random_filters"]
+__all__ = ["PassKeys", "pass_filter", "pass_specs", "with_random_filters"]
 
 _BITS_AND_INPUTS = {"standard": (2_048, 3), "hardened": (4_096, 4)}
 _FILL = 0.52
@@ -38,11 +42,10 @@ _POSITIONS_PER_BLOCK = BLOCK_BYTES // 2
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class PassKeys:
-    """The three sub-keys of a pass: of salts, of tokens (AES-256), and of the diffusion."""
+    """The two sub-keys of a pass: of salts, and of tokens (AES-256)."""
 
     salts: bytes
     tokens: bytes
-    diffusion: bytes
 
     def mask(self, salt: str) -> bytes:
         """Return what a salt adds to each token's block: 16 bytes of HMAC-SHA256."""
@@ -52,8 +55,8 @@ class PassKeys:
 def pass_specs(linkage: LinkageClause) -> tuple[PassSpec, ...]:
     """Return the public parameters of an agreement's passes; none for the profile ``field``.
 
-    A record with all fields, each of typical length, fills a little more than half of the filter
-    before diffusion, as many records lack something. The fields share it by the weights of their
+    A record with all fields, each of typical length, fills a little more than half of each filter
+    before they are laid over each other, as many records lack something. The fields share it by the weights of their
     kinds.
     """
     if linkage.profile == "field":
@@ -83,34 +86,6 @@ def _pass_fields(
         n_hashes = max(round(n_set / tokens), 1)
         fields.append(PassField(name=name, kind=kind, n_hashes=n_hashes, typical_tokens=tokens))
     return tuple(fields)
-
-
-def diffusion_inputs(key: bytes, *, n_bits: int, n_inputs: int) -> npt.NDArray[np.int64]:
-    """Return which bits each diffused bit is made of, shape (n_bits, n_inputs).
-
-    They are drawn without bias from HMAC-SHA256 in counter mode, two bytes each, the first counting
-    for less, cut to the width. A number that the same bit has already is passed over.
-    """
-    inputs = np.zeros((n_bits, n_inputs), dtype=np.int64)
-    stream = _positions(key, n_bits)
-    for row in range(n_bits):
-        chosen: list[int] = []
-        while len(chosen) < n_inputs:
-            position = next(stream)
-            if position not in chosen:
-                chosen.append(position)
-        inputs[row] = chosen
-    return inputs
-
-
-def _positions(key: bytes, n_bits: int) -> Iterator[int]:
-    counter = 0
-    while True:
-        block = hmac.digest(key, counter.to_bytes(4, "big"), "sha256")
-        yield from (
-            int.from_bytes(block[i : i + 2], "little") % n_bits for i in range(0, len(block), 2)
-        )
-        counter += 1
 
 
 def pass_filter(
@@ -147,7 +122,6 @@ def pass_filter(
     """
     values = _values_of(table, item)
     present = (codes >= 0) & np.any(values >= 0, axis=1)
-    inputs = diffusion_inputs(keys.diffusion, n_bits=item.n_bits, n_inputs=item.n_inputs)
     words = np.zeros((len(codes), item.n_words), dtype=np.uint64)
     rows = np.flatnonzero(present)
     order = rows[np.argsort(codes[rows], kind="stable")]
@@ -157,13 +131,8 @@ def pass_filter(
         compiled = importlib.util.find_spec("numba") is not None
     if len(order) and compiled:
         filling.run(order, codes[order], words)
-        from linkkit.partner.encode import _pass_kernels
-
-        diffuse: Any = _pass_kernels.diffuse
-        diffuse(words, inputs, order)
     elif len(order):
         filling.run_plainly(order, codes[order], words)
-        words[order] = _pass_reference.diffused(words[order], inputs)
     return Filter(words=words, present=present)
 
 
@@ -193,7 +162,7 @@ def _n_hashes(table: GramTable, item: PassSpec) -> npt.NDArray[np.int64]:
 
 
 class _Filling:
-    """Fills the filters of a pass before diffusion, some groups of one salt at a time."""
+    """Fills the filters of a pass, some groups of one salt at a time."""
 
     def __init__(
         self,
@@ -205,7 +174,7 @@ class _Filling:
     ) -> None:
         self.table, self.values, self.item, self.masks = table, values, item, masks
         self.n_hashes = _n_hashes(table, item)
-        self.n_blocks = -(-self.n_hashes // _POSITIONS_PER_BLOCK)
+        self.n_blocks = -(-self.n_hashes * item.n_inputs // _POSITIONS_PER_BLOCK)
         # Blocks are distinct, so that AES is the keyed function that is wanted and no mode of
         # encryption.
         self.cipher = Cipher(algorithms.AES(keys.tokens), modes.ECB())  # noqa: S305
@@ -218,12 +187,13 @@ class _Filling:
     ) -> None:
         """Set the bits of the records `order` one by one."""
         for record, code in zip(order.tolist(), codes.tolist(), strict=True):
-            words[record] = _pass_reference.inner_filter(
+            words[record] = _pass_reference.record_filter(
                 self.table,
                 self.values[record],
                 encipher=self.cipher.encryptor().update,
                 mask=self.masks[code].tobytes(),
                 n_bits=self.item.n_bits,
+                n_inputs=self.item.n_inputs,
                 n_hashes=self.n_hashes,
             )
 
@@ -248,16 +218,14 @@ class _Filling:
         found_starts = np.zeros(n_groups + 1, dtype=np.int64)
         start = 0
         while start < n_groups:
-            stop = int(
-                kernels.distinct_grams(*records, start, n_groups, seen, found, found_starts)
-            )
+            stop = int(kernels.distinct_grams(*records, start, n_groups, seen, found, found_starts))
             bounds = found_starts[: stop - start + 1]
             listed = found[: bounds[-1]]
             block_starts = np.append(0, np.cumsum(self.n_blocks[listed]))
             plain = np.empty((int(block_starts[-1]), 2), dtype="<u8")
             kernels.salted_blocks(blocks, masks[start:stop], listed, bounds, block_starts, plain)
             kernels.fill_filters(
-                *records, start, stop, listed, bounds, self.n_hashes,
+                *records, start, stop, listed, bounds, self.n_hashes, self.item.n_inputs,
                 self._enciphered(plain), block_starts * _POSITIONS_PER_BLOCK, place, words,
             )  # fmt: skip
             start = stop
