@@ -8,23 +8,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkkit.exchange import PassField, PassSpec
+from linkkit.exchange import PassField, PassSpec, SaltField
 from linkkit.linkage.compare import _pass_reference as compared_plainly
 from linkkit.partner.encode import _pass_reference
 from linkkit.partner.encode.grams import gram_table
-from linkkit.partner.encode.passes import PassKeys, diffusion_inputs, pass_filter
+from linkkit.partner.encode.passes import (
+    PassKeys,
+    diffusion_inputs,
+    pass_filter,
+    with_random_filters,
+)
 from linkkit.partner.encode.salts import salt_codes
 
 pytest.importorskip("numba")
 
 KINDS = {"surname": "surname", "birth_date": "date", "street": "street_address"}
-KEYS = PassKeys(groups=b"g" * 32, ids=b"i" * 32, diffusion=b"d" * 32)
+KEYS = PassKeys(salts=b"s" * 32, tokens=b"t" * 32, diffusion=b"d" * 32)
 ITEM = PassSpec(
     name="by_surname",
-    salt="surname",
-    part="prefix",
-    length=2,
-    n_bits=128,
+    salt=(SaltField(name="surname", part=2),),
+    n_bits=1024,
     n_inputs=3,
     fields=tuple(
         PassField(name=name, kind=kind, n_hashes=n, typical_tokens=9)
@@ -51,9 +54,7 @@ people = st.lists(
 def encoded(rows, *, compiled=True, item=ITEM):
     columns = {n: pa.array([row[n] for row in rows], pa.large_string()) for n in KINDS}
     table = gram_table(columns, KINDS, fields=list(KINDS))
-    return pass_filter(
-        table, *salt_codes(columns[item.salt], item), item=item, keys=KEYS, compiled=compiled
-    )
+    return pass_filter(table, *salt_codes(columns, item), item=item, keys=KEYS, compiled=compiled)
 
 
 @given(people)
@@ -61,7 +62,6 @@ def encoded(rows, *, compiled=True, item=ITEM):
 def test_compiled_loops_make_what_the_plain_ones_make(rows):
     fast, plain = encoded(rows), encoded(rows, compiled=False)
     assert np.array_equal(fast.words, plain.words)
-    assert np.array_equal(fast.groups, plain.groups)
     assert np.array_equal(fast.present, plain.present)
 
 
@@ -77,16 +77,16 @@ def test_a_record_is_encoded_alike_in_any_company(rows):
 
 @given(people)
 @settings(deadline=None, max_examples=30)
-def test_without_a_salt_there_is_nothing(rows):
-    made = encoded(rows)
-    for i, row in enumerate(rows):
-        if row["surname"] is None:
-            assert not made.present[i]
-            assert made.groups[i] == 0
-            assert not made.words[i].any()
-        else:
-            assert made.present[i]
-            assert made.groups[i] != 0
+def test_without_a_salt_there_is_nothing_and_what_is_sent_is_random(rows):
+    made, sent, again = encoded(rows), *(with_random_filters(encoded(rows)) for _ in range(2))
+    missing = np.array([row["surname"] is None for row in rows])
+    assert np.array_equal(made.present, ~missing)
+    assert not made.words[missing].any()
+    assert sent.present.all()
+    assert np.array_equal(sent.words[~missing], made.words[~missing])
+    assert not np.any(np.all(sent.words[missing] == again.words[missing], axis=1))
+    counts = np.bitwise_count(sent.words[missing]).sum(axis=1)
+    assert np.all(np.abs(counts.astype(int) - 512) < 160)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 130), st.integers(1, 5))
@@ -113,27 +113,33 @@ def test_no_bit_is_made_of_one_bit_twice():
     assert inputs.max() < 64
 
 
-@given(st.integers(0, 2**32), st.integers(2, 60))
+@given(st.integers(0, 2**32), st.integers(2, 700), st.sampled_from([4, 8, 16]))
 @settings(deadline=None, max_examples=30)
-def test_distances_equal_those_of_the_plain_kernel(seed, n):
+def test_the_scan_finds_what_the_plain_scan_finds(seed, n, n_first):
     from linkkit.linkage.compare import _pass_kernels
 
     rng = np.random.default_rng(seed)
-    bits = rng.integers(0, 2**64, size=(n, 3), dtype=np.uint64)
-    first = np.arange(1, n + 1, dtype=np.int64)
+    words = rng.integers(0, 2**64, size=(n, 16), dtype=np.uint64)
+    order = rng.permutation(n).astype(np.int64)
+    start = max(n - 12, 0)
+    first = rng.integers(0, n, size=n)
     last = np.maximum(first, rng.integers(0, n + 1, size=n))
-    most = int(rng.integers(60, 130))
-    out = np.empty((2, n * n), dtype=np.int64)
-    found = _pass_kernels.scan_groups(
-        bits, np.ascontiguousarray(bits.T), first, last, 0, n, most, out[0], out[1]
+    most_first, most = n_first * 32 + int(rng.integers(-16, 9)), 512 + int(rng.integers(-32, 20))
+    columns = np.ascontiguousarray(words.T[:n_first, order])
+    out = np.empty((2, 12 * n + 1), dtype=np.int64)
+    options = columns, words, order, first, last, start, n, most_first, most
+    found = _pass_kernels.scan_pairs(*options, out[0], out[1])
+    left, right = compared_plainly.scan_pairs(
+        words, order, first, last, start, n,
+        n_first_words=n_first, most_first=most_first, most=most,
+    )  # fmt: skip
+    # Both go through the partners of a row in order, the kernel tile by tile.
+    assert sorted(zip(*out[:, :found].tolist(), strict=True)) == sorted(
+        zip(left.tolist(), right.tolist(), strict=True)
     )
-    left, right = compared_plainly.scan_groups(bits, first, last, 0, n, most)
-    assert np.array_equal(out[0, :found], left)
-    assert np.array_equal(out[1, :found], right)
+    assert _pass_kernels.scan_pairs(*options, out[0, :1], out[1, :1]) == found
     distances = np.zeros(len(left), dtype=np.int64)
-    _pass_kernels.distances_of_pairs(bits, left, right, distances)
-    assert np.array_equal(distances, compared_plainly.distances_of_pairs(bits, left, right))
-    few = _pass_kernels.scan_groups(
-        bits, np.ascontiguousarray(bits.T), first, last, 0, n, most, out[0, :1], out[1, :1]
+    _pass_kernels.distances_of_pairs(words, order[left], order[right], distances)
+    assert np.array_equal(
+        distances, compared_plainly.distances_of_pairs(words, order[left], order[right])
     )
-    assert few == found

@@ -8,15 +8,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import norm, spearmanr
 
 from linkkit.agreement import Agreement, default_passes, passes_of
-from linkkit.errors import AgreementError, LinkageError
-from linkkit.exchange import EncodedExtract, Identity, PassSpec
+from linkkit.errors import AgreementError, SealError
+from linkkit.exchange import EncodedExtract, Identity, PassSpec, SaltField
 from linkkit.linkage import link
-from linkkit.linkage.block import plan_groups
+from linkkit.linkage.block import plan_passes
+from linkkit.linkage.block.passes import correlation_at, sampled_bits
 from linkkit.linkage.classify.competition import compete
-from linkkit.linkage.classify.similarity import OVERLAPS, Situation, expected_correlations
+from linkkit.linkage.classify.pass_model import fit_pass_model
 from linkkit.linkage.pool import make_pool
 from linkkit.partner.encode import encoding_spec
 from linkkit.partner.encode.salts import salt_codes
@@ -45,12 +46,35 @@ def test_the_default_is_field_without_passes(plain_agreement):
 
 def test_default_passes_follow_from_the_kinds(with_profile):
     linkage = with_profile("standard").linkage
-    assert [(name, x.salt, x.part, x.length) for name, x in default_passes(linkage).items()] == [
-        ("by_birth_date", "birth_date", "year", None),
-        ("by_postal_code", "postal_code", "whole", None),
-        ("by_surname", "surname", "prefix", 3),
-        ("by_given_name", "given_name", "prefix", 3),
-    ]
+    assert {name: dict(item.salt) for name, item in default_passes(linkage).items()} == {
+        "by_month_day": {"birth_date": "month_day"},
+        "by_year_day": {"birth_date": "year_day"},
+        "by_postal_code": {"postal_code": "whole"},
+        "by_postal_code_2": {"postal_code": "whole"},
+        "by_surname": {"surname": 3, "given_name": 1},
+        "by_given_name": {"given_name": 3, "surname": 1},
+    }
+
+
+def test_default_passes_leave_out_one_name_each_and_the_date_where_it_is_no_salt(with_profile):
+    kinds = {
+        "given": "given_name",
+        "family": "surname",
+        "born": "date",
+        "street": "street_address",
+        "town": "city",
+        "zip": "postal_code",
+    }
+    passes = default_passes(with_profile("standard", kinds=kinds).linkage)
+    left_out = {name: set(kinds) - set(item.fields) for name, item in passes.items()}
+    assert left_out == {
+        "by_month_day": {"family"},
+        "by_year_day": {"given"},
+        "by_postal_code": {"family"},
+        "by_postal_code_2": {"given", "born"},
+        "by_surname": {"family", "born"},
+        "by_given_name": {"given", "born"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -69,22 +93,19 @@ def test_too_few_salts_may_not_be_called_standard(with_profile):
         with_profile("standard", kinds=kinds)
 
 
+SURNAME, BORN = {"salt": {"surname": 4}}, {"salt": {"birth_date": "month_day"}}
+
+
 @pytest.mark.parametrize(
     ("passes", "problem"),
     [
-        ({"a": {"salt": "surname"}, "b": {"salt": "surname"}}, "different salts"),
-        ({"a": {"salt": "surname"}, "b": {"salt": "sex"}}, "linkage.passes.b': a sex is no salt"),
-        ({"a": {"salt": "surname"}, "b": {"salt": "nobody"}}, "is no linkage field"),
+        ({"a": SURNAME, "b": {"salt": {"surname": 3, "birth_date": "year"}}}, "'surname' is in ev"),
+        ({"a": SURNAME, "b": {"salt": {"sex": "whole"}}}, "linkage.passes.b': a sex is no salt"),
+        ({"a": SURNAME, "b": {"salt": {"nobody": "whole"}}}, "'nobody' in 'salt' is no linkage fi"),
+        ({"a": SURNAME, "b": {"salt": {"birth_date": 4}}}, "part of a date is whole or year, year"),
+        ({"a": BORN, "b": {"salt": {"surname": "year"}}}, "surname is whole or a number of charac"),
         (
-            {"a": {"salt": "surname"}, "b": {"salt": "birth_date", "part": "prefix"}},
-            "'part' of a date is year or whole",
-        ),
-        (
-            {"a": {"salt": "surname"}, "b": {"salt": "birth_date", "length": 4}},
-            "only a prefix has a 'length'",
-        ),
-        (
-            {"a": {"salt": "surname"}, "b": {"salt": "birth_date", "fields": ["surname", "x"]}},
+            {"a": SURNAME, "b": {**BORN, "fields": ["surname", "x"]}},
             "'fields' must be linkage fields",
         ),
     ],
@@ -95,31 +116,37 @@ def test_passes_are_checked_by_clause(with_profile, passes, problem):
 
 
 def test_the_profile_field_takes_no_passes(with_profile):
-    passes = {"a": {"salt": "surname"}, "b": {"salt": "birth_date"}}
     with pytest.raises(AgreementError, match="the profile 'field' has no passes"):
-        with_profile("field", passes)
+        with_profile("field", {"a": SURNAME, "b": BORN})
 
 
-def test_written_passes_are_completed(with_profile):
+def test_written_passes_are_encoded_as_written(with_profile):
     passes = {
-        "a": {"salt": "surname", "fields": ["surname", "given_name", "birth_date"]},
-        "b": {"salt": "postal_code", "part": "prefix"},
+        "a": {"salt": {"surname": 2, "birth_date": "year"}, "fields": ["surname", "postal_code"]},
+        "b": {"salt": {"postal_code": "whole"}},
     }
-    spec = encoding_spec(with_profile("hardened", passes))
-    a, b = spec.passes
-    assert (a.part, a.length, [x.name for x in a.fields]) == (
-        "prefix",
-        3,
-        ["surname", "given_name", "birth_date"],
+    a, b = encoding_spec(with_profile("hardened", passes)).passes
+    # By name, so that the order in which a document lists them does not matter.
+    assert [(x.name, x.part) for x in a.salt] == [("birth_date", "year"), ("surname", 2)]
+    assert [x.name for x in a.fields] == ["surname", "postal_code"]
+    assert len(b.fields) == 5
+
+
+def test_a_salt_has_all_its_parts_or_is_none():
+    item = PassSpec(
+        name="a",
+        salt=(SaltField(name="born", part="year_day"), SaltField(name="s", part=3)),
+        n_bits=1024,
+        n_inputs=1,
+        fields=(),
     )
-    assert (b.part, b.length, len(b.fields)) == ("prefix", 3, 5)
-
-
-def test_a_salt_is_never_a_constant():
-    item = PassSpec(name="a", salt="s", part="prefix", length=3, n_bits=64, n_inputs=1, fields=())
-    salts, codes = salt_codes(pa.array(["de la cruz", None, "del", "dela", None]), item)
-    assert salts == ["del"]
-    assert codes.tolist() == [0, -1, 0, 0, -1]
+    columns = {
+        "born": pa.array(["20090305", "20090405", None, "20090305", "20090306"]),
+        "s": pa.array(["de la cruz", "del", "del", None, "dela"]),
+    }
+    salts, codes = salt_codes(columns, item)
+    assert salts == ["200905\x1fdel", "200906\x1fdel"]
+    assert codes.tolist() == [0, 0, -1, -1, 1]
 
 
 @pytest.fixture
@@ -146,13 +173,40 @@ def test_encodings_round_trip_through_a_sealed_file(two, identities, tmp_path):
     )
     got = EncodedExtract.load(path, agreement=agreement, identity=identities["linkage_unit"])
     assert got.spec == sent.spec
-    assert np.array_equal(got.present(), sent.present())
     for name, item in sent.filters.items():
         assert np.array_equal(got.filters[name].words, item.words)
-        assert np.array_equal(got.filters[name].groups, item.groups)
-        assert np.array_equal(got.filters[name].present, item.present)
-    assert not sent.filters["by_postal_code"].present.all()
-    assert sent.filters["by_surname"].present.all()
+        assert got.filters[name].present.all()
+
+
+def test_a_file_holds_tokens_and_bits_and_nothing_else(two):
+    _, (sent, _) = two
+    table = sent.to_arrow()
+    assert dict(zip(table.schema.names, table.schema.types, strict=True)) == {
+        "token": pa.binary(16),
+        **{name: pa.binary(256) for name in sent.filters},
+    }
+    assert all(table.column(name).null_count == 0 for name in table.schema.names)
+
+
+def test_a_file_with_gaps_in_a_pass_is_refused(two, identities, tmp_path):
+    agreement, (sent, _) = two
+    holes = sent.filters["by_surname"]
+    holes = dataclasses.replace(holes, present=np.arange(len(sent)) > 0)
+    path = dataclasses.replace(sent, filters={**sent.filters, "by_surname": holes}).save(
+        tmp_path / "north.encodings", agreement=agreement, identity=_identity_of("north")
+    )
+    with pytest.raises(SealError, match="does not hold the columns"):
+        EncodedExtract.load(path, agreement=agreement, identity=identities["linkage_unit"])
+
+
+def test_who_lacks_a_salt_gets_a_fresh_filter_each_time(two, with_profile, encode_plainly):
+    _, (sent, _) = two
+    twenty = sent.filters["by_postal_code"].words
+    # 20 records share the gap: no two of them look alike, as a constant would make them.
+    agree = [
+        np.bitwise_count(twenty ^ np.roll(twenty, shift, axis=0)).sum(axis=1) for shift in (1, 7)
+    ]
+    assert min(int(x.min()) for x in agree) > 600
 
 
 def _identity_of(role):
@@ -163,8 +217,8 @@ def test_passes_find_who_moved_and_who_married(two):
     _, extracts = two
     result = link(extracts)
     assert result.quality.n_links == 250 - 100
-    assert set(result.pairs.to_pandas().columns) >= {"by_birth_date", "by_surname"}
-    assert result.model.field_weights()[0].field == "by_birth_date"
+    assert set(result.pairs.to_pandas().columns) >= {"by_month_day", "by_surname"}
+    assert result.model.field_weights()[0].field == "by_month_day"
 
 
 def test_links_do_not_depend_on_the_order_of_parties(two):
@@ -182,24 +236,58 @@ def test_nobody_in_common_gives_no_links(with_profile, made_people, encode_plain
     assert link(extracts).quality.n_links <= 1
 
 
-def test_oversized_groups_are_left_out_with_a_note(two):
-    _, extracts = two
-    pool = make_pool(extracts)
-    whole = plan_groups(pool)
-    cut = plan_groups(pool, limit=200)
-    assert not whole.skipped
-    assert any("by_birth_date" in note and "groups, from" in note for note in cut.skipped)
-    assert all(item.n_comparisons <= 200 for item in cut.passes)
-
-
-def test_no_group_in_common_is_said(two):
+def test_unrelated_keys_link_nobody(two, with_profile, made_people, encode_plainly):
     _, (north, south) = two
+    rng = np.random.default_rng(0)
     filters = {
-        name: dataclasses.replace(item, groups=item.groups ^ np.uint64(1))
+        name: dataclasses.replace(item, words=rng.integers(0, 2**64, item.words.shape, np.uint64))
         for name, item in south.filters.items()
     }
-    with pytest.raises(LinkageError, match="have a group in common in any pass"):
-        link([north, dataclasses.replace(south, filters=filters)])
+    assert link([north, dataclasses.replace(south, filters=filters)]).quality.n_links == 0
+
+
+def test_all_pairs_are_compared_while_that_is_affordable(two):
+    _, extracts = two
+    plan = link(extracts).plan
+    assert plan.is_exhaustive
+    assert plan.n_comparisons == 300 * 250 * 6
+    assert str(plan).startswith("all 75,000 pairs in each of 6 passes")
+    assert plan.pair_completeness > 0.95
+
+
+def test_tables_of_sampled_bits_find_nearly_the_same(two):
+    _, extracts = two
+    whole, tables = link(extracts), link(extracts, exhaustive_limit=0)
+    assert not tables.plan.is_exhaustive
+    assert 0 < tables.plan.n_comparisons < whole.plan.n_comparisons
+    assert f"{tables.plan.n_tables} tables of {tables.plan.bits_per_table} bits" in str(tables.plan)
+    assert tables.plan.pair_completeness < whole.plan.pair_completeness
+    assert tables.quality.n_links >= 0.95 * whole.quality.n_links
+    again = link(extracts[::-1], exhaustive_limit=0, n_threads=1)
+    assert again.crosswalk.table.equals(tables.crosswalk.table)
+
+
+def test_sampled_bits_follow_from_public_parameters(two):
+    _, extracts = two
+    pool = make_pool(extracts)
+    plan = plan_passes(pool, limit=0)
+    one, other = (sampled_bits(pool, pool.spec.passes[0], table, plan) for table in (0, 1))
+    assert one == sampled_bits(pool, pool.spec.passes[0], 0, plan)
+    assert one != other
+    assert len(set(one)) == plan.bits_per_table
+    assert plan.n_first_bits <= min(one) <= max(one) < 2048
+
+
+@pytest.mark.parametrize("n", [1_000, 100_000, 3_000_000])
+def test_plans_follow_sizes(two, n):
+    _, extracts = two
+    pool = make_pool(extracts)
+    many = dataclasses.replace(pool, party=np.repeat(np.arange(2), n))
+    plan = plan_passes(many)
+    assert plan.n_pairs == n * n
+    assert plan.is_exhaustive == (n <= 100_000)
+    # Candidates by chance stay few: half a one for each record and pass.
+    assert plan.n_pairs * norm.sf(plan.deviations) == pytest.approx(n, rel=1e-6)
 
 
 def test_candidates_of_one_record_compete(random_pool):
@@ -215,12 +303,30 @@ def test_candidates_of_one_record_compete(random_pool):
 
 
 def test_all_in_common_gives_full_correlation_and_less_gives_less(with_profile):
-    spec = encoding_spec(with_profile("standard"))
-    full = Situation(states=(2, 2, 1, 0), left=(True,) * 5, right=(True,) * 5)
-    expected = expected_correlations(spec.passes, spec.fields, full, OVERLAPS)
+    item = encoding_spec(with_profile("standard")).passes[0]
+    expected = correlation_at(item, np.linspace(0, 1, 11))
     assert expected[-1] == pytest.approx(1)
-    assert np.all(np.diff(expected) >= 0)
+    assert np.all(np.diff(expected) > 0)
     assert expected[0] < 0.01
+
+
+def test_the_model_tells_matches_from_relatives_and_chance(with_profile):
+    spec = encoding_spec(with_profile("standard"))
+    rng = np.random.default_rng(0)
+    noise = rng.normal(scale=1 / np.sqrt(2048), size=(3_000, 6))
+    pairs = noise.copy()
+    pairs[:1000] += rng.uniform(0.4, 0.9, size=(1000, 6)) * (rng.random((1000, 6)) < 0.85)
+    pairs[1000:2000, 2:4] += rng.uniform(0.05, 0.15, size=(1000, 2))  # one family
+    pairs[2000:, 0] += 0.08
+    model = fit_pass_model(
+        spec, pairs, n_pairs=10**6, most_matches=2000.0, n_records=2000, deviations=3.3
+    )
+    is_match = model.log_odds(pairs) > 0
+    assert model.converged
+    assert is_match[:1000].mean() > 0.98
+    assert is_match[1000:2000].mean() < 0.05
+    assert is_match[2000:].mean() < 0.01
+    assert model.expected_matches == pytest.approx(1000, rel=0.05)
 
 
 # What follows is measured on made-up names of uneven lengths; the issue has the bounds.
@@ -263,16 +369,13 @@ def test_a_pass_tells_neither_lengths_nor_letters(with_profile, encode_plainly, 
     plain = np.unpackbits(shown.filters["surname"].words.view(np.uint8), axis=1)
     rng = np.random.default_rng(0)
     for item in extract.filters.values():
-        here = item.present
-        bits = np.unpackbits(item.words[here].view(np.uint8), axis=1)
+        bits = np.unpackbits(item.words.view(np.uint8), axis=1)
         counts = bits.sum(axis=1)
-        assert abs(spearmanr(counts, lengths[here])[0]) <= 0.10
+        assert abs(spearmanr(counts, lengths)[0]) <= 0.10
         means = bits.mean(axis=0)
         assert 0.45 <= means.min() <= means.max() <= 0.55
-        worst = largest_correlation(plain[here], bits)
-        chance = largest_correlation(
-            plain[here], rng.integers(0, 2, size=bits.shape, dtype=np.uint8)
-        )
+        worst = largest_correlation(plain, bits)
+        chance = largest_correlation(plain, rng.integers(0, 2, size=bits.shape, dtype=np.uint8))
         assert worst <= 1.15 * chance
 
 

@@ -14,13 +14,13 @@ import json
 from pathlib import Path
 
 SECRET = bytes(range(32))
-AGREEMENT_ID, SPEC_DIGEST, PASS = "vectors-2026", "ab" * 32, "by_birth_date"
-N_BITS, N_INPUTS = 256, 3
+AGREEMENT_ID, SPEC_DIGEST, PASS = "vectors-2026", "ab" * 32, "by_surname"
+N_BITS, N_INPUTS = 1024, 3
 FIELDS = {"surname": ("bigrams", 9), "birth_date": ("date", 4)}
 RECORDS = [
     {"surname": "garcia lopez", "birth_date": "20090305"},
     {"surname": "garcia", "birth_date": "20091130"},
-    {"surname": None, "birth_date": "19800101"},
+    {"surname": "li", "birth_date": "19800101"},
 ]
 
 
@@ -98,15 +98,18 @@ def tokens(kind: str, value: str) -> list[str]:
     return [f"{i}:{digit}" for i, digit in enumerate(value)] + parts
 
 
-def positions(key: bytes, field: str, token: str, n_hashes: int) -> list[int]:
+def positions(key: bytes, mask: bytes, field: str, token: str, n_hashes: int) -> list[int]:
     start = hashlib.sha256(prefixed(field) + token.encode()).digest()[:15]
-    stream = b"".join(aes256(key, start + bytes([i])) for i in range(-(-n_hashes // 8)))
-    return [int.from_bytes(stream[2 * i : 2 * i + 2], "big") % N_BITS for i in range(n_hashes)]
+    stream = b""
+    for number in range(-(-n_hashes // 8)):
+        plain = start + bytes([number])
+        stream += aes256(key, bytes(a ^ b for a, b in zip(plain, mask, strict=True)))
+    return [int.from_bytes(stream[2 * i : 2 * i + 2], "little") % N_BITS for i in range(n_hashes)]
 
 
 def diffusion(key: bytes) -> list[list[int]]:
     numbers = (
-        int.from_bytes(block[i : i + 2], "big") % N_BITS
+        int.from_bytes(block[i : i + 2], "little") % N_BITS
         for counter in range(10_000)
         for block in [hmac.digest(key, counter.to_bytes(4, "big"), "sha256")]
         for i in range(0, 32, 2)
@@ -122,31 +125,24 @@ def diffusion(key: bytes) -> list[list[int]]:
     return rows
 
 
-def encode(record: dict[str, str | None]) -> dict[str, str]:
+def encode(record: dict[str, str]) -> str:
     labels = (AGREEMENT_ID, SPEC_DIGEST)
-    salt = str(record["birth_date"])[:4]
-    group_key = hmac.digest(
-        hkdf(SECRET, "pass", *labels, "birth_date", PASS),
-        prefixed("pass group", salt) + b"\x01",
-        "sha256",
-    )
-    digest = hmac.digest(
-        hkdf(SECRET, "pass-group-id", *labels, "birth_date", PASS),
-        prefixed("pass group id", salt),
-        "sha256",
-    )
+    # The salt: month and day, then three letters of the surname; fields in alphabetical order.
+    salt = record["birth_date"][4:] + "\x1f" + record["surname"].replace(" ", "")[:3]
+    mask = hmac.digest(hkdf(SECRET, "pass-salt", *labels, PASS), salt.encode(), "sha256")[:16]
+    key = hkdf(SECRET, "pass-token", *labels, PASS)
     bits = [0] * N_BITS
     for field, (kind, n_hashes) in FIELDS.items():
-        for token in tokens(kind, record[field] or ""):
-            for position in positions(group_key, field, token, n_hashes):
+        for token in tokens(kind, record[field]):
+            for position in positions(key, mask, field, token, n_hashes):
                 bits[position] = 1
-    rows = diffusion(hkdf(SECRET, "pass-diffusion", *labels, "birth_date", PASS))
+    rows = diffusion(hkdf(SECRET, "pass-diffusion", *labels, PASS))
     mixed = [sum(bits[i] for i in row) % 2 for row in rows]
     number = sum(bit << i for i, bit in enumerate(mixed))
-    return {"group": digest[:8].hex(), "filter": number.to_bytes(N_BITS // 8, "little").hex()}
+    return number.to_bytes(N_BITS // 8, "little").hex()
 
 
-def vectors() -> list[dict[str, str]]:
+def vectors() -> list[str]:
     return [encode(record) for record in RECORDS]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from linkkit.exchange import PassField, PassSpec
+from linkkit.exchange import PassField, PassSpec, SaltField
 from linkkit.partner.encode.grams import gram_table
 from linkkit.partner.encode.passes import PassKeys, pass_filter
 from linkkit.partner.encode.salts import salt_codes
@@ -39,8 +39,7 @@ def test_the_second_implementation_makes_the_frozen_passes(second):
 def test_linkkit_makes_the_frozen_passes(second, compiled):
     item = PassSpec(
         name=second.PASS,
-        salt="birth_date",
-        part="year",
+        salt=(SaltField(name="birth_date", part="month_day"), SaltField(name="surname", part=3)),
         n_bits=second.N_BITS,
         n_inputs=second.N_INPUTS,
         fields=(
@@ -56,16 +55,12 @@ def test_linkkit_makes_the_frozen_passes(second, compiled):
         columns, {"surname": "surname", "birth_date": "date"}, fields=list(second.FIELDS)
     )
     scope = KeyScope(agreement_id=second.AGREEMENT_ID, epoch=1, spec_digest=second.SPEC_DIGEST)
-    groups, ids, diffusion = (
-        encoding_key(
-            Secret(second.SECRET), scope, purpose=purpose, field=item.salt, pass_name=item.name
-        )
-        for purpose in ("pass", "pass-group-id", "pass-diffusion")
+    salts, tokens, diffusion = (
+        encoding_key(Secret(second.SECRET), scope, purpose=purpose, field=item.name)
+        for purpose in ("pass-salt", "pass-token", "pass-diffusion")
     )
-    keys = PassKeys(groups=groups, ids=ids, diffusion=diffusion)
-    salts, codes = salt_codes(columns["birth_date"], item)
-    made = pass_filter(table, salts, codes, item=item, keys=keys, compiled=compiled)
-    assert [
-        {"group": int(group).to_bytes(8, "big").hex(), "filter": row.astype("<u8").tobytes().hex()}
-        for group, row in zip(made.groups, made.words, strict=True)
-    ] == FROZEN
+    keys = PassKeys(salts=salts, tokens=tokens, diffusion=diffusion)
+    distinct, codes = salt_codes(columns, item)
+    made = pass_filter(table, distinct, codes, item=item, keys=keys, compiled=compiled)
+    assert made.present.all()
+    assert [row.astype("<u8").tobytes().hex() for row in made.words] == FROZEN

@@ -111,7 +111,7 @@ def gather(
         party_table=_party_table(served, agreement, encoding_counts, cell),
         combination_table=_combination_table(served, cell),
         compared=_compared(result, cell),
-        passes=() if result.plan.is_exhaustive else tuple(x.name for x in result.plan.passes),
+        passes=() if result.plan.is_exhaustive else result.plan.names,
         missing_table=_missing_table(field_completeness(result), cell),
         field_table=_field_table(evidence),
         meaning_table=_meaning_table(evidence),

@@ -60,8 +60,8 @@ class PassPlan:
     ----------
     n_pairs : int
         All pairs that may match.
-    n_passes : int
-        Passes in which they can be compared.
+    names : tuple of str
+        The passes in which they can be compared.
     deviations : float
         How many standard errors above chance two filters must be to make a candidate pair.
     n_first_bits, first_deviations : int, float
@@ -70,24 +70,25 @@ class PassPlan:
         Tables of sampled bits in each pass, and how many bits agree; no tables: all pairs.
     pair_completeness : float
         Estimated share of true pairs that become candidates, 0 to 1, at assumed rates of errors.
+    skipped : tuple of str
+        Always empty: no pass is left out.
     """
 
     n_pairs: int
-    n_passes: int
+    names: tuple[str, ...]
     deviations: float
     n_first_bits: int
     first_deviations: float
     n_tables: int
     bits_per_table: int
     pair_completeness: float
-
     skipped: tuple[str, ...] = ()
 
     @property
     def n_comparisons(self) -> int:
         """How many comparisons all passes make, for tables as expected."""
         share = self.n_tables / 2**self.bits_per_table if self.n_tables else 1.0
-        return round(self.n_pairs * self.n_passes * share)
+        return round(self.n_pairs * len(self.names) * share)
 
     @property
     def is_exhaustive(self) -> bool:
@@ -97,16 +98,16 @@ class PassPlan:
     @property
     def reduction_ratio(self) -> float:
         """Share of the comparisons of all pairs in all passes that is not made, 0 to 1."""
-        whole = self.n_pairs * self.n_passes
+        whole = self.n_pairs * len(self.names)
         return 1 - min(1.0, self.n_comparisons / whole) if whole else 0.0
 
     def __str__(self) -> str:
         if self.is_exhaustive:
-            how = f"all {self.n_pairs:,} pairs in each of {self.n_passes} passes"
+            how = f"all {self.n_pairs:,} pairs in each of {len(self.names)} passes"
         else:
             how = (
                 f"{self.n_comparisons:,} comparisons in {self.n_tables} tables of "
-                f"{self.bits_per_table} bits in each of {self.n_passes} passes"
+                f"{self.bits_per_table} bits in each of {len(self.names)} passes"
             )
         return f"{how}, about {self.pair_completeness:.0%} of true pairs expected among candidates"
 
@@ -146,7 +147,7 @@ def plan_passes(pool: Pool, *, limit: float | None = None) -> PassPlan:
 
     def plan(first: tuple[int, float], n_tables: int, bits: int, complete: float) -> PassPlan:
         return PassPlan(
-            n_pairs=n_pairs, n_passes=len(passes), deviations=deviations, n_first_bits=first[0],
+            n_pairs=n_pairs, names=tuple(item.name for item in passes), deviations=deviations, n_first_bits=first[0],
             first_deviations=first[1], n_tables=n_tables, bits_per_table=bits,
             pair_completeness=complete,
         )  # fmt: skip

@@ -76,6 +76,11 @@ class BlockingPlan:
     skipped: tuple[str, ...] = ()
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What the records of each pass have in common."""
+        return tuple(item.name for item in self.passes)
+
+    @property
     def n_comparisons(self) -> int:
         """How many comparisons all passes make."""
         return sum(item.n_comparisons for item in self.passes)
