@@ -2,7 +2,7 @@
 
     python tests/vectors/make_pass_vectors.py
 
-It shares no code with linkkit: HKDF, AES-256, tokens, filters and diffusion are written out here from
+It shares no code with linkkit: HKDF, AES-256, tokens and filters are written out here from
 `docs/explanation/profile-standard.md`.
 """
 
@@ -98,31 +98,13 @@ def tokens(kind: str, value: str) -> list[str]:
     return [f"{i}:{digit}" for i, digit in enumerate(value)] + parts
 
 
-def positions(key: bytes, mask: bytes, field: str, token: str, n_hashes: int) -> list[int]:
-    start = hashlib.sha256(prefixed(field) + token.encode()).digest()[:15]
-    stream = b""
-    for number in range(-(-n_hashes // 8)):
-        plain = start + bytes([number])
-        stream += aes256(key, bytes(a ^ b for a, b in zip(plain, mask, strict=True)))
-    return [int.from_bytes(stream[2 * i : 2 * i + 2], "little") % N_BITS for i in range(n_hashes)]
-
-
-def diffusion(key: bytes) -> list[list[int]]:
-    numbers = (
-        int.from_bytes(block[i : i + 2], "little") % N_BITS
-        for counter in range(10_000)
-        for block in [hmac.digest(key, counter.to_bytes(4, "big"), "sha256")]
-        for i in range(0, 32, 2)
+def numbers(key: bytes, mask: bytes, field: str, token: str, n: int) -> list[int]:
+    start = hashlib.sha256(prefixed(field) + token.encode()).digest()[:15] + b"\x00"
+    salted = int.from_bytes(start, "big") ^ int.from_bytes(mask, "big")
+    stream = b"".join(
+        aes256(key, (salted ^ counter).to_bytes(16, "big")) for counter in range(-(-n // 8))
     )
-    rows = []
-    for _ in range(N_BITS):
-        row: list[int] = []
-        while len(row) < N_INPUTS:
-            number = next(numbers)
-            if number not in row:
-                row.append(number)
-        rows.append(row)
-    return rows
+    return [int.from_bytes(stream[2 * i : 2 * i + 2], "little") for i in range(n)]
 
 
 def encode(record: dict[str, str]) -> str:
@@ -131,15 +113,17 @@ def encode(record: dict[str, str]) -> str:
     salt = record["birth_date"][4:] + "\x1f" + record["surname"].replace(" ", "")[:3]
     mask = hmac.digest(hkdf(SECRET, "pass-salt", *labels, PASS), salt.encode(), "sha256")[:16]
     key = hkdf(SECRET, "pass-token", *labels, PASS)
-    bits = [0] * N_BITS
+    filters = [0] * N_INPUTS
     for field, (kind, n_hashes) in FIELDS.items():
         for token in tokens(kind, record[field]):
-            for position in positions(key, mask, field, token, n_hashes):
-                bits[position] = 1
-    rows = diffusion(hkdf(SECRET, "pass-diffusion", *labels, PASS))
-    mixed = [sum(bits[i] for i in row) % 2 for row in rows]
-    number = sum(bit << i for i, bit in enumerate(mixed))
-    return number.to_bytes(N_BITS // 8, "little").hex()
+            mine = numbers(key, mask, field, token, n_hashes * N_INPUTS)
+            for t in range(N_INPUTS):
+                for number in mine[t * n_hashes : (t + 1) * n_hashes]:
+                    filters[t] |= 1 << number % N_BITS
+    laid_over = 0
+    for one in filters:
+        laid_over ^= one
+    return laid_over.to_bytes(N_BITS // 8, "little").hex()
 
 
 def vectors() -> list[str]:

@@ -55,11 +55,11 @@ def test_linkkit_makes_the_frozen_passes(second, compiled):
         columns, {"surname": "surname", "birth_date": "date"}, fields=list(second.FIELDS)
     )
     scope = KeyScope(agreement_id=second.AGREEMENT_ID, epoch=1, spec_digest=second.SPEC_DIGEST)
-    salts, tokens, diffusion = (
+    salts, tokens = (
         encoding_key(Secret(second.SECRET), scope, purpose=purpose, field=item.name)
-        for purpose in ("pass-salt", "pass-token", "pass-diffusion")
+        for purpose in ("pass-salt", "pass-token")
     )
-    keys = PassKeys(salts=salts, tokens=tokens, diffusion=diffusion)
+    keys = PassKeys(salts=salts, tokens=tokens)
     distinct, codes = salt_codes(columns, item)
     made = pass_filter(table, distinct, codes, item=item, keys=keys, compiled=compiled)
     assert made.present.all()

@@ -155,18 +155,23 @@ def plan_passes(pool: Pool, *, limit: float | None = None) -> PassPlan:
     affordable = n_pairs <= (EXHAUSTIVE_LIMIT if limit is None else limit)
     if affordable and n_pairs * len(passes) <= _WHOLE_RATE * _BUDGET_SECONDS:
         return plan((n_bits, -math.inf), 0, 0, _completeness(found))
-    for m, z, rate in _FIRST_PARTS:
-        seconds = n_pairs * len(passes) / rate
-        if seconds <= _BUDGET_SECONDS or m == _FIRST_PARTS[-1][0]:
-            break
+    m, z, rate = _first_part(n_pairs * len(passes))
     staged = _found(passes, deviations, m, z)
     whole = plan((m, z), 0, 0, _completeness(staged))
     if affordable:
         return whole
     cost, n_tables, bits = _best_tables(passes, staged, len(pool), n_pairs, rate)
-    if limit is None and cost >= seconds:
+    if limit is None and cost >= n_pairs * len(passes) / rate:
         return whole
     return plan((m, z), n_tables, bits, _completeness(_by_tables(passes, staged, n_tables, bits)))
+
+
+def _first_part(n_comparisons: int) -> tuple[int, float, float]:
+    """Return the longest first part that is affordable, or the shortest."""
+    for part in _FIRST_PARTS:
+        if n_comparisons / part[2] <= _BUDGET_SECONDS:
+            return part
+    return _FIRST_PARTS[-1]
 
 
 def _found(

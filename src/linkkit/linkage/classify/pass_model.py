@@ -245,7 +245,7 @@ def _first_similar(spec: EncodingSpec) -> _Floats:
         # Half-full filters with a share o of their tokens in common are similar to 2 ** o - 1.
         means = [2 ** expected_overlap(item, pair_class) - 1 for item in spec.passes]
         rows.append([norm.pdf((_SIMILARITIES - mean) / _SPREAD) + 1e-9 for mean in means])
-    table = np.array(rows)
+    table: _Floats = np.array(rows)
     return np.asarray(table / table.sum(axis=-1, keepdims=True))
 
 
@@ -278,7 +278,7 @@ def _round(evidence: _Evidence, state: _State) -> _State:
     for k, table in enumerate(evidence.tables):
         for c in (_MATCH, _UNRELATED):
             by_place = np.bincount(evidence.places[k], joint[c], minlength=len(table.ratios))
-            lively = state.same[c, k] * table.ratios * state.similar[c, k]
+            lively: _Floats = state.same[c, k] * table.ratios * state.similar[c, k]
             lively /= lively.sum(axis=1, keepdims=True) + (1 - state.same[c, k])
             counts = by_place @ lively
             same[c, k] = _learned_same(evidence, c, k, float(counts.sum()), float(mass[c]))

@@ -20,7 +20,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,10 @@ from linkkit.partner.encode.kinds import KINDS, PASS_WEIGHTS
 
 __all__ = ["PassKeys", "pass_filter", "pass_specs", "with_random_filters"]
 
-_BITS_AND_INPUTS = {"standard": (2_048, 3), "hardened": (4_096, 4)}
+_BITS_AND_INPUTS: dict[str, tuple[Literal[2_048, 4_096], int]] = {
+    "standard": (2_048, 3),
+    "hardened": (4_096, 4),
+}
 _FILL = 0.52
 _GRAMS_AT_ONCE = 1_000_000
 _POSITIONS_PER_BLOCK = BLOCK_BYTES // 2
@@ -56,8 +59,8 @@ def pass_specs(linkage: LinkageClause) -> tuple[PassSpec, ...]:
     """Return the public parameters of an agreement's passes; none for the profile ``field``.
 
     A record with all fields, each of typical length, fills a little more than half of each filter
-    before they are laid over each other, as many records lack something. The fields share it by the weights of their
-    kinds.
+    before they are laid over each other, as many records lack something. The fields share it by
+    the weights of their kinds.
     """
     if linkage.profile == "field":
         return ()
