@@ -11,16 +11,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import math
 from pathlib import Path
 
 SECRET = bytes(range(32))
 AGREEMENT_ID, SPEC_DIGEST, PASS = "vectors-2026", "ab" * 32, "by_surname"
 N_BITS, N_INPUTS = 1024, 3
-FIELDS = {"surname": ("bigrams", 9), "birth_date": ("date", 4)}
+FIELDS = {"surname": ("bigrams", 29), "birth_date": ("date", 30)}
 RECORDS = [
     {"surname": "garcia lopez", "birth_date": "20090305"},
     {"surname": "garcia", "birth_date": "20091130"},
     {"surname": "li", "birth_date": "19800101"},
+    {"surname": "wojciechowska brzezinska", "birth_date": "19991224"},
 ]
 
 
@@ -98,9 +100,13 @@ def tokens(kind: str, value: str) -> list[str]:
     return [f"{i}:{digit}" for i, digit in enumerate(value)] + parts
 
 
-def numbers(key: bytes, mask: bytes, field: str, token: str, n: int) -> list[int]:
-    start = hashlib.sha256(prefixed(field) + token.encode()).digest()[:15] + b"\x00"
-    salted = int.from_bytes(start, "big") ^ int.from_bytes(mask, "big")
+def block(field: str, token: str) -> int:
+    digest = hashlib.sha256(prefixed(field) + token.encode()).digest()
+    return int.from_bytes(digest[:15] + b"\x00", "big")
+
+
+def numbers(key: bytes, mask: bytes, start: int, n: int) -> list[int]:
+    salted = start ^ int.from_bytes(mask, "big")
     stream = b"".join(
         aes256(key, (salted ^ counter).to_bytes(16, "big")) for counter in range(-(-n // 8))
     )
@@ -114,12 +120,17 @@ def encode(record: dict[str, str]) -> str:
     mask = hmac.digest(hkdf(SECRET, "pass-salt", *labels, PASS), salt.encode(), "sha256")[:16]
     key = hkdf(SECRET, "pass-token", *labels, PASS)
     filters = [0] * N_INPUTS
+    left, total = round(N_BITS * math.log(2)), 0
     for field, (kind, n_hashes) in FIELDS.items():
-        for token in tokens(kind, record[field]):
-            mine = numbers(key, mask, field, token, n_hashes * N_INPUTS)
+        for token in dict.fromkeys(tokens(kind, record[field])):
+            mine = numbers(key, mask, block(field, token), n_hashes * N_INPUTS)
+            left -= n_hashes
+            total ^= block(field, token)
             for t in range(N_INPUTS):
                 for number in mine[t * n_hashes : (t + 1) * n_hashes]:
                     filters[t] |= 1 << number % N_BITS
+    for number in numbers(key, mask, total ^ 0x8000, left):
+        filters[0] |= 1 << number % N_BITS
     laid_over = 0
     for one in filters:
         laid_over ^= one

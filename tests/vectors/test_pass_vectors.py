@@ -43,8 +43,8 @@ def test_linkkit_makes_the_frozen_passes(second, compiled):
         n_bits=second.N_BITS,
         n_inputs=second.N_INPUTS,
         fields=(
-            PassField(name="surname", kind="surname", n_hashes=9, typical_tokens=8),
-            PassField(name="birth_date", kind="date", n_hashes=4, typical_tokens=14),
+            PassField(name="surname", kind="surname", n_hashes=29, typical_tokens=8),
+            PassField(name="birth_date", kind="date", n_hashes=30, typical_tokens=14),
         ),
     )
     columns = {

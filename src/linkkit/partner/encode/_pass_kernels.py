@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["distinct_grams", "fill_filters", "salted_blocks"]
+__all__ = ["distinct_grams", "fill_filters", "filler_blocks", "salted_blocks"]
 
 _FEW = 4
 
@@ -73,6 +73,27 @@ def salted_blocks(
 
 
 @njit(nogil=True, cache=True)
+def filler_blocks(
+    sums: Any, masks: Any, order: Any, group_starts: Any, group_from: Any, group_to: Any,
+    block_starts: Any, plain: Any,
+) -> None:  # fmt: skip
+    """Write what is enciphered to fill up short records: all their tokens' blocks, added up.
+
+    Numbers count on from 32,768, as a record may have a single token.
+    """
+    start = group_starts[group_from]
+    for g in range(group_from, group_to):
+        low, high = masks[g, 0], masks[g, 1]
+        for p in range(group_starts[g], group_starts[g + 1]):
+            first = block_starts[p - start]
+            for b in range(first, block_starts[p - start + 1]):
+                plain[b, 0] = sums[order[p], 0] ^ low
+                number = np.uint64(b - first)
+                high_byte = (np.uint64(128) | number >> np.uint64(8)) << np.uint64(48)
+                plain[b, 1] = sums[order[p], 1] ^ high ^ (number << np.uint64(56)) ^ high_byte
+
+
+@njit(nogil=True, cache=True)
 def _set_bits(stream: Any, at: Any, n: Any, filters: Any) -> None:
     last = np.int64(filters.shape[1]) * 64 - 1
     for t in range(len(filters)):
@@ -104,14 +125,17 @@ def _most_gathered(group_starts: Any, found_starts: Any, group_from: Any, group_
 def fill_filters(
     values: Any, starts: Any, grams: Any, order: Any, group_starts: Any, group_from: Any,
     group_to: Any, found: Any, found_starts: Any, n_hashes: Any, n_inputs: Any, stream: Any,
-    stream_starts: Any, place: Any, out: Any,
+    stream_starts: Any, filler: Any, filler_starts: Any, n_filler: Any, place: Any, out: Any,
 ) -> None:  # fmt: skip
     """Make the filter of every record: `n_inputs` Bloom filters laid over each other.
 
     `stream` are enciphered blocks as 16-bit numbers, those of token `found[i]` from
     ``stream_starts[i]`` on, for one filter after the other; `place` is room to work in. Where a
     salt has several records, each token's bits are gathered once and OR-ed record by record.
+    `filler` is what fills up the first filter of a short record, from `filler_starts` on, which
+    count from the first record here.
     """
+    start = group_starts[group_from]
     most = _most_gathered(group_starts, found_starts, group_from, group_to)
     n_words = np.int64(out.shape[1])
     masks = np.empty((most, n_inputs, n_words), dtype=np.uint64)
@@ -141,4 +165,5 @@ def fill_filters(
                             laid_out[w] |= mask[w]
                     else:
                         _set_bits(stream, stream_starts[i], n_hashes[grams[k]], filters)
+            _set_bits(filler, filler_starts[p - start], n_filler[record], filters[:1])
             _lay_over(filters, out[record])

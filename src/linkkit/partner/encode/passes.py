@@ -7,7 +7,9 @@ Schnell, 2023), where each bit becomes the exclusive or of several, removes that
 
 Several filters of the same tokens, each with positions of its own, are laid over each other by
 exclusive or. So no bit goes into two bits of the result: where bits are used again, the results obey
-linear equations, and whoever has enough records solves them without a key.
+linear equations, and whoever has enough records solves them without a key. One of the filters is
+filled up to half where a record is short, as the number of set bits tells something only if all of
+them are more or less than half full.
 
 The combination is our own: experimental, measured, not peer-reviewed.
 """
@@ -39,7 +41,7 @@ _BITS_AND_INPUTS: dict[str, tuple[Literal[2_048, 4_096], int]] = {
     "hardened": (4_096, 4),
 }
 _FILL = 0.52
-_GRAMS_AT_ONCE = 1_000_000
+_GRAMS_AT_ONCE = 250_000
 _POSITIONS_PER_BLOCK = BLOCK_BYTES // 2
 
 
@@ -178,6 +180,7 @@ class _Filling:
         self.table, self.values, self.item, self.masks = table, values, item, masks
         self.n_hashes = _n_hashes(table, item)
         self.n_blocks = -(-self.n_hashes * item.n_inputs // _POSITIONS_PER_BLOCK)
+        self.n_full = round(item.n_bits * math.log(2))
         # Blocks are distinct, so that AES is the keyed function that is wanted and no mode of
         # encryption.
         self.cipher = Cipher(algorithms.AES(keys.tokens), modes.ECB())  # noqa: S305
@@ -197,6 +200,7 @@ class _Filling:
                 mask=self.masks[code].tobytes(),
                 n_bits=self.item.n_bits,
                 n_inputs=self.item.n_inputs,
+                n_full=self.n_full,
                 n_hashes=self.n_hashes,
             )
 
@@ -219,6 +223,7 @@ class _Filling:
         seen, place = np.full(n_grams, -1, dtype=np.int64), np.zeros(n_grams, dtype=np.int64)
         found = np.empty(max(_GRAMS_AT_ONCE, n_grams), dtype=np.int32)
         found_starts = np.zeros(n_groups + 1, dtype=np.int64)
+        n_filler, sums = self._fillers(blocks)
         start = 0
         while start < n_groups:
             stop = int(kernels.distinct_grams(*records, start, n_groups, seen, found, found_starts))
@@ -227,11 +232,36 @@ class _Filling:
             block_starts = np.append(0, np.cumsum(self.n_blocks[listed]))
             plain = np.empty((int(block_starts[-1]), 2), dtype="<u8")
             kernels.salted_blocks(blocks, masks[start:stop], listed, bounds, block_starts, plain)
+            here = n_filler[order[group_starts[start] : group_starts[stop]]]
+            filler_starts = np.append(0, np.cumsum(-(-here // _POSITIONS_PER_BLOCK)))
+            filler = np.empty((int(filler_starts[-1]), 2), dtype="<u8")
+            kernels.filler_blocks(
+                sums, masks, order, group_starts, start, stop, filler_starts, filler
+            )
             kernels.fill_filters(
                 *records, start, stop, listed, bounds, self.n_hashes, self.item.n_inputs,
-                self._enciphered(plain), block_starts * _POSITIONS_PER_BLOCK, place, words,
+                self._enciphered(plain), block_starts * _POSITIONS_PER_BLOCK,
+                self._enciphered(filler), filler_starts * _POSITIONS_PER_BLOCK, n_filler,
+                place, words,
             )  # fmt: skip
             start = stop
+
+    def _fillers(
+        self, blocks: npt.NDArray[np.uint64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
+        """Return how many bits fill up each record, and its tokens' blocks added up.
+
+        How many bits are set would else tell short records, and those that lack a field, from others.
+        """
+        table = self.table
+        n_set = np.append(0, np.cumsum(self.n_hashes[table.grams]))
+        added = np.zeros((len(table.grams) + 1, 2), dtype=np.uint64)
+        np.bitwise_xor.accumulate(blocks[table.grams], axis=0, out=added[1:])
+        first, last = table.starts[:-1], table.starts[1:]
+        of_value = np.append(n_set[last] - n_set[first], 0)  # the last is that of a missing value
+        sum_of_value = np.vstack([added[last] ^ added[first], np.zeros((1, 2), dtype=np.uint64)])
+        n_filler = np.maximum(self.n_full - of_value[self.values].sum(axis=1), 0)
+        return n_filler, np.bitwise_xor.reduce(sum_of_value[self.values], axis=1)
 
     def _enciphered(self, plain: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint16]:
         out = bytearray(plain.nbytes + BLOCK_BYTES)
