@@ -41,6 +41,10 @@ _BITS_AND_INPUTS: dict[str, tuple[Literal[2_048, 4_096], int]] = {
     "hardened": (4_096, 4),
 }
 _FILL = 0.52
+_IN_SALT = 0.5
+"""What a field that is in the salt counts for: records with the same salt share much of its value
+already, which must not show who has the same one."""
+
 _GRAMS_AT_ONCE = 250_000
 _POSITIONS_PER_BLOCK = BLOCK_BYTES // 2
 
@@ -83,11 +87,15 @@ def _pass_fields(
     linkage: LinkageClause, item: LinkagePass, *, n_bits: int
 ) -> tuple[PassField, ...]:
     kinds = {name: linkage.fields[name].kind for name in item.fields or linkage.fields}
-    total = sum(PASS_WEIGHTS[kind] for kind in kinds.values())
+    weights = {
+        name: PASS_WEIGHTS[kind] * (_IN_SALT if name in item.salt else 1.0)
+        for name, kind in kinds.items()
+    }
+    total = sum(weights.values())
     fields = []
     for name, kind in kinds.items():
         tokens = round(KINDS[kind].typical_tokens)
-        n_set = -n_bits * math.log(1 - _FILL) * PASS_WEIGHTS[kind] / total
+        n_set = -n_bits * math.log(1 - _FILL) * weights[name] / total
         n_hashes = max(round(n_set / tokens), 1)
         fields.append(PassField(name=name, kind=kind, n_hashes=n_hashes, typical_tokens=tokens))
     return tuple(fields)

@@ -1,0 +1,106 @@
+"""Measures how fast passes are encoded: records per second of CPU time, one thread, as JSON.
+
+    python benchmarks/encode_passes.py --n 200000
+
+The people are made up: names of random letters, six fields, 33 people to a postal code as in a
+million records of a country with 30,000. Standardizing is not in it. Each pass is
+timed by itself, once its kernels are compiled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from linkkit.agreement import LinkageClause
+from linkkit.exchange import PassSpec
+from linkkit.partner.encode.grams import GramTable, gram_table
+from linkkit.partner.encode.passes import PassKeys, pass_filter, pass_specs
+from linkkit.partner.encode.salts import salt_codes
+
+KINDS = {
+    "given_name": "given_name",
+    "surname": "surname",
+    "birth_date": "date",
+    "address": "street_address",
+    "suburb": "city",
+    "postcode": "postal_code",
+}
+KEYS = PassKeys(salts=b"s" * 32, tokens=b"t" * 32)
+
+
+def main() -> None:
+    options = arguments()
+    columns = people(options.n, seed=options.seed)
+    start = time.thread_time()
+    table = gram_table(columns, KINDS, fields=list(KINDS))
+    seconds = {"tokenize": time.thread_time() - start}
+    clause = {"profile": options.profile, "fields": {n: {"kind": k} for n, k in KINDS.items()}}
+    specs = pass_specs(LinkageClause.model_validate(clause))
+    few = {name: column[:100] for name, column in columns.items()}
+    encode(few, gram_table(few, KINDS, fields=list(KINDS)), specs[0])
+    for item in specs:
+        start = time.thread_time()
+        encode(columns, table, item)
+        seconds[item.name] = time.thread_time() - start
+    seconds["all"] = sum(seconds.values())
+    print(
+        json.dumps(
+            {
+                "profile": options.profile,
+                "n_records": options.n,
+                "records_per_second": {k: round(options.n / s) for k, s in seconds.items()},
+            },
+            indent=2,
+        )
+    )
+
+
+def encode(columns: dict[str, pa.Array], table: GramTable, item: PassSpec) -> None:
+    pass_filter(table, *salt_codes(columns, item), item=item, keys=KEYS)
+
+
+def people(n: int, *, seed: int) -> dict[str, pa.Array]:
+    """Make up standardized columns; names have the frequencies of Zipf's law."""
+    rng = np.random.default_rng(seed)
+    days = np.datetime64("1920-01-01") + rng.integers(0, 36_500, size=n)
+    streets, suburbs = words(rng, 5_000), words(rng, 2_000)
+    columns = {
+        "given_name": drawn(rng, words(rng, 2_000), n),
+        "surname": drawn(rng, words(rng, 20_000), n),
+        "birth_date": np.char.replace(days.astype(str), "-", ""),
+        "address": [f"{i} {streets[j]} st" for i, j in rng.integers(1, 900, size=(n, 2))],
+        "suburb": drawn(rng, suburbs, n),
+        "postcode": (10_000 + rng.integers(0, max(n // 33, 1), size=n)).astype(str),
+    }
+    return {name: pa.array(list(values), pa.large_string()) for name, values in columns.items()}
+
+
+def words(rng: np.random.Generator, n: int) -> list[str]:
+    letters = list("aaaabcddeeeeefghiijklmnnoooprrsstttuvwyz")
+    return ["".join(rng.choice(letters, size=size)) for size in 4 + rng.binomial(6, 0.45, size=n)]
+
+
+def drawn(rng: np.random.Generator, values: list[str], n: int) -> np.ndarray:
+    share = 1 / np.arange(5, len(values) + 5)
+    return rng.choice(values, size=n, p=share / share.sum())
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--n", type=int, default=200_000)
+    parser.add_argument("--profile", choices=("standard", "hardened"), default="standard")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
