@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PREFIX_LETTERS", "SALT_PARTS", "default_passes", "find_pass_problems", "passes_of"]
 
+WITH_PASSES = ("standard", "hardened")
+"""The profiles that have passes."""
+
 FEWEST_PASSES = 2
 """With one salt, whoever has a wrong value in it could not be linked at all."""
 
@@ -90,9 +93,9 @@ def default_passes(linkage: LinkageClause) -> dict[str, LinkagePass]:
 def passes_of(linkage: LinkageClause) -> dict[str, LinkagePass]:
     """Return the passes of an agreement: those written in it, with what they leave out filled in.
 
-    Empty for the profile ``field``, which has none.
+    Empty for profiles that have none.
     """
-    if linkage.profile == "field":
+    if linkage.profile not in WITH_PASSES:
         return {}
     if linkage.passes is None:
         return default_passes(linkage)
@@ -108,9 +111,9 @@ def _completed(item: LinkagePass, linkage: LinkageClause) -> LinkagePass:
 
 def find_pass_problems(linkage: LinkageClause) -> Iterator[str]:
     """Yield a sentence for each way in which the clause ``linkage`` contradicts itself."""
-    if linkage.profile == "field":
+    if linkage.profile not in WITH_PASSES:
         if linkage.passes is not None:
-            yield "clause 'linkage.passes': the profile 'field' has no passes"
+            yield f"clause 'linkage.passes': the profile '{linkage.profile}' has no passes"
         return
     if linkage.passes is None:
         n_salts = len(default_passes(linkage))
