@@ -125,7 +125,7 @@ class EncodedExtract:
         """Return which linkage fields each record has, shape (n_records, n_fields)."""
         if self.fields_present is not None:
             return self.fields_present
-        return np.column_stack([self.filters[item.name].present for item in self.spec.filters])
+        return np.column_stack([self.filters[item.name].present for item in self.spec.columns])
 
     def save(self, path: str | Path, *, agreement: Agreement, identity: Identity) -> Path:
         """Write a file signed by the party and sealed to the linkage unit.

@@ -59,7 +59,7 @@ def encoding_types(spec: EncodingSpec) -> dict[str, pa.DataType]:
     types: dict[str, pa.DataType] = {"token": TOKEN_TYPE}
     if spec.passes:
         types[MASK_COLUMN] = pa.uint32()
-    for item in spec.filters:
+    for item in (*spec.filters, *spec.records):
         types[item.name] = pa.binary(item.n_words * 8)
     for one in spec.passes:
         types[_group_column(one.name)] = pa.uint64()
@@ -88,7 +88,8 @@ def encoding_table(
 
 def filters_of(table: pa.Table, spec: EncodingSpec) -> dict[str, Filter]:
     """Return the filters that a table holds under a spec."""
-    fields = {x.name: _filter(table.column(x.name), x.n_words) for x in spec.filters}
+    whole = (*spec.filters, *spec.records)
+    fields = {x.name: _filter(table.column(x.name), x.n_words) for x in whole}
     return {**fields, **{x.name: _pass_filter(table, x.name, x.n_words) for x in spec.passes}}
 
 

@@ -12,6 +12,12 @@ from linkkit.linkage.compare.passes import (
     compare_passes,
     sample_groups,
 )
+from linkkit.linkage.compare.record_filters import (
+    RecordPairs,
+    candidate_floor,
+    compare_filters,
+    require_comparable,
+)
 
 __all__ = [
     "LEVELS",
@@ -19,11 +25,15 @@ __all__ = [
     "ComparedPairs",
     "Comparison",
     "PassPairs",
+    "RecordPairs",
+    "candidate_floor",
     "compare_all",
+    "compare_filters",
     "compare_groups",
     "compare_pairs",
     "compare_passes",
     "make_comparison",
+    "require_comparable",
     "sample_groups",
     "sample_pairs",
 ]
