@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from linkkit.agreement.clkhash.lint import Trap, lint_clk_schema
@@ -93,8 +94,17 @@ def schema_traps(agreement: Agreement) -> tuple[Trap, ...]:
 
 
 def loud_first(traps: Iterable[Trap]) -> tuple[Trap, ...]:
-    """Order traps: those that make a linkage unsafe, or silently wrong, come first."""
-    return tuple(sorted(traps, key=lambda trap: not trap.is_loud))
+    """Order traps: those that make a linkage unsafe, or silently wrong, come first.
+
+    What is said of several features alike is said once, of all of them.
+    """
+    places: dict[tuple[str, str], list[Trap]] = {}
+    for trap in traps:
+        places.setdefault((trap.code, trap.sentence), []).append(trap)
+    united = [
+        replace(same[0], place=", ".join(trap.place for trap in same)) for same in places.values()
+    ]
+    return tuple(sorted(united, key=lambda trap: not trap.is_loud))
 
 
 def find_schema_problems(agreement: Agreement) -> Iterator[str]:

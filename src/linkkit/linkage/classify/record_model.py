@@ -39,9 +39,13 @@ _LEAST_EXPOSED = 5e-6
 _FIRST_SLOPE = 0.2
 _FIRST_MOST = 0.9
 _PRIOR_MATCHES = 10.0
+_ENOUGH_MATCHES = 50.0
+_DISTANCE = 0.08
+_DISTANCES = (0.02, 0.1)
 _FEWEST = 1e-3
 _MOST_ROUNDS = 60
 _CONVERGED = 1e-3
+_NOTHING = 0.02
 _NEWTON_ROUNDS = 30
 _NEWTON_STEP = 2.0
 _LARGEST = 40.0
@@ -67,6 +71,8 @@ class Block:
         How alike the runners-up of every record of either party are.
     left, right : ndarray of int64, shape (n_pairs,)
         Which records, counted within the parties.
+    one_file : bool
+        Whether all are of one party.
     """
 
     where: _Ints
@@ -75,6 +81,7 @@ class Block:
     right_level: _Floats
     left: _Ints
     right: _Ints
+    one_file: bool = False
 
     @property
     def level(self) -> _Floats:
@@ -228,6 +235,8 @@ def fit_record_model(
     probability = np.zeros_like(first)
     for block, shape in zip(blocks, shapes, strict=True):
         slope = np.clip(shape.excess_over_rivals / _FIRST_SLOPE, 0, _FIRST_MOST)
+        if block.one_file:
+            slope = slope * np.exp((block.dice - 1) / _DISTANCE)
         probability[block.where] = first[block.where] * slope
     curves: tuple[Curves, ...] = ()
     n_rounds, converged = 0, False
@@ -239,7 +248,7 @@ def fit_record_model(
             odds[block.where] = np.exp(curve.log_odds(block.dice, shape.excess))
         new = compete(odds)
         moved = float(np.abs(new - probability).sum())
-        converged = moved < _CONVERGED * max(float(new.sum()), 1.0)
+        converged = moved < _CONVERGED * float(new.sum()) + _NOTHING
         probability = new
     dice = np.zeros_like(first)
     for block in blocks:
@@ -314,8 +323,9 @@ def _learned(
         np.bincount(shape.match_bin, weights=probability[block.where], minlength=shape.n_match_bins)
         for block, shape in zip(blocks, shapes, strict=True)
     ]
-    together = np.sum(found, axis=0)
-    typical = together / max(float(together.sum()), _FEWEST)
+    apart = [own for block, own in zip(blocks, found, strict=True) if not block.one_file]
+    together = np.sum(apart, axis=0) if apart else np.zeros(1)
+    known = float(together.sum()) >= _ENOUGH_MATCHES
     curves = []
     for block, shape, own in zip(blocks, shapes, found, strict=True):
         weight = 1 - probability[block.where]
@@ -323,15 +333,43 @@ def _learned(
         strangers = smooth_log_rate(counts, shape.exposure)
         top = int(strangers.argmax())
         strangers[top:] = np.minimum.accumulate(strangers[top:])
-        n_own = float(own.sum())
-        # Few matches of two parties are helped out by those of the others.
-        helped = own + (_PRIOR_MATCHES * typical if len(blocks) > 1 else 0.0)
-        helped = helped * (n_own / max(float(helped.sum()), _FEWEST)) + _FEWEST
-        matches = smooth_log_rate(helped, np.full(len(own), _WIDTH))
+        if block.one_file:
+            matches = _matches_of_one_file(own, together if known else None, shape.floor)
+        else:
+            matches = _matches_of_two_files(own, together if len(apart) > 1 else None)
         curves.append(
             Curves(strangers=strangers, matches=matches, lowest=shape.lowest, floor=shape.floor)
         )
     return tuple(curves)
+
+
+def _matches_of_two_files(own: _Floats, together: _Floats | None) -> _Floats:
+    """Return the log rate of matches; few of them are helped out by those of other files."""
+    helped = own
+    if together is not None:
+        helped = own + _PRIOR_MATCHES * together / max(float(together.sum()), _FEWEST)
+    helped = helped * (float(own.sum()) / max(float(helped.sum()), _FEWEST)) + _FEWEST
+    rate = smooth_log_rate(helped, np.full(len(own), _WIDTH))
+    # One person's records are seldom less alike; more of them at the lower end are strangers.
+    middle = int(np.searchsorted(np.cumsum(helped), float(helped.sum()) / 2))
+    top = middle + int(rate[middle:].argmax())
+    rate[: top + 1] = np.minimum.accumulate(rate[top::-1])[::-1]
+    return rate
+
+
+def _matches_of_one_file(own: _Floats, typical: _Floats | None, floor: float) -> _Floats:
+    """Return the log rate of matches within a file, which no competition tells from families.
+
+    Their curve is that of matches between files, where some are known, and else one that falls
+    off from 1 by a rate that is learned within bounds.
+    """
+    n_own = float(own.sum()) + _FEWEST
+    if typical is None:
+        distance = 1 - (floor + (np.arange(len(own)) + 0.5) * _WIDTH)
+        mean = float(own @ np.maximum(distance, 0)) + _PRIOR_MATCHES * _DISTANCE
+        typical = np.exp(-distance / np.clip(mean / (n_own + _PRIOR_MATCHES), *_DISTANCES))
+    rate = np.log(np.maximum(typical, 1e-12) / typical.sum() * n_own / _WIDTH)
+    return np.asarray(rate, dtype=np.float64)
 
 
 def _weights(name: str, dice: _Floats, match: _Floats, *, n_pairs: int) -> FieldWeights:

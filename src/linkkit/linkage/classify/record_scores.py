@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -37,13 +39,16 @@ def fit_records(pool: Pool, pairs: RecordPairs, *, floor: float, n_pairs: int) -
     n_pairs : int
         All pairs that could match.
     """
+    once = replace(pool, clean=np.ones_like(pool.clean))
     blocks = tuple(_block(pool, pairs, p, q, floor) for p, q in party_blocks(pool))
     return fit_record_model(
         blocks,
         _best_of_both(pool, pairs),
         floor=floor,
         n_pairs=n_pairs,
-        compete=lambda odds: compete(pool, pairs.left, pairs.right, odds),
+        # Even where a file holds people twice, most of a record's candidates are strangers. The few
+        # second records of a person pass for strangers while the curves are learned.
+        compete=lambda odds: compete(once, pairs.left, pairs.right, odds),
         name=pool.spec.records[0].name,
     )
 
@@ -68,7 +73,13 @@ def _block(pool: Pool, pairs: RecordPairs, p: int, q: int, floor: float) -> Bloc
             ranks=_RANKS_WITH_DUPLICATES,
         )
         return Block(
-            where=where, dice=dice, left_level=level, right_level=level, left=left, right=right
+            where=where,
+            dice=dice,
+            left_level=level,
+            right_level=level,
+            left=left,
+            right=right,
+            one_file=True,
         )
     levels = [
         runners_up(

@@ -246,6 +246,8 @@ def schema_notes(agreement: Agreement, secret: ClkhashSecret | None) -> tuple[st
             f"WARNING, clkhash secret: {secret.weakness}; whoever gets the filters can find it by "
             "trying, and read every name"
         )
-    for trap in schema_traps(agreement):
-        notes.append(f"{'WARNING, ' if trap.is_loud else ''}clkhash schema: {trap}")
+    notes += [
+        f"{'WARNING, ' if trap.is_loud else ''}clkhash schema: {trap}"
+        for trap in schema_traps(agreement)
+    ]
     return tuple(notes)
