@@ -59,8 +59,8 @@ def encoding_types(spec: EncodingSpec) -> dict[str, pa.DataType]:
     types: dict[str, pa.DataType] = {"token": TOKEN_TYPE}
     if spec.passes:
         types[MASK_COLUMN] = pa.uint32()
-    for item in (*spec.filters, *spec.records):
-        types[item.name] = pa.binary(item.n_words * 8)
+    for name, n_words in _whole_columns(spec):
+        types[name] = pa.binary(n_words * 8)
     for one in spec.passes:
         types[_group_column(one.name)] = pa.uint64()
         types[one.name] = pa.binary(one.n_words * 8)
@@ -88,8 +88,7 @@ def encoding_table(
 
 def filters_of(table: pa.Table, spec: EncodingSpec) -> dict[str, Filter]:
     """Return the filters that a table holds under a spec."""
-    whole = (*spec.filters, *spec.records)
-    fields = {x.name: _filter(table.column(x.name), x.n_words) for x in whole}
+    fields = {name: _filter(table.column(name), n) for name, n in _whole_columns(spec)}
     return {**fields, **{x.name: _pass_filter(table, x.name, x.n_words) for x in spec.passes}}
 
 
@@ -111,6 +110,12 @@ def token_array(tokens: npt.NDArray[np.uint8]) -> pa.Array:
 def token_matrix(column: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
     """Return an Arrow column of 16-byte tokens as an array of shape (n, 16)."""
     return _bytes_of(column, TOKEN_BYTES)
+
+
+def _whole_columns(spec: EncodingSpec) -> list[tuple[str, int]]:
+    """Return name and words of the filters that are one column: of fields, or of the record."""
+    fields = [(item.name, item.n_words) for item in spec.filters]
+    return fields + [(item.name, item.n_words) for item in spec.records]
 
 
 def _group_column(name: str) -> str:

@@ -137,7 +137,9 @@ class EncodingSpec(BaseModel):
     @property
     def field_names(self) -> tuple[str, ...]:
         """Names of what a record has or lacks: its linkage fields, or else its only filter."""
-        return self.fields or tuple(item.name for item in (*self.filters, *self.records))
+        return self.fields or tuple(
+            [item.name for item in self.filters] + [item.name for item in self.records]
+        )
 
     @cached_property
     def digest(self) -> str:

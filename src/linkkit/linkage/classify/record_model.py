@@ -292,9 +292,13 @@ class _Shape:
             excess_over_rivals=block.dice - level / _RIVALRY,
             stranger_bin=_bins(excess, lowest, n_bins),
             match_bin=_bins(block.dice, floor, n_match_bins),
-            exposure=_WIDTH * _exposed(block, floor, lowest + (np.arange(n_bins) + 0.5) * _WIDTH),
+            exposure=_WIDTH * _exposed(block, floor, _centers(lowest, n_bins)),
             n_match_bins=n_match_bins,
         )
+
+
+def _centers(lowest: float, n_bins: int) -> _Floats:
+    return np.asarray(lowest + (np.arange(n_bins) + 0.5) * _WIDTH, dtype=np.float64)
 
 
 def _exposed(block: Block, floor: float, excess: _Floats) -> _Floats:
@@ -315,12 +319,16 @@ def _bins(values: _Floats, lowest: float, n_bins: int) -> _Ints:
     return np.clip(((values - lowest) / _WIDTH).astype(np.int64), 0, n_bins - 1)
 
 
+def _counted(bins: _Ints, weights: _Floats, n_bins: int) -> _Floats:
+    return np.asarray(np.bincount(bins, weights=weights, minlength=n_bins), dtype=np.float64)
+
+
 def _learned(
     blocks: tuple[Block, ...], shapes: list[_Shape], probability: _Floats
 ) -> tuple[Curves, ...]:
     """Return the curves that the candidates, each a match with some probability, give."""
     found = [
-        np.bincount(shape.match_bin, weights=probability[block.where], minlength=shape.n_match_bins)
+        _counted(shape.match_bin, probability[block.where], shape.n_match_bins)
         for block, shape in zip(blocks, shapes, strict=True)
     ]
     apart = [own for block, own in zip(blocks, found, strict=True) if not block.one_file]
@@ -329,7 +337,7 @@ def _learned(
     curves = []
     for block, shape, own in zip(blocks, shapes, found, strict=True):
         weight = 1 - probability[block.where]
-        counts = np.bincount(shape.stranger_bin, weights=weight, minlength=len(shape.exposure))
+        counts = _counted(shape.stranger_bin, weight, len(shape.exposure))
         strangers = smooth_log_rate(counts, shape.exposure)
         top = int(strangers.argmax())
         strangers[top:] = np.minimum.accumulate(strangers[top:])
@@ -365,9 +373,10 @@ def _matches_of_one_file(own: _Floats, typical: _Floats | None, floor: float) ->
     """
     n_own = float(own.sum()) + _FEWEST
     if typical is None:
-        distance = 1 - (floor + (np.arange(len(own)) + 0.5) * _WIDTH)
+        distance = 1 - _centers(floor, len(own))
         mean = float(own @ np.maximum(distance, 0)) + _PRIOR_MATCHES * _DISTANCE
-        typical = np.exp(-distance / np.clip(mean / (n_own + _PRIOR_MATCHES), *_DISTANCES))
+        decay = float(np.clip(mean / (n_own + _PRIOR_MATCHES), *_DISTANCES))
+        typical = np.asarray(np.exp(-distance / decay), dtype=np.float64)
     rate = np.log(np.maximum(typical, 1e-12) / typical.sum() * n_own / _WIDTH)
     return np.asarray(rate, dtype=np.float64)
 

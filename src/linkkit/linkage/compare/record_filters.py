@@ -100,7 +100,7 @@ def _dice(common: npt.NDArray[np.int64], total: npt.NDArray[np.int64]) -> npt.ND
 
 
 def _n_set(pool: Pool) -> npt.NDArray[np.int64]:
-    return np.bitwise_count(pool.words).sum(axis=1).astype(np.int64)
+    return np.asarray(np.bitwise_count(pool.words).sum(axis=1), dtype=np.int64)
 
 
 def candidate_floor(pool: Pool, *, seed: int = 0) -> float:
@@ -118,7 +118,7 @@ def candidate_floor(pool: Pool, *, seed: int = 0) -> float:
     rng = np.random.default_rng(seed)
     left, right = _random_pairs(pool, rng, min(_SAMPLE_PAIRS, 4 * n_pairs))
     floor = float(np.quantile(dice_of_pairs(pool, left, right), 1 - share)) if len(left) else 0.0
-    return min(np.floor(floor * SCALE) / SCALE, 1.0)
+    return min(float(np.floor(floor * SCALE)) / SCALE, 1.0)
 
 
 def _random_pairs(
@@ -129,8 +129,11 @@ def _random_pairs(
     starts = np.cumsum(np.append(0, sizes[:-1]))
     blocks = list(party_blocks(pool))
     weight = np.array([float(sizes[p] * (sizes[q] - (p == q))) / (1 + (p == q)) for p, q in blocks])
-    chosen = rng.choice(len(blocks), size=n_pairs, p=weight / weight.sum()) if weight.sum() else []
-    p, q = np.array(blocks, dtype=np.int64)[np.asarray(chosen, dtype=np.int64)].T
+    if not weight.sum():
+        nothing = np.zeros(0, dtype=np.int64)
+        return nothing, nothing
+    chosen = rng.choice(len(blocks), size=n_pairs, p=weight / weight.sum())
+    p, q = np.array(blocks, dtype=np.int64)[chosen].T
     left = starts[p] + rng.integers(0, sizes[p])
     # Within a party, the partner is one of the others.
     right = starts[q] + (rng.integers(0, np.maximum(sizes[q] - (p == q), 1)))

@@ -149,7 +149,8 @@ def clk_rows(
     }
     issues, notes = standardized.issues, standardized.notes
     if as_they_stand:
-        issues, notes = (), tuple(_hashed_all_the_same(issue) for issue in issues)
+        notes = tuple(_hashed_all_the_same(issue) for issue in standardized.issues)
+        issues = ()
     return ClkRows(
         words=words,
         refused={item.row: item.reason for item in result.set_aside},

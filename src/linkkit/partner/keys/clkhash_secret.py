@@ -133,7 +133,7 @@ class ClkhashSecret(OpaqueKey):
             return NotImplemented
         return hmac.compare_digest(self._material, other._material)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __repr__(self) -> str:
         return "<ClkhashSecret: not shown>"
