@@ -97,7 +97,7 @@ def _block(pool: Pool, pairs: RecordPairs, p: int, q: int, floor: float) -> Bloc
 
 
 def _party_starts(pool: Pool) -> npt.NDArray[np.int64]:
-    return np.cumsum(np.append(0, pool.party_sizes()[:-1]))
+    return np.asarray(np.cumsum(np.append(0, pool.party_sizes()[:-1])), dtype=np.int64)
 
 
 def _best_of_both(pool: Pool, pairs: RecordPairs) -> npt.NDArray[np.float64]:
@@ -152,4 +152,4 @@ def record_log_odds(
         here = np.flatnonzero((pool.party[left] == p) & (pool.party[right] == q))
         level = block.level_of(left[here] - starts[p], right[here] - starts[q])
         answer[here] = curves.log_odds(dice[here], dice[here] - level)
-    return np.maximum(answer, -60.0)
+    return np.asarray(np.maximum(answer, -60.0), dtype=np.float64)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from linkkit.agreement.clkhash import schema_digest, schema_of
 from linkkit.agreement.document import require_agreement
 from linkkit.errors import ExtractError, OptionError
 from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, RecordFilterSpec
+from linkkit.exchange.atomic import atomic_text
 from linkkit.partner.encode.clk_canary import clk_canaries
 from linkkit.partner.encode.clkhash.clk_json import from_clk_json, to_clk_json
 from linkkit.partner.encode.results import TokenMap
@@ -27,9 +29,13 @@ __all__ = [
     "FILTER_NAME",
     "as_clkhash_secret",
     "clk_encodings",
+    "clk_places",
     "extract_from_clks",
     "extract_to_clks",
+    "read_clk_file",
     "record_specs",
+    "require_clkhash",
+    "save_clks",
 ]
 
 FILTER_NAME = "clk"
@@ -117,6 +123,31 @@ def extract_to_clks(extract: EncodedExtract) -> str:
     return to_clk_json(extract.filters[item.name].words, n_bits=item.n_bits)
 
 
+def clk_places(extract: EncodedExtract) -> str:
+    """Return CSV text that tells the token of each filter of the extract's CLK JSON, from 1."""
+    tokens = (bytes(token).hex() for token in extract.tokens)
+    return "".join(["place,token\n", *(f"{i},{token}\n" for i, token in enumerate(tokens, 1))])
+
+
+def save_clks(extract: EncodedExtract, folder: str | Path) -> None:
+    """Write an extract's CLK JSON and the tokens of its filters, for their owner's eyes only.
+
+    The files are ``PARTY.clks.json`` and ``PARTY.clk-tokens.csv``; neither is sealed.
+    """
+    folder = Path(folder)
+    atomic_text(folder / f"{extract.party}.clks.json", extract_to_clks(extract), private=True)
+    atomic_text(folder / f"{extract.party}.clk-tokens.csv", clk_places(extract), private=True)
+
+
+def read_clk_file(path: str | Path) -> str:
+    """Return the text of a CLK JSON file; raises :class:`ExtractError`."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        problem = f"the CLK JSON file cannot be read ({type(error).__name__})"
+    raise ExtractError(problem, hint="Give the path of the file that clkhash wrote.")
+
+
 def extract_from_clks(
     text: str,
     agreement: Agreement,
@@ -161,6 +192,7 @@ def extract_from_clks(
     require_agreement(agreement)
     agreement.party(party)
     agreement.require_in_force()
+    require_clkhash(agreement)
     _require_bare(agreement)
     spec = record_specs(agreement.linkage)[0]
     words = from_clk_json(text, n_bits=spec.n_bits)
@@ -195,14 +227,18 @@ def _encoding_spec(agreement: Agreement) -> EncodingSpec:
     return encoding_spec(agreement)
 
 
+def require_clkhash(agreement: Agreement) -> None:
+    """Refuse an agreement of another profile."""
+    if agreement.linkage.profile != "clkhash":
+        raise OptionError(
+            f"the agreement's profile is '{agreement.linkage.profile}', not 'clkhash'",
+            hint="Secrets and filters of clkhash belong to agreements of that profile.",
+        )
+
+
 def _require_bare(agreement: Agreement) -> None:
     clause = agreement.linkage.clkhash
-    if clause is None:
-        raise OptionError(
-            f"the agreement's profile is '{agreement.linkage.profile}'",
-            hint="CLK JSON can be read under an agreement of the profile 'clkhash' only.",
-        )
-    if clause.standardize != "none":
+    if clause is not None and clause.standardize != "none":
         raise OptionError(
             "the agreement has values standardized by linkkit before they are hashed, which "
             "clkhash cannot have done",

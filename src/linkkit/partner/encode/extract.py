@@ -162,7 +162,7 @@ def encode(
     clks = _clk_rows(table, standardized, agreement, secret, party=party)
     chosen = standardized if clks is None else clks.standardized
     years = row_years(table, agreement, party=party)
-    ids = _record_ids(table, clause.record_id)
+    ids = record_ids(table, clause.record_id)
     refused = {**({} if clks is None else clks.lost(ids)), **exact_copies(table, ids)}
     refused |= _without_year(years)
     records = choose_records(chosen.fields, ids, table.rows, agreement, refused=refused)
@@ -248,7 +248,7 @@ def _columns_named(agreement: Agreement, party: str) -> list[str]:
     return [*own, *linkage, *payload, *([clause.year.column] if clause.year else [])]
 
 
-def _record_ids(table: Extract, column: str | None) -> list[str | None]:
+def record_ids(table: Extract, column: str | None) -> list[str | None]:
     if column is None:
         return [None] * len(table)
     cells = text_column(table, column).to_pylist()
