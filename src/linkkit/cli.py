@@ -212,7 +212,7 @@ def encode(
     steward. The folder stays-home holds the token map and the rows that were set aside.
     """
     import linkkit as lk
-    from linkkit.partner.encode.clk_profile import save_clks
+    from linkkit.partner.encode.clk_profile import require_clkhash, save_clks
 
     names = ["token-map.csv", "set-aside.csv", *(["clks.json", "clk-tokens.csv"] if clks else [])]
     home = [out / "stays-home" / f"{party}.{name}" for name in names]
@@ -224,6 +224,8 @@ def encode(
     )
     document = lk.Agreement.load(agreement_file)
     own = lk.Identity.load(identity_file)
+    if clks:
+        require_clkhash(document)
     shared = secret_of(secret_file, clkhash_secret_file)
     token_key = lk.TokenKey.load(token_key_file) if token_key_file else None
     table = lk.read_extract(

@@ -41,6 +41,7 @@ _FIRST_MOST = 0.9
 _PRIOR_MATCHES = 10.0
 _ENOUGH_MATCHES = 50.0
 _DISTANCE = 0.08
+_EXPECTED_DISTANCE = 0.15
 _DISTANCES = (0.02, 0.1)
 _FEWEST = 1e-3
 _MOST_ROUNDS = 60
@@ -344,19 +345,26 @@ def _learned(
         if block.one_file:
             matches = _matches_of_one_file(own, together if known else None, shape.floor)
         else:
-            matches = _matches_of_two_files(own, together if len(apart) > 1 else None)
+            others = known and len(apart) > 1
+            matches = _matches_of_two_files(own, together if others else None, shape.floor)
         curves.append(
             Curves(strangers=strangers, matches=matches, lowest=shape.lowest, floor=shape.floor)
         )
     return tuple(curves)
 
 
-def _matches_of_two_files(own: _Floats, together: _Floats | None) -> _Floats:
-    """Return the log rate of matches; few of them are helped out by those of other files."""
-    helped = own
-    if together is not None:
-        helped = own + _PRIOR_MATCHES * together / max(float(together.sum()), _FEWEST)
-    helped = helped * (float(own.sum()) / max(float(helped.sum()), _FEWEST)) + _FEWEST
+def _matches_of_two_files(own: _Floats, together: _Floats | None, floor: float) -> _Floats:
+    """Return the log rate of matches between two files.
+
+    To what was found are added a few that look as matches of other files do, or else as those of
+    one person are expected to. Where there are hardly any, that keeps the best of the strangers from
+    being taken for them.
+    """
+    expected = together
+    if expected is None:
+        expected = np.exp((_centers(floor, len(own)) - 1) / _EXPECTED_DISTANCE)
+    helped = own + _PRIOR_MATCHES * expected / float(expected.sum())
+    helped = helped * (float(own.sum()) / float(helped.sum())) + _FEWEST
     rate = smooth_log_rate(helped, np.full(len(own), _WIDTH))
     # One person's records are seldom less alike; more of them at the lower end are strangers.
     middle = int(np.searchsorted(np.cumsum(helped), float(helped.sum()) / 2))

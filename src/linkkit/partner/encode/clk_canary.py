@@ -28,6 +28,7 @@ __all__ = ["clk_canaries", "fitting_cell"]
 
 _FIRST_DAY = dt.date(1970, 1, 1)
 _DAYS = 15_000
+_SPAN = 100_000
 
 
 def clk_canaries(
@@ -111,9 +112,10 @@ def fitting_cell(feature: ClkFeature, kind: FieldKind, stream: bytes) -> str:
     if isinstance(form, EnumFormat):
         return form.values[number % len(form.values)] if form.values else ""
     if isinstance(form, IntegerFormat):
-        low = 0 if form.minimum is None else form.minimum
-        high = low + 100_000 if form.maximum is None else form.maximum
-        low = min(low, high) if form.minimum is None else low
+        low, high = form.minimum, form.maximum
+        if low is None:
+            low = 0 if high is None or high >= 0 else high - _SPAN
+        high = low + _SPAN if high is None else high
         return str(low + number % (high - low + 1)) if low <= high else ""
     digits = str(number)
     if isinstance(feature.hashing.comparison, Numeric):
