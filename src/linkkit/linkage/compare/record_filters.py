@@ -193,6 +193,7 @@ def _strip(
     # 2 min(a, b) / (a + b) is the most that filters of a and b bits can be alike.
     low = n_set[mine] * least // max(2 * SCALE - least, 1)
     high = -(-n_set[mine] * (2 * SCALE - least) // max(least, 1))
+    high = np.maximum(high, n_set.max(initial=0)) if least == 0 else high
     first = np.searchsorted(n_set[theirs], low, side="left")
     last = np.searchsorted(n_set[theirs], high, side="right")
     if p == q:
