@@ -22,6 +22,7 @@ from linkkit.linkage.pool import Pool
 __all__ = ["fit_records", "record_log_odds", "score_records"]
 
 _RANKS = (1, 6)
+_NO_HOPE = 1e-4
 _RANKS_WITH_DUPLICATES = (5, 10)
 
 
@@ -48,9 +49,19 @@ def fit_records(pool: Pool, pairs: RecordPairs, *, floor: float, n_pairs: int) -
         n_pairs=n_pairs,
         # Even where a file holds people twice, most of a record's candidates are strangers. The few
         # second records of a person pass for strangers while the curves are learned.
-        compete=lambda odds: compete(once, pairs.left, pairs.right, odds),
+        compete=lambda odds: _rival(once, pairs, odds),
         name=pool.spec.records[0].name,
     )
+
+
+def _rival(
+    pool: Pool, pairs: RecordPairs, odds: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return probabilities as candidates compete; the many hopeless ones are no rivals."""
+    answer = odds / (1 + odds)
+    hope = np.flatnonzero(odds > _NO_HOPE)
+    answer[hope] = compete(pool, pairs.left[hope], pairs.right[hope], odds[hope])
+    return np.asarray(answer, dtype=np.float64)
 
 
 def _block(pool: Pool, pairs: RecordPairs, p: int, q: int, floor: float) -> Block:
@@ -121,7 +132,7 @@ def score_records(pool: Pool, pairs: RecordPairs, model: RecordModel) -> ScoredP
         One for each pair, in the same order.
     """
     log_odds = record_log_odds(pool, pairs.left, pairs.right, pairs.dice, model)
-    probability = compete(pool, pairs.left, pairs.right, np.exp(log_odds))
+    probability = _rival(pool, pairs, np.exp(log_odds))
     certain = np.clip(probability, 1e-300, 1 - 1e-15)
     levels = record_levels(pairs.dice, probability) if len(pairs) else np.zeros(0, dtype=np.int64)
     return ScoredPairs(

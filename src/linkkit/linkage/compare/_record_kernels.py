@@ -15,7 +15,8 @@ from linkkit.linkage.compare._kernels import _count_bits
 __all__ = ["scan_filters"]
 
 _BLOCK = 256
-_SCALE = 1 << 16
+_SHIFT = 17
+_TWICE = 1 << _SHIFT
 
 _popcount: Any = _count_bits
 
@@ -44,6 +45,7 @@ def scan_filters(
     a chance, the others are not looked at. When more are found than fit, the rest is counted only.
     """
     common = np.zeros(_BLOCK, dtype=np.int64)
+    need = np.zeros(_BLOCK, dtype=np.int64)
     n_words = words.shape[1]
     n_found = 0
     for p in range(start, stop):
@@ -51,16 +53,17 @@ def scan_filters(
             n = min(_BLOCK, last[p] - q)
             for k in range(n):
                 common[k] = 0
+                # Twice the scale is a power of two; what is cut off is rounded up.
+                need[k] = (least * (n_set[p] + n_set[q + k]) + _TWICE - 1) >> _SHIFT
             _add_common(words, columns, p, q, n, 0, half, common)
-            hopeful = np.int64(0)
+            hopeful = False
             for k in range(n):
-                most = common[k] + min(n_late[p], n_late[q + k])
-                hopeful += np.int64(2 * _SCALE * most >= least * (n_set[p] + n_set[q + k]))
-            if hopeful == 0:
+                hopeful |= common[k] + min(n_late[p], n_late[q + k]) >= need[k]
+            if not hopeful:
                 continue
             _add_common(words, columns, p, q, n, half, n_words, common)
             for k in range(n):
-                if 2 * _SCALE * common[k] >= least * (n_set[p] + n_set[q + k]):
+                if common[k] >= need[k]:
                     if n_found < len(out_left):
                         out_left[n_found] = p
                         out_right[n_found] = q + k

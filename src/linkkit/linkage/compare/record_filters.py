@@ -32,14 +32,16 @@ __all__ = [
 ]
 
 MOST_PAIRS = 1_000_000_000_000
-"""So many pairs take about a quarter of an hour on one processor; there are no blocks to save any."""
+"""So many pairs of 1,024 bits take about an hour on one processor; no blocks save any of them."""
 
 _SAMPLE_PAIRS = 1_000_000
 _CANDIDATES_PER_RECORD = 50
 _CANDIDATES_AT_LEAST_PER_RECORD = 10
 _FEW_CANDIDATES = 5_000_000
 _MOST_OF_ALL = 0.5
-_FIRST_CAPACITY = 4_096
+_TRIED_PAIRS = 20_000
+_LITTLE_HOPE = 0.002
+_FIRST_CAPACITY = 65_536
 
 _Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
@@ -159,11 +161,12 @@ def compare_filters(
         Each pair once, sorted.
     """
     n_set, least = _n_set(pool), round(floor * SCALE)
+    half = _first_words(pool, least)
     items = [_strip(pool, n_set, block, least) for block in party_blocks(pool)]
     total, done = sum(item.n_comparisons for item in items), 0
     lefts, rights, dices = [[np.zeros(0, dtype=np.int64)] for _ in range(3)]
     for item in items:
-        scan = _Scan(pool.words[item.order], n_set[item.order], item, least)
+        scan = _Scan(pool.words[item.order], n_set[item.order], item, least=least, half=half)
         tasks = list(chunks_of(item))
         for task, found in zip(
             tasks, run_in_threads(scan, tasks, n_threads=n_threads), strict=True
@@ -180,6 +183,25 @@ def compare_filters(
     return RecordPairs(
         left=left, right=right, dice=_dice(common[order], n_set[left] + n_set[right])
     )
+
+
+def _first_words(pool: Pool, least: int) -> int:
+    """Return how many words to compare before partners without a chance are given up.
+
+    All, where too few of them would be given up to be worth the look.
+    """
+    n_words = pool.words.shape[1]
+    half = (n_words + 1) // 2
+    rng = np.random.default_rng(0)
+    left, right = _random_pairs(pool, rng, min(_TRIED_PAIRS, 4 * count_pairs(pool)))
+    if not len(left):
+        return n_words
+    n_set, early = _n_set(pool), pool.words[:, :half]
+    n_late = np.bitwise_count(pool.words[:, half:]).sum(axis=1).astype(np.int64)
+    most = _record_reference.common_bits(early, left, right)
+    most += np.minimum(n_late[left], n_late[right])
+    hope = float(np.mean(2 * SCALE * most >= least * (n_set[left] + n_set[right])))
+    return half if hope < _LITTLE_HOPE else n_words
 
 
 def _strip(
@@ -220,11 +242,13 @@ class _Scan:
         words: npt.NDArray[np.uint64],
         n_set: npt.NDArray[np.int64],
         item: BlockingPass,
+        *,
         least: int,
+        half: int,
     ) -> None:
         self.words, self.n_set, self.item, self.least = words, n_set, item, least
-        self.half = (words.shape[1] + 1) // 2
-        self.n_late = np.bitwise_count(words[:, self.half :]).sum(axis=1).astype(np.int64)
+        self.half = half
+        self.n_late = np.bitwise_count(words[:, half:]).sum(axis=1).astype(np.int64)
         self.columns = np.ascontiguousarray(words.T)
         self.compiled = has_numba()
 
