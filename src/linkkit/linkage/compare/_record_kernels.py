@@ -56,10 +56,10 @@ def scan_filters(
                 # Twice the scale is a power of two; what is cut off is rounded up.
                 need[k] = (least * (n_set[p] + n_set[q + k]) + _TWICE - 1) >> _SHIFT
             _add_common(words, columns, p, q, n, 0, half, common)
-            hopeful = False
+            best = np.int64(-1)
             for k in range(n):
-                hopeful |= common[k] + min(n_late[p], n_late[q + k]) >= need[k]
-            if not hopeful:
+                best = max(best, common[k] + min(n_late[p], n_late[q + k]) - need[k])
+            if best < 0:
                 continue
             _add_common(words, columns, p, q, n, half, n_words, common)
             for k in range(n):
