@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from linkkit._version import __version__
+from linkkit.clkhash_commands import clkhash, clkhash_secret_option, secret_of, tell_traps
 from linkkit.command_options import FILE as _FILE
 from linkkit.command_options import FOLDER as _FOLDER
 from linkkit.command_options import InOrder, require_free
@@ -119,6 +120,7 @@ def demo(out: Path, seed: int, overwrite: bool) -> None:  # noqa: FBT001
 
 
 commands.add_command(keys)
+commands.add_command(clkhash)
 
 
 @commands.group()
@@ -131,6 +133,7 @@ def agreement() -> None:
 def check(file: Path) -> None:
     """Check an agreement document, and print its fingerprint to compare by voice."""
     from linkkit.agreement import Agreement
+    from linkkit.agreement.clkhash import schema_traps
 
     document = Agreement.load(file)
     click.echo(f"{document.title} ({document.id})")
@@ -145,6 +148,7 @@ def check(file: Path) -> None:
         click.echo(f"{role}: {organization.name}{key}")
     click.echo(f"smallest cell: {document.protection.smallest_cell}")
     click.echo(f"projects: {', '.join(document.projects) or 'none'}")
+    tell_traps(schema_traps(document))
     past = "  (PAST: all work is refused)" if document.destroy_by < dt.date.today() else ""
     click.echo(f"destroy by: {document.destroy_by}{past}")
 
@@ -168,6 +172,7 @@ _overwrite = click.option("--overwrite", is_flag=True, help="Replace files of an
     type=_FILE,
     help="The linkage secret. Without it, the environment variable LINKKIT_SECRET.",
 )
+@clkhash_secret_option
 @click.option(
     "--token-key",
     "token_key_file",
@@ -179,6 +184,11 @@ _overwrite = click.option("--overwrite", is_flag=True, help="Replace files of an
 @click.option("--header-row", type=int, default=1, show_default=True, help="Row of column names.")
 @click.option("--encoding", help="Text encoding of a CSV file; found by default.")
 @click.option("--delimiter", help="What separates the cells of a CSV file; found by default.")
+@click.option(
+    "--clks",
+    is_flag=True,
+    help="Profile clkhash: also write the filters as CLK JSON, not sealed, into stays-home.",
+)
 @_overwrite
 def encode(
     extract: Path,
@@ -186,12 +196,14 @@ def encode(
     identity_file: Path,
     party: str,
     secret_file: Path | None,
+    clkhash_secret_file: Path | None,
     token_key_file: Path | None,
     out: Path,
     sheet: str | None,
     header_row: int,
     encoding: str | None,
     delimiter: str | None,
+    clks: bool,  # noqa: FBT001
     overwrite: bool,  # noqa: FBT001
 ) -> None:
     """Partner: standardize, encode and seal an extract.
@@ -200,17 +212,21 @@ def encode(
     steward. The folder stays-home holds the token map and the rows that were set aside.
     """
     import linkkit as lk
+    from linkkit.partner.encode.clk_profile import require_clkhash, save_clks
 
-    home = [out / "stays-home" / f"{party}.{name}" for name in ("token-map.csv", "set-aside.csv")]
+    names = ["token-map.csv", "set-aside.csv", *(["clks.json", "clk-tokens.csv"] if clks else [])]
+    home = [out / "stays-home" / f"{party}.{name}" for name in names]
     require_free(
         [out / f"{party}.encodings", out / f"{party}.payload"],
-        [extract, agreement_file, identity_file, secret_file, token_key_file],
+        [extract, agreement_file, identity_file, secret_file, clkhash_secret_file, token_key_file],
         overwrite=overwrite,
         others=home,
     )
     document = lk.Agreement.load(agreement_file)
     own = lk.Identity.load(identity_file)
-    shared = lk.Secret.load(secret_file) if secret_file else lk.Secret.from_environment()
+    if clks:
+        require_clkhash(document)
+    shared = secret_of(secret_file, clkhash_secret_file)
     token_key = lk.TokenKey.load(token_key_file) if token_key_file else None
     table = lk.read_extract(
         extract, sheet=sheet, header_row=header_row, encoding=encoding, delimiter=delimiter
@@ -219,6 +235,8 @@ def encode(
     result.encodings.save(out / f"{party}.encodings", agreement=document, identity=own)
     result.payload.save(out / f"{party}.payload", agreement=document, identity=own)
     result.save_home(out / "stays-home")
+    if clks:
+        save_clks(result.encodings, out / "stays-home")
     click.echo(str(result.report))
     click.echo(f"To the linkage unit: {out / f'{party}.encodings'}")
     click.echo(f"To the steward:      {out / f'{party}.payload'}")

@@ -134,3 +134,67 @@ def test_the_order_of_rows_and_parties_does_not_matter(frames, febrl_agreement, 
     again = lk.link(extracts)
     assert again.crosswalk.table.equals(linked.crosswalk.table)
     assert again.quality == linked.quality
+
+
+def clk_agreement(agreement, strategies):
+    """Return the agreement with the profile `clkhash`, cells as they stand."""
+    document = agreement.model_dump(mode="json", exclude_defaults=True)
+    for party in document["parties"].values():
+        party["linkage_fields"]["birth_date"].pop("formats")
+    features = [
+        {
+            "identifier": name,
+            "format": {"type": "string"},
+            "hashing": {
+                "comparison": {"type": "ngram", "n": n, "positional": n == 1},
+                "strategy": strategy,
+                "missingValue": {"sentinel": "", "replaceWith": ""},
+            },
+        }
+        for name, n, strategy in strategies
+    ]
+    config = {"l": 1024, "kdf": {"type": "HKDF", "salt": "c2FsdA=="}}
+    document["linkage"]["profile"] = "clkhash"
+    document["linkage"]["clkhash"] = {
+        "linkage_schema": {"version": 3, "clkConfig": config, "features": features}
+    }
+    return lk.Agreement.from_document(document)
+
+
+GOOD = [
+    ("given_name", 2, {"bitsPerFeature": 200}),
+    ("surname", 2, {"bitsPerFeature": 200}),
+    ("birth_date", 1, {"bitsPerFeature": 200}),
+    ("address", 2, {"bitsPerFeature": 140}),
+    ("suburb", 2, {"bitsPerFeature": 80}),
+    ("postcode", 1, {"bitsPerFeature": 80}),
+]
+EQUAL = [(name, 2, {"bitsPerToken": 15}) for name, _, _ in GOOD]
+
+
+@pytest.mark.parametrize("schema", [GOOD, EQUAL], ids=["good", "equal weights"])
+def test_filters_of_clkhash_are_linked_without_a_threshold(frames, febrl_agreement, schema):
+    agreement = clk_agreement(febrl_agreement, schema)
+    results = {party: encode(frame, agreement, party) for party, frame in frames.items()}
+    linked = lk.link([result.encodings for result in results.values()])
+    assert pair_f1(results, linked) >= 0.995
+    assert abs(linked.quality.precision - 1) < 0.01
+
+
+def test_filters_of_clkhash_with_few_people_in_common(frames, febrl_agreement):
+    agreement = clk_agreement(febrl_agreement, GOOD)
+    one, other = frames.values()
+    person = [frame["rec_id"].str.extract(r"rec-(\d+)-")[0].astype(int) for frame in (one, other)]
+    few = {"office_a": one[person[0] < 3500], "office_b": other[person[1] >= 2100]}
+    results = {party: encode(frame, agreement, party) for party, frame in few.items()}
+    linked = lk.link([result.encodings for result in results.values()])
+    tokens = pd.concat(result.token_map.to_pandas() for result in results.values())
+    judged = linked.crosswalk.to_pandas().merge(tokens, on="token")
+    judged["true_person"] = judged["record_id"].str.extract(r"rec-(\d+)-")[0]
+    n_linked, n_right = (
+        int((judged.groupby(keys).size() == 2).sum())
+        for keys in ("person_id", ["person_id", "true_person"])
+    )
+    assert n_right / n_linked >= 0.97
+    assert n_right / 1400 >= 0.93
+    assert abs(linked.quality.precision - n_right / n_linked) < 0.02

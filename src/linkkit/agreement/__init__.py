@@ -6,6 +6,7 @@ before it integrates, protects and releases. Nothing in here sees a record.
 
 from linkkit.agreement.clauses import (
     FIELD_KINDS,
+    ClkhashClause,
     Coarsening,
     ColumnSource,
     Combination,
@@ -30,6 +31,7 @@ from linkkit.agreement.passes import default_passes, passes_of
 __all__ = [
     "FIELD_KINDS",
     "Agreement",
+    "ClkhashClause",
     "Coarsening",
     "ColumnSource",
     "Combination",

@@ -6,11 +6,14 @@ Every clause is frozen, refuses unknown keys, and never repeats a given value in
 from __future__ import annotations
 
 import datetime as dt
+import json
+import math
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -22,6 +25,7 @@ from linkkit.agreement.public_key import decode_public_key
 __all__ = [
     "FIELD_KINDS",
     "Clause",
+    "ClkhashClause",
     "Coarsening",
     "ColumnSource",
     "Combination",
@@ -62,8 +66,11 @@ FieldKind = Literal[
 
 FIELD_KINDS: tuple[FieldKind, ...] = get_args(FieldKind)
 
-Profile = Literal["field", "standard", "hardened"]
-"""How records are encoded: a filter for each field, or salted and diffused passes."""
+Profile = Literal["field", "standard", "hardened", "clkhash"]
+"""How records are encoded: a filter for each field, salted and diffused passes, or as clkhash does."""
+
+Standardizing = Literal["none", "linkkit"]
+"""Whether values are hashed as they stand or in linkkit's standard form."""
 
 DatePart = Literal["year", "year_day", "month_day"]
 """What of a date is a salt: the year, year and day of the month, or month and day."""
@@ -164,9 +171,14 @@ class Years(Clause):
 
 
 class LinkageField(Clause):
-    """One field of the shared linkage schema."""
+    """One field of the shared linkage schema.
+
+    ``feature`` is the identifier of the feature that it is in a clkhash schema, where that is not
+    the field's own name.
+    """
 
     kind: FieldKind
+    feature: Annotated[str, StringConstraints(min_length=1)] | None = None
 
 
 class LinkagePass(Clause):
@@ -182,18 +194,66 @@ class LinkagePass(Clause):
     fields: tuple[Name, ...] | None = Field(default=None, min_length=2)
 
 
+def _plain_json(value: object) -> object:
+    """Return a frozen copy of plain data, as JSON has it."""
+    problem = "it is not the JSON object of a schema"
+    if isinstance(value, dict):
+        problem = _not_json(value)
+    if not isinstance(value, dict) or problem:
+        raise ValueError(problem)
+    # JSON joins the halves of characters that YAML reads as two.
+    return _deeply_frozen(json.loads(json.dumps(value)))
+
+
+def _not_json(value: object) -> str:
+    """Say what of a value JSON does not have, or nothing."""
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            return "a key is no text; put quotes around it"
+        return next((text for item in value.values() if (text := _not_json(item))), "")
+    if isinstance(value, (list, tuple)):
+        return next((text for item in value if (text := _not_json(item))), "")
+    if isinstance(value, float) and not math.isfinite(value):
+        return "a number is not finite"
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return ""
+    return "a value is no text, number, true, false or null; put quotes around a date"
+
+
+def _deeply_frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _FrozenDict({key: _deeply_frozen(item) for key, item in value.items()})
+    return tuple(map(_deeply_frozen, value)) if isinstance(value, list) else value
+
+
+class ClkhashClause(Clause):
+    """How records become filters of clkhash.
+
+    ``linkage_schema`` is the JSON document of a clkhash linkage schema, version 1 to 3, as it is.
+    ``standardize`` ``"none"`` hashes cells as they stand, as clkhash does, and ``"linkkit"`` their
+    standard form.
+    """
+
+    linkage_schema: Annotated[
+        dict[str, Any], BeforeValidator(_plain_json), AfterValidator(_FrozenDict)
+    ]
+    standardize: Standardizing = "none"
+
+
 class LinkageClause(Clause):
     """The shared linkage schema: which profile encodes which fields.
 
     ``profile`` ``"field"`` makes one keyed filter for each field, for a linkage unit that the
     parties trust with field-level similarities. ``"standard"`` and ``"hardened"`` make one keyed
     filter for each of several ``passes``, salted by a stable attribute and diffused; without
-    ``passes`` they follow from the kinds of the fields. There are 2 to 21 fields.
+    ``passes`` they follow from the kinds of the fields. ``"clkhash"`` makes the filters of
+    clkhash, under the schema in ``clkhash``. There are 2 to 21 fields.
     """
 
     profile: Profile = "field"
     fields: Frozen[Name, LinkageField] = Field(min_length=2, max_length=21)
     passes: Frozen[Name, LinkagePass] | None = Field(default=None, min_length=2, max_length=8)
+    clkhash: ClkhashClause | None = None
 
 
 class ColumnSource(Clause):

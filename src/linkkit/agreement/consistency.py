@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from linkkit.agreement.clauses import COARSENS, FieldKind, FieldSource, Party
+from linkkit.agreement.clkhash.agreed import find_schema_problems
 from linkkit.agreement.passes import find_pass_problems
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ RESERVED = ("study_id", "token", "person_id", "party", "year")
 
 def find_contradictions(agreement: Agreement) -> list[str]:
     """Return a sentence for each contradiction in an agreement, in the order of the document."""
-    problems = [*find_pass_problems(agreement.linkage), *_variables(agreement)]
+    problems = [
+        *find_pass_problems(agreement.linkage),
+        *find_schema_problems(agreement),
+        *_variables(agreement),
+    ]
     for name, party in agreement.parties.items():
         problems += _party(agreement, name, party)
     problems += [*_common_fields(agreement), *_protection(agreement), *_projects(agreement)]

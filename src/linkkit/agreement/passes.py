@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SALT_KINDS", "default_passes", "find_pass_problems", "passes_of"]
 
+WITH_PASSES = ("standard", "hardened")
+"""The profiles that have passes."""
+
 FEWEST_PASSES = 2
 """With one salt, whoever has a wrong value in it could not be linked at all."""
 
@@ -99,17 +102,17 @@ def _without(
 
 
 def passes_of(linkage: LinkageClause) -> dict[str, LinkagePass]:
-    """Return the passes of an agreement, written in it or by default; none for ``field``."""
-    if linkage.profile == "field":
+    """Return the passes of an agreement, written in it or by default; none for other profiles."""
+    if linkage.profile not in WITH_PASSES:
         return {}
     return default_passes(linkage) if linkage.passes is None else dict(linkage.passes)
 
 
 def find_pass_problems(linkage: LinkageClause) -> Iterator[str]:
     """Yield a sentence for each way in which the clause ``linkage`` contradicts itself."""
-    if linkage.profile == "field":
+    if linkage.profile not in WITH_PASSES:
         if linkage.passes is not None:
-            yield "clause 'linkage.passes': the profile 'field' has no passes"
+            yield f"clause 'linkage.passes': the profile '{linkage.profile}' has no passes"
         return
     passes = passes_of(linkage)
     if linkage.passes is None and len(passes) < FEWEST_PASSES:

@@ -7,7 +7,14 @@ from linkkit.exchange.artifacts import Crosswalk, EncodedExtract, Filter, Payloa
 from linkkit.exchange.container import is_sealed, read_manifest
 from linkkit.exchange.identity import Identity, PublicIdentity
 from linkkit.exchange.manifest import ArtifactKind, Manifest
-from linkkit.exchange.spec import EncodingSpec, FilterSpec, PassField, PassSpec, SaltField
+from linkkit.exchange.spec import (
+    EncodingSpec,
+    FilterSpec,
+    PassField,
+    PassSpec,
+    RecordFilterSpec,
+    SaltField,
+)
 
 __all__ = [
     "ArtifactKind",
@@ -22,6 +29,7 @@ __all__ = [
     "PassSpec",
     "PayloadExtract",
     "PublicIdentity",
+    "RecordFilterSpec",
     "SaltField",
     "is_sealed",
     "read_manifest",

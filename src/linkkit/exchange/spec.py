@@ -10,9 +10,17 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from linkkit.agreement import FieldKind
-from linkkit.agreement.clauses import SaltPart
+from linkkit.agreement.clauses import SaltPart, Standardizing
 
-__all__ = ["EncodingSpec", "FilterSpec", "PassField", "PassSpec", "SaltField", "spec_difference"]
+__all__ = [
+    "EncodingSpec",
+    "FilterSpec",
+    "PassField",
+    "PassSpec",
+    "RecordFilterSpec",
+    "SaltField",
+    "spec_difference",
+]
 
 _CLOSED = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -84,11 +92,32 @@ class PassSpec(BaseModel):
         return self.n_bits // 64
 
 
+class RecordFilterSpec(BaseModel):
+    """One filter for the whole record, made by clkhash under a schema.
+
+    ``n_bits`` is any width; the last word is filled up with zeros. ``schema_digest`` is that of
+    the linkage schema, and ``standardize`` what was done to values before.
+    """
+
+    model_config = _CLOSED
+    role: ClassVar[Literal["record"]] = "record"
+
+    name: str
+    n_bits: int = Field(ge=1, le=1 << 20)
+    schema_digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    standardize: Standardizing
+
+    @property
+    def n_words(self) -> int:
+        """Width in 64-bit words."""
+        return -(-self.n_bits // 64)
+
+
 class EncodingSpec(BaseModel):
     """What two parties must share, apart from the secret, for their encodings to compare.
 
     A spec has ``filters``, one for each field, or ``passes`` over ``fields``, the names of all
-    linkage fields.
+    linkage fields, or ``records``, one filter for all fields.
     """
 
     model_config = _CLOSED
@@ -99,23 +128,26 @@ class EncodingSpec(BaseModel):
     filters: tuple[FilterSpec, ...] = ()
     fields: tuple[str, ...] = ()
     passes: tuple[PassSpec, ...] = ()
+    records: tuple[RecordFilterSpec, ...] = ()
 
     @model_serializer(mode="wrap")
     def _without_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # What a profile has no use for does not stand in the spec, nor count in its digest.
         content: dict[str, Any] = handler(self)
-        optional = ("fields", "passes")
+        optional = ("fields", "passes", "records")
         return {name: value for name, value in content.items() if value or name not in optional}
 
     @property
-    def columns(self) -> tuple[FilterSpec | PassSpec, ...]:
-        """All filters of a record: those of fields, then those of passes."""
-        return (*self.filters, *self.passes)
+    def columns(self) -> tuple[FilterSpec | PassSpec | RecordFilterSpec, ...]:
+        """All filters of a record: those of fields, of passes, and of the whole record."""
+        return (*self.filters, *self.passes, *self.records)
 
     @property
     def field_names(self) -> tuple[str, ...]:
-        """Names of the linkage fields, whatever the profile."""
-        return self.fields or tuple(item.name for item in self.filters)
+        """Names of what a record has or lacks: its linkage fields, or else its only filter."""
+        return self.fields or tuple(
+            [item.name for item in self.filters] + [item.name for item in self.records]
+        )
 
     @cached_property
     def digest(self) -> str:

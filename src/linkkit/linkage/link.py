@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -15,18 +15,28 @@ from linkkit.engines import Progress, silent
 from linkkit.errors import OptionError
 from linkkit.exchange import Crosswalk, EncodedExtract
 from linkkit.exchange.atomic import atomic_file
-from linkkit.linkage.block import BlockingPlan, PassPlan, plan_blocking, plan_passes
+from linkkit.linkage.block import (
+    BlockingPlan,
+    PassPlan,
+    count_pairs,
+    plan_blocking,
+    plan_passes,
+)
 from linkkit.linkage.block.plan import EXHAUSTIVE_LIMIT
 from linkkit.linkage.classify import (
     MatchModel,
     PassModel,
+    RecordModel,
     ScoredPairs,
     first_weights,
     fit_model,
     fit_passes,
+    fit_records,
     pass_log_odds,
+    record_log_odds,
     score_pairs,
     score_passes,
+    score_records,
 )
 from linkkit.linkage.classify.scores import frequency_table
 from linkkit.linkage.cluster import ScorePairs, cluster_records
@@ -34,11 +44,14 @@ from linkkit.linkage.compare import (
     LEVELS,
     ComparedPairs,
     Comparison,
+    candidate_floor,
     compare_all,
+    compare_filters,
     compare_pairs,
     compare_passes,
     find_pairs,
     make_comparison,
+    require_comparable,
     sample_pairs,
 )
 from linkkit.linkage.compare.pairs import unpack
@@ -116,8 +129,8 @@ class LinkResult:
         Candidate pairs and their scores; stays at the linkage unit.
     quality : LinkageQuality
         Estimated precision and recall.
-    model : MatchModel
-        What was learned of each field or pass.
+    model : MatchModel, PassModel or RecordModel
+        What was learned of each field or pass, or of the whole record.
     plan : BlockingPlan or PassPlan
         What was compared.
     threshold : float
@@ -129,7 +142,7 @@ class LinkResult:
     crosswalk: Crosswalk
     pairs: LinkedPairs
     quality: LinkageQuality
-    model: MatchModel | PassModel
+    model: MatchModel | PassModel | RecordModel
     plan: BlockingPlan | PassPlan
     threshold: float
     n_records: dict[str, int]
@@ -167,7 +180,8 @@ def link(
     exhaustive_limit : int, optional
         Up to so many pairs all are compared. Beyond it, those that agree in two fields (by default
         from 1,000 million pairs on), or with passes those that agree in sampled bits (by default from
-        30,000 million on, where that is expected to be faster).
+        30,000 million on, where that is expected to be faster); with ``clkhash`` all pairs are
+        compared always.
     n_threads : int, optional
         As many as there are processors by default. Results do not depend on it.
     progress : callable, optional
@@ -207,7 +221,7 @@ def link(
     _check_options(threshold, exhaustive_limit, n_threads)
     pool = make_pool(extracts)
     work = _Work(pool, exhaustive_limit, n_threads, progress or silent)
-    found = _link_passes(work) if pool.spec.passes else _link_fields(work)
+    found = _strategy(pool)(work)
     person = cluster_records(pool, found.scored, threshold=threshold, score=found.score)
     scored = found.scored
     return LinkResult(
@@ -237,8 +251,15 @@ class _Found(NamedTuple):
 
     plan: BlockingPlan | PassPlan
     scored: ScoredPairs
-    model: MatchModel | PassModel
+    model: MatchModel | PassModel | RecordModel
     score: ScorePairs
+
+
+def _strategy(pool: Pool) -> Callable[[_Work], _Found]:
+    """Return how encodings of the pool's kind are linked."""
+    if pool.spec.records:
+        return _link_records
+    return _link_passes if pool.spec.passes else _link_fields
 
 
 def _link_fields(work: _Work) -> _Found:
@@ -278,6 +299,24 @@ def _link_passes(work: _Work) -> _Found:
         return np.asarray(pass_log_odds(pairs, model) / np.log(2), dtype=np.float64)
 
     scored = score_passes(pool, candidates, model)
+    return _Found(plan=plan, scored=scored, model=model, score=score)
+
+
+def _link_records(work: _Work) -> _Found:
+    pool = work.pool
+    require_comparable(pool)
+    plan = plan_blocking(pool, exhaustive_limit=count_pairs(pool))
+    floor = candidate_floor(pool)
+    candidates = compare_filters(
+        pool, floor=floor, n_threads=work.n_threads, progress=work.progress
+    )
+    model = fit_records(pool, candidates, floor=floor, n_pairs=plan.n_pairs)
+
+    def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        odds = record_log_odds(pool, left, right, None, model)
+        return np.asarray(odds / np.log(2), dtype=np.float64)
+
+    scored = score_records(pool, candidates, model)
     return _Found(plan=plan, scored=scored, model=model, score=score)
 
 

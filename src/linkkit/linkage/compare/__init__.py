@@ -7,6 +7,12 @@ are alike enough to be a match, with an agreement level for each field.
 from linkkit.linkage.compare.levels import LEVELS, N_LEVELS, Comparison, make_comparison
 from linkkit.linkage.compare.pairs import ComparedPairs, compare_all, compare_pairs, sample_pairs
 from linkkit.linkage.compare.passes import PassPairs, compare_passes, find_pairs
+from linkkit.linkage.compare.record_filters import (
+    RecordPairs,
+    candidate_floor,
+    compare_filters,
+    require_comparable,
+)
 
 __all__ = [
     "LEVELS",
@@ -14,10 +20,14 @@ __all__ = [
     "ComparedPairs",
     "Comparison",
     "PassPairs",
+    "RecordPairs",
+    "candidate_floor",
     "compare_all",
+    "compare_filters",
     "compare_pairs",
     "compare_passes",
     "find_pairs",
     "make_comparison",
+    "require_comparable",
     "sample_pairs",
 ]

@@ -21,6 +21,8 @@ from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, FilterSpec, P
 from linkkit.exchange.artifacts import token_array
 from linkkit.partner.encode.bloom import bloom_filters
 from linkkit.partner.encode.canary import canary_digests, canary_fields
+from linkkit.partner.encode.clk_profile import as_clkhash_secret, clk_encodings, record_specs
+from linkkit.partner.encode.clk_rows import ClkRows, as_schema_reads, clk_rows, schema_notes
 from linkkit.partner.encode.grams import gram_table
 from linkkit.partner.encode.kinds import KINDS, filter_spec
 from linkkit.partner.encode.passes import (
@@ -34,7 +36,14 @@ from linkkit.partner.encode.records import Records, choose_records, exact_copies
 from linkkit.partner.encode.results import EncodeResult, EncodingReport, TokenMap
 from linkkit.partner.encode.salts import salt_codes
 from linkkit.partner.encode.tokens import record_tokens
-from linkkit.partner.keys import KeyScope, Secret, TokenKey, encoding_key, key_check
+from linkkit.partner.keys import (
+    ClkhashSecret,
+    KeyScope,
+    Secret,
+    TokenKey,
+    encoding_key,
+    key_check,
+)
 from linkkit.partner.read import Extract, extract_from_frame, read_extract
 from linkkit.partner.standardize import (
     STANDARDIZATION_VERSION,
@@ -63,6 +72,7 @@ class _Work:
     standardized: StandardizedExtract
     records: Records
     tokens: npt.NDArray[np.uint8]
+    clks: ClkRows | None = None
 
     @property
     def sent_rows(self) -> npt.NDArray[np.int64]:
@@ -74,22 +84,24 @@ def encoding_spec(agreement: Agreement) -> EncodingSpec:
     """Return how an agreement's linkage fields are encoded, the same at every party."""
     fields = agreement.linkage.fields
     passes = pass_specs(agreement.linkage)
+    records = record_specs(agreement.linkage)
     return EncodingSpec(
         profile=agreement.linkage.profile,
         encoding_version=ENCODING_VERSION,
         standardization_version=STANDARDIZATION_VERSION,
         filters=()
-        if passes
+        if passes or records
         else tuple(filter_spec(name, field.kind) for name, field in fields.items()),
         fields=tuple(fields) if passes else (),
         passes=passes,
+        records=records,
     )
 
 
 def encode(
     extract: Any,
     agreement: Agreement,
-    secret: Secret,
+    secret: Secret | ClkhashSecret,
     *,
     party: str,
     token_key: TokenKey | None = None,
@@ -104,8 +116,10 @@ def encode(
         :func:`~linkkit.read_extract` returned, or the path of a file.
     agreement : Agreement
         Says which columns are linkage fields and which payload may be sent.
-    secret : Secret
-        The linkage secret that the parties share.
+    secret : Secret or ClkhashSecret
+        The linkage secret that the parties share. The profile ``clkhash`` takes a
+        :class:`~linkkit.partner.keys.ClkhashSecret` as well, for filters that are to match those
+        that clkhash made.
     party : str
         Which party of the agreement this is.
     token_key : TokenKey, optional
@@ -143,17 +157,20 @@ def encode(
     <EncodedExtract of 'district': 40 records, 7 filters, profile 'field'>
     """
     require_agreement(agreement)
-    _require_keys(secret, token_key)
+    _require_keys(secret, token_key, profile=agreement.linkage.profile)
     _require_party(party)
     agreement.require_in_force(today=today)
     clause = agreement.party(party)
     table = _as_extract(extract, party)
     require_columns(table, _columns_named(agreement, party), party=party)
-    standardized = standardize(table, agreement, party=party)
+    standardized = standardize(table, as_schema_reads(agreement, party), party=party)
+    clks = _clk_rows(table, standardized, agreement, secret, party=party)
+    chosen = standardized if clks is None else clks.standardized
     years = row_years(table, agreement, party=party)
-    ids = _record_ids(table, clause.record_id)
-    refused = {**exact_copies(table, ids), **_without_year(years)}
-    records = choose_records(standardized.fields, ids, table.rows, agreement, refused=refused)
+    ids = record_ids(table, clause.record_id)
+    refused = {**({} if clks is None else clks.lost(ids)), **exact_copies(table, ids)}
+    refused |= _without_year(years)
+    records = choose_records(chosen.fields, ids, table.rows, agreement, refused=refused)
     if not records.ids:
         raise ExtractError(
             f"{party}: none of the {len(table)} rows has enough linkage fields to be linked",
@@ -164,12 +181,13 @@ def encode(
         agreement=agreement,
         party=party,
         table=table,
-        standardized=standardized,
+        standardized=chosen,
         records=records,
         tokens=tokens,
+        clks=clks,
     )
     columns, issues = payload_columns(table, standardized, agreement, party=party)
-    report = _report(work, issues)
+    report = _report(work, issues, secret)
     return EncodeResult(
         encodings=_encodings(work, secret, report),
         payload=_payload(work, columns, years, report),
@@ -179,8 +197,27 @@ def encode(
     )
 
 
-def _require_keys(secret: object, token_key: object) -> None:
-    if not isinstance(secret, Secret):
+def _clk_rows(
+    table: Extract,
+    standardized: StandardizedExtract,
+    agreement: Agreement,
+    secret: Secret | ClkhashSecret,
+    *,
+    party: str,
+) -> ClkRows | None:
+    if agreement.linkage.profile != "clkhash":
+        return None
+    shared = as_clkhash_secret(secret, agreement, encoding_spec(agreement))
+    return clk_rows(table, standardized, agreement, shared, party=party)
+
+
+def _require_keys(secret: object, token_key: object, *, profile: str) -> None:
+    if isinstance(secret, ClkhashSecret) and profile != "clkhash":
+        raise SecretError(
+            f"a ClkhashSecret is for agreements of the profile 'clkhash', and this is '{profile}'",
+            hint="Load the partners' linkage secret: linkkit.Secret.load('linkage.key').",
+        )
+    if not isinstance(secret, (Secret, ClkhashSecret)):
         raise SecretError(
             f"'secret' must be a Secret, not {type(secret).__name__}",
             hint="Load the partners' linkage secret: linkkit.Secret.load('linkage.key').",
@@ -216,7 +253,7 @@ def _columns_named(agreement: Agreement, party: str) -> list[str]:
     return [*own, *linkage, *payload, *([clause.year.column] if clause.year else [])]
 
 
-def _record_ids(table: Extract, column: str | None) -> list[str | None]:
+def record_ids(table: Extract, column: str | None) -> list[str | None]:
     if column is None:
         return [None] * len(table)
     cells = text_column(table, column).to_pylist()
@@ -234,7 +271,7 @@ def _without_year(years: npt.NDArray[np.int64] | None) -> dict[int, str]:
     return dict.fromkeys(np.flatnonzero(years < 0).tolist(), "no year to be read")
 
 
-def _report(work: _Work, issues: Sequence[Issue]) -> EncodingReport:
+def _report(work: _Work, issues: Sequence[Issue], secret: Secret | ClkhashSecret) -> EncodingReport:
     table, records, standardized = work.table, work.records, work.standardized
     named = {" ".join(name.split()) for name in _columns_named(work.agreement, work.party)}
     reasons = Counter(item.reason for item in (*table.set_aside, *records.set_aside))
@@ -255,18 +292,37 @@ def _report(work: _Work, issues: Sequence[Issue]) -> EncodingReport:
         n_without_id=records.ids.count(None) if clause.record_id else 0,
         issues=(*standardized.issues, *issues),
         columns_left=tuple(name for name in table.columns if name not in named),
-        notes=(*table.notes, *standardized.notes),
+        notes=(*table.notes, *standardized.notes, *_schema_notes(work.agreement, secret)),
     )
+
+
+def _schema_notes(agreement: Agreement, secret: Secret | ClkhashSecret) -> tuple[str, ...]:
+    if agreement.linkage.profile != "clkhash":
+        return ()
+    return schema_notes(agreement, secret if isinstance(secret, ClkhashSecret) else None)
 
 
 def _counts(report: EncodingReport) -> dict[str, int]:
     return {"n_records": report.n_records, "n_set_aside": sum(report.n_set_aside.values())}
 
 
-def _encodings(work: _Work, secret: Secret, report: EncodingReport) -> EncodedExtract:
+def _encodings(
+    work: _Work, secret: Secret | ClkhashSecret, report: EncodingReport
+) -> EncodedExtract:
     agreement = work.agreement
     spec = encoding_spec(agreement)
     order = _token_order(work.tokens)
+    if work.clks is not None or isinstance(secret, ClkhashSecret):
+        words = work.clks.words if work.clks is not None else np.zeros((0, 0), dtype=np.uint64)
+        return clk_encodings(
+            words[work.records.best_row[order]],
+            work.tokens[order],
+            agreement=agreement,
+            secret=as_clkhash_secret(secret, agreement, spec),
+            spec=spec,
+            party=work.party,
+            counts=_counts(report),
+        )
     best = pa.array(work.records.best_row[order])
     scope = KeyScope.of(agreement, spec)
     fields = {name: column.take(best) for name, column in work.standardized.fields.items()}

@@ -62,13 +62,13 @@ class PassKeys:
 
 
 def pass_specs(linkage: LinkageClause) -> tuple[PassSpec, ...]:
-    """Return the public parameters of an agreement's passes; none for the profile ``field``.
+    """Return the public parameters of an agreement's passes; none for profiles without.
 
     A record with all fields, each of typical length, fills a little more than half of each filter
     before they are laid over each other, as many records lack something. The fields share it by
     the weights of their kinds.
     """
-    if linkage.profile == "field":
+    if linkage.profile not in _BITS_AND_INPUTS:
         return ()
     n_bits, n_inputs = _BITS_AND_INPUTS[linkage.profile]
     return tuple(

@@ -3,6 +3,7 @@
 Runs inside a party and never elsewhere; no other zone can import it.
 """
 
+from linkkit.partner.keys.clkhash_secret import ClkhashSecret
 from linkkit.partner.keys.contribute import (
     Contribution,
     combine_contributions,
@@ -22,6 +23,7 @@ from linkkit.partner.keys.secret import Secret, TokenKey
 from linkkit.partner.keys.sources import KeyService
 
 __all__ = [
+    "ClkhashSecret",
     "Contribution",
     "KeyScope",
     "KeyService",

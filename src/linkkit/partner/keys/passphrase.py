@@ -20,7 +20,7 @@ from linkkit.errors import DependencyError, SecretError
 from linkkit.exchange.opaque import read_key_text
 from linkkit.partner.keys.derive import length_prefixed
 
-__all__ = ["ITERATIONS", "LANES", "MEMORY_KIB", "Passphrase", "stretch"]
+__all__ = ["ITERATIONS", "LANES", "MEMORY_KIB", "Passphrase", "stretch", "stretch_bytes"]
 
 # The second choice of RFC 9106, section 4, for machines that share memory; OWASP's least are
 # 19 MiB, 2 iterations and 1 lane. Part of the derivation, so no option.
@@ -164,10 +164,15 @@ def stretch(passphrase: Passphrase, agreement: Agreement) -> bytes:
     DependencyError
         When OpenSSL is too old for Argon2id.
     """
-    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-
     require_agreement(agreement)
     passphrase.require_strong(known=_words_of(agreement))
+    return stretch_bytes(passphrase.reveal(), agreement)
+
+
+def stretch_bytes(material: bytes, agreement: Agreement) -> bytes:
+    """Return 32 bytes by Argon2id of what may be guessed; raises :class:`DependencyError`."""
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
     try:
         return Argon2id(
             salt=passphrase_salt(agreement),
@@ -175,7 +180,7 @@ def stretch(passphrase: Passphrase, agreement: Agreement) -> bytes:
             iterations=ITERATIONS,
             lanes=LANES,
             memory_cost=MEMORY_KIB,
-        ).derive(passphrase.reveal())
+        ).derive(material)
     except UnsupportedAlgorithm:
         pass
     raise DependencyError(

@@ -5,15 +5,15 @@ secret. Out: filters, the numbers of their rows, rows set aside with the reason,
 These filters withstand neither graph matching nor known pairs.
 """
 
-from linkkit.partner.encode.clkhash.clk_json import clk_base64, from_clk_json, to_clk_json
-from linkkit.partner.encode.clkhash.filters import ClkResult, encode_clks
-from linkkit.partner.encode.clkhash.lint import Trap, lint_clk_schema
-from linkkit.partner.encode.clkhash.schema import (
+from linkkit.agreement.clkhash.lint import Trap, lint_clk_schema
+from linkkit.agreement.clkhash.schema import (
     ClkFeature,
     ClkSchema,
     IgnoredKey,
     read_clk_schema,
 )
+from linkkit.partner.encode.clkhash.clk_json import clk_base64, from_clk_json, to_clk_json
+from linkkit.partner.encode.clkhash.filters import ClkResult, encode_clks
 
 __all__ = [
     "ClkFeature",

@@ -17,14 +17,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
-from linkkit.partner.encode.clkhash.parts import (
+from linkkit.agreement.clkhash.parts import (
     DateFormat,
     EnumFormat,
     IntegerFormat,
     PatternFormat,
     TextFormat,
 )
-from linkkit.partner.encode.clkhash.schema import ClkFeature
+from linkkit.agreement.clkhash.schema import ClkFeature
 
 __all__ = ["NOT_A_NUMBER", "REASONS", "Cells", "char_bounds", "prepare", "whole_numbers"]
 

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
+from linkkit.agreement.clkhash.parts import BitsPerFeature, DateFormat, EnumFormat, Numeric
+from linkkit.agreement.clkhash.schema import ClkFeature, ClkSchema
 from linkkit.errors import ExtractError, OptionError, SecretError
 from linkkit.partner.encode.clkhash.cells import NOT_A_NUMBER, REASONS, Cells, prepare
 from linkkit.partner.encode.clkhash.hashes import Masks, feature_keys
-from linkkit.partner.encode.clkhash.parts import BitsPerFeature, DateFormat, EnumFormat, Numeric
-from linkkit.partner.encode.clkhash.schema import ClkFeature, ClkSchema
 from linkkit.partner.encode.clkhash.tokens import tokenize
 from linkkit.partner.read import SetAside
 

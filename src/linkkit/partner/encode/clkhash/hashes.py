@@ -11,8 +11,8 @@ import numpy.typing as npt
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from linkkit.partner.encode.clkhash.parts import BlakeHash, DoubleHash
-from linkkit.partner.encode.clkhash.schema import ClkFeature, ClkSchema
+from linkkit.agreement.clkhash.parts import BlakeHash, DoubleHash
+from linkkit.agreement.clkhash.schema import ClkFeature, ClkSchema
 
 __all__ = ["Masks", "feature_keys"]
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
+from linkkit.agreement.clkhash.parts import Exact, NGram, Numeric
 from linkkit.partner.encode.clkhash._kernels_numpy import distinct_numbers
 from linkkit.partner.encode.clkhash.cells import char_bounds, whole_numbers
-from linkkit.partner.encode.clkhash.parts import Exact, NGram, Numeric
 
 __all__ = ["Tokens", "tokenize"]
 

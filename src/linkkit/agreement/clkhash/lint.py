@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from linkkit.partner.encode.clkhash.parts import (
+from linkkit.agreement.clkhash.parts import (
     BitsPerFeature,
     DateFormat,
     DoubleHash,
@@ -27,7 +27,7 @@ from linkkit.partner.encode.clkhash.parts import (
     PatternFormat,
     TextFormat,
 )
-from linkkit.partner.encode.clkhash.schema import ClkFeature, ClkSchema, IgnoredKey
+from linkkit.agreement.clkhash.schema import ClkFeature, ClkSchema, IgnoredKey
 
 __all__ = ["Trap", "lint_clk_schema"]
 
@@ -37,6 +37,13 @@ _LEAST_FILL, _MOST_FILL = 0.15, 0.65
 _FEW_POSITIONS = 5
 _USUAL_TEXT, _USUAL_INTEGER, _DATE_LENGTH = 8, 5, 8
 _SHORTS = 1 << 16
+_LOUD = frozenset(
+    "xor-folds ignored-key kdf-no-salt kdf-not-base64 nothing-hashed plain-filter double-hash "
+    "singularity tokens-without-bits letters-only two-digit-year no-year sentinel-hashed "
+    "same-identifier".split()
+)
+"""What makes a linkage unsafe, or wrong without a word; the rest is good to know."""
+
 _BASE64 = set(string.ascii_letters + string.digits + "+/=")
 
 
@@ -61,6 +68,11 @@ class Trap:
     place: str
     sentence: str
 
+    @property
+    def is_loud(self) -> bool:
+        """Whether a linkage becomes unsafe by it, or silently wrong."""
+        return self.code in _LOUD
+
     def __str__(self) -> str:
         return f"{self.place}: {self.sentence} [{self.code}]"
 
@@ -71,7 +83,7 @@ def lint_clk_schema(schema: ClkSchema) -> tuple[Trap, ...]:
     Parameters
     ----------
     schema : ClkSchema
-        From :func:`~linkkit.partner.encode.clkhash.read_clk_schema`.
+        From :func:`~linkkit.agreement.clkhash.read_clk_schema`.
 
     Returns
     -------
@@ -80,7 +92,7 @@ def lint_clk_schema(schema: ClkSchema) -> tuple[Trap, ...]:
 
     Examples
     --------
-    >>> from linkkit.partner.encode.clkhash import read_clk_schema
+    >>> from linkkit.agreement.clkhash import read_clk_schema
     >>> config = {"l": 1024, "xorFolds": 1, "kdf": {"type": "HKDF", "salt": "c2FsdA=="}}
     >>> features = [{"identifier": "id", "ignored": True}]
     >>> schema = read_clk_schema({"version": 3, "clkConfig": config, "features": features})

@@ -282,6 +282,10 @@ class PatternFormat(_Format):
             return value
         raise ValueError(problem)
 
+    def matches(self, value: str) -> bool:
+        """Whether a value fits as a whole."""
+        return re.fullmatch(self.pattern, value) is not None
+
 
 class IntegerFormat(_Format):
     """Whole numbers."""

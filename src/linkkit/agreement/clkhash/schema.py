@@ -1,7 +1,7 @@
 """Reads clkhash linkage schemas, versions 1 to 3.
 
 What clkhash 0.18.3 refuses is refused, what it reads over is read over (and explained by
-:func:`~linkkit.partner.encode.clkhash.lint_clk_schema`). Some schemas that clkhash takes and
+:func:`~linkkit.agreement.clkhash.lint_clk_schema`). Some schemas that clkhash takes and
 then fails on at the first record are refused here when they are read.
 """
 
@@ -15,8 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from linkkit.errors import OptionError
-from linkkit.partner.encode.clkhash.parts import (
+from linkkit.agreement.clkhash.parts import (
     ClkConfig,
     Format,
     HashedFeature,
@@ -25,9 +24,10 @@ from linkkit.partner.encode.clkhash.parts import (
     IgnoredFeature,
     SchemaDocument,
 )
-from linkkit.partner.encode.clkhash.upgrade import upgrade
+from linkkit.agreement.clkhash.upgrade import upgrade
+from linkkit.errors import OptionError
 
-__all__ = ["ClkFeature", "ClkSchema", "IgnoredKey", "read_clk_schema"]
+__all__ = ["ClkFeature", "ClkSchema", "IgnoredKey", "read_clk_document", "read_clk_schema"]
 
 _HINT = "Compare the schema with clkhash's description of linkage schemas."
 
@@ -146,7 +146,7 @@ def read_clk_schema(source: str | Path | Mapping[str, Any]) -> ClkSchema:
     >>> schema.identifiers, [feature.identifier for feature in schema.features]
     (('id', 'surname'), ['surname'])
     """
-    document = dict(source) if isinstance(source, Mapping) else _document_of(Path(source))
+    document = dict(source) if isinstance(source, Mapping) else read_clk_document(source)
     latest = upgrade(document)
     parsed, problems = _parsed(latest)
     if parsed is None:
@@ -154,7 +154,9 @@ def read_clk_schema(source: str | Path | Mapping[str, Any]) -> ClkSchema:
     return _schema(parsed, version=int(document["version"]))
 
 
-def _document_of(path: Path) -> dict[str, Any]:
+def read_clk_document(path: str | Path) -> dict[str, Any]:
+    """Return the JSON object of a schema's file; raises :class:`OptionError`."""
+    path = Path(path)
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError:

@@ -1,0 +1,166 @@
+"""Learns from the similarities of whole records, and scores pairs with what was learned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from linkkit.linkage.classify.competition import compete
+from linkkit.linkage.classify.record_model import (
+    Block,
+    RecordModel,
+    fit_record_model,
+    record_levels,
+    runners_up,
+)
+from linkkit.linkage.classify.scores import ScoredPairs
+from linkkit.linkage.compare.record_filters import RecordPairs, dice_of_pairs, party_blocks
+from linkkit.linkage.pool import Pool
+
+__all__ = ["fit_records", "record_log_odds", "score_records"]
+
+_RANKS = (1, 6)
+_NO_HOPE = 1e-4
+_RANKS_WITH_DUPLICATES = (5, 10)
+
+
+def fit_records(pool: Pool, pairs: RecordPairs, *, floor: float, n_pairs: int) -> RecordModel:
+    """Learn the model of a pool's candidates.
+
+    Parameters
+    ----------
+    pool : Pool
+        All records.
+    pairs : RecordPairs
+        All pairs at least as alike as `floor`.
+    floor : float
+        The least similarity.
+    n_pairs : int
+        All pairs that could match.
+    """
+    once = replace(pool, clean=np.ones_like(pool.clean))
+    blocks = tuple(_block(pool, pairs, p, q, floor) for p, q in party_blocks(pool))
+    return fit_record_model(
+        blocks,
+        _best_of_both(pool, pairs),
+        floor=floor,
+        n_pairs=n_pairs,
+        # Even where a file holds people twice, most of a record's candidates are strangers. The few
+        # second records of a person pass for strangers while the curves are learned.
+        compete=lambda odds: _rival(once, pairs, odds),
+        name=pool.spec.records[0].name,
+    )
+
+
+def _rival(
+    pool: Pool, pairs: RecordPairs, odds: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return probabilities as candidates compete; the many hopeless ones are no rivals."""
+    answer = odds / (1 + odds)
+    hope = np.flatnonzero(odds > _NO_HOPE)
+    answer[hope] = compete(pool, pairs.left[hope], pairs.right[hope], odds[hope])
+    return np.asarray(answer, dtype=np.float64)
+
+
+def _block(pool: Pool, pairs: RecordPairs, p: int, q: int, floor: float) -> Block:
+    where = np.flatnonzero((pool.party[pairs.left] == p) & (pool.party[pairs.right] == q))
+    starts = _party_starts(pool)
+    sizes = pool.party_sizes()
+    left, right, dice = (
+        pairs.left[where] - starts[p],
+        pairs.right[where] - starts[q],
+        pairs.dice[where],
+    )
+    if p == q:
+        # A record's candidates are on either side.
+        both = np.concatenate([left, right])
+        level = runners_up(
+            both,
+            np.tile(dice, 2),
+            n_records=int(sizes[p]),
+            floor=floor,
+            ranks=_RANKS_WITH_DUPLICATES,
+        )
+        return Block(
+            where=where,
+            dice=dice,
+            left_level=level,
+            right_level=level,
+            left=left,
+            right=right,
+            one_file=True,
+        )
+    levels = [
+        runners_up(
+            record,
+            dice,
+            n_records=int(sizes[own]),
+            floor=floor,
+            ranks=_RANKS if pool.clean[other] else _RANKS_WITH_DUPLICATES,
+        )
+        for record, own, other in ((left, p, q), (right, q, p))
+    ]
+    return Block(
+        where=where, dice=dice, left_level=levels[0], right_level=levels[1], left=left, right=right
+    )
+
+
+def _party_starts(pool: Pool) -> npt.NDArray[np.int64]:
+    return np.asarray(np.cumsum(np.append(0, pool.party_sizes()[:-1])), dtype=np.int64)
+
+
+def _best_of_both(pool: Pool, pairs: RecordPairs) -> npt.NDArray[np.float64]:
+    """Return 1 for pairs that are the best of both records among the other's party, else 0."""
+    n_parties = len(pool.parties)
+    best = np.ones(len(pairs), dtype=np.bool_)
+    for record, partner in ((pairs.left, pairs.right), (pairs.right, pairs.left)):
+        key = record * n_parties + pool.party[partner]
+        most = np.zeros(len(pool) * n_parties)
+        np.maximum.at(most, key, pairs.dice)
+        best &= pairs.dice >= most[key]
+    return best.astype(np.float64)
+
+
+def score_records(pool: Pool, pairs: RecordPairs, model: RecordModel) -> ScoredPairs:
+    """Score all candidate pairs with a model, as they compete with each other.
+
+    Returns
+    -------
+    ScoredPairs
+        One for each pair, in the same order.
+    """
+    log_odds = record_log_odds(pool, pairs.left, pairs.right, pairs.dice, model)
+    probability = _rival(pool, pairs, np.exp(log_odds))
+    certain = np.clip(probability, 1e-300, 1 - 1e-15)
+    levels = record_levels(pairs.dice, probability) if len(pairs) else np.zeros(0, dtype=np.int64)
+    return ScoredPairs(
+        left=pairs.left,
+        right=pairs.right,
+        levels=levels[:, None],
+        weight=np.log2(certain) - np.log2(1 - certain),
+        probability=probability,
+    )
+
+
+def record_log_odds(
+    pool: Pool,
+    left: npt.NDArray[np.int64],
+    right: npt.NDArray[np.int64],
+    dice: npt.NDArray[np.float64] | None,
+    model: RecordModel,
+) -> npt.NDArray[np.float64]:
+    """Return the natural log of the odds of a match of listed pairs, each judged for itself.
+
+    `dice` are their similarities, where they are known.
+    """
+    if dice is None:
+        dice = dice_of_pairs(pool, left, right)
+    answer = np.full(len(left), -np.inf)
+    starts = _party_starts(pool)
+    for (p, q), block, curves in zip(party_blocks(pool), model.blocks, model.curves, strict=True):
+        here = np.flatnonzero((pool.party[left] == p) & (pool.party[right] == q))
+        level = block.level_of(left[here] - starts[p], right[here] - starts[q])
+        answer[here] = curves.log_odds(dice[here], dice[here] - level)
+    return np.asarray(np.maximum(answer, -60.0), dtype=np.float64)
