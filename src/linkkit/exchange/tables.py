@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 ROW_GROUP_ROWS = 65_536
+_MOST_ROWS_IN_GROUP = 1 << 20
 _READ_AT_ONCE = 1 << 20
 
 
@@ -166,9 +167,21 @@ class SealedTable:
 
     def batches(self) -> Iterator[pa.Table]:
         """Return the rows in portions of at most a row group; raises as :meth:`read`."""
-        portions = self.parquet.iter_batches(batch_size=ROW_GROUP_ROWS)
-        n_rows, damaged = 0, False
-        while True:
+        n_rows = 0
+        for number in range(self.parquet.num_row_groups):
+            for rows in self._row_group(number):
+                n_rows += len(rows)
+                yield rows
+        if n_rows != self.manifest.n_rows:
+            raise _not_as_stated(self.manifest)
+
+    def _row_group(self, number: int) -> Iterator[pa.Table]:
+        # One row group at a time: over several, Arrow reads ahead as far as the file goes.
+        damaged = self.parquet.metadata.row_group(number).num_rows > _MOST_ROWS_IN_GROUP
+        portions = iter(())
+        if not damaged:
+            portions = self.parquet.iter_batches(batch_size=ROW_GROUP_ROWS, row_groups=[number])
+        while not damaged:
             portion: pa.RecordBatch | None = None
             try:
                 portion = next(portions, None)
@@ -176,9 +189,8 @@ class SealedTable:
                 damaged = True
             if portion is None:
                 break
-            n_rows += len(portion)
             yield pa.Table.from_batches([portion])
-        if damaged or n_rows != self.manifest.n_rows:
+        if damaged:
             raise _not_as_stated(self.manifest)
 
 
