@@ -32,14 +32,17 @@ class Artifact:
     _ordered_by: ClassVar[tuple[str, ...]] = ("token",)
     _strictly: ClassVar[bool] = True
 
-    def _to_manifest(self, n_rows: int) -> Manifest:
+    def to_manifest(self, n_rows: int) -> Manifest:
+        """Return what a file of the artifact says of itself, with `n_rows` rows."""
         raise NotImplementedError
 
-    def _to_table(self) -> pa.Table:
+    def to_table(self) -> pa.Table:
+        """Return the rows."""
         raise NotImplementedError
 
     @classmethod
-    def _from_table(cls, table: pa.Table, manifest: Manifest) -> Self:
+    def from_table(cls, table: pa.Table, manifest: Manifest) -> Self:
+        """Return the artifact that rows and a manifest make."""
         raise NotImplementedError
 
     @classmethod
@@ -67,8 +70,8 @@ class Artifact:
         SealError
             When the file cannot be written.
         """
-        table = self._to_table()
-        manifest = self._to_manifest(len(table))
+        table = self.to_table()
+        manifest = self.to_manifest(len(table))
         manifest.require_agreement(agreement)
         self._check(table, manifest, agreement)
         return save_table(path, table, manifest, agreement, identity, recipient=self._recipient)
@@ -108,19 +111,19 @@ class Artifact:
         head = next(portions, None)
         if head is None:
             raise SealError("there is no batch to write", hint="Give one, of no rows.")
-        manifest, schema = head._to_manifest(n_rows), head._to_table().schema
+        manifest, schema = head.to_manifest(n_rows), head.to_table().schema
         manifest.require_agreement(agreement)
         order = OrderCheck(*cls._ordered_by, strictly=cls._strictly)
         with table_writer(
             path, schema, manifest, agreement, identity, recipient=cls._recipient
         ) as writer:
             for portion in itertools.chain([head], portions):
-                if portion._to_manifest(n_rows) != manifest:
+                if portion.to_manifest(n_rows) != manifest:
                     raise MismatchError(
                         "the batches are of different extracts",
                         hint="Give portions of one, made under one agreement, secret and spec.",
                     )
-                table = portion._to_table()
+                table = portion.to_table()
                 cls._check(table, manifest, agreement)
                 _require_order(order, table, sender=manifest.sender)
                 writer.write(table)
@@ -164,7 +167,7 @@ class Artifact:
         with open_table(path, cls._kind, agreement, identity, deliveries=deliveries) as sealed:
             table = sealed.read()
             cls._check(table, sealed.manifest, agreement)
-            return cls._from_table(table, sealed.manifest)
+            return cls.from_table(table, sealed.manifest)
 
     @classmethod
     def load_batches(
@@ -187,7 +190,7 @@ class Artifact:
             for table in sealed.batches():
                 cls._check(table, sealed.manifest, agreement)
                 _require_order(order, table, sender=sealed.manifest.sender)
-                yield cls._from_table(table, sealed.manifest)
+                yield cls.from_table(table, sealed.manifest)
 
 
 def _require_order(order: OrderCheck, table: pa.Table, *, sender: str) -> None:

@@ -127,7 +127,8 @@ class EncodedExtract(Artifact):
             return self.fields_present
         return np.column_stack([self.filters[item.name].present for item in self.spec.filters])
 
-    def _to_manifest(self, n_rows: int) -> Manifest:
+    def to_manifest(self, n_rows: int) -> Manifest:
+        """Return what its file says of itself, with `n_rows` rows."""
         return Manifest(
             kind="encoded-extract",
             agreement_id=self.agreement_id,
@@ -143,11 +144,13 @@ class EncodedExtract(Artifact):
             canaries=dict(self.canaries),
         )
 
-    def _to_table(self) -> pa.Table:
+    def to_table(self) -> pa.Table:
+        """Return the rows, as :meth:`to_arrow`."""
         return self.to_arrow()
 
     @classmethod
-    def _from_table(cls, table: pa.Table, manifest: Manifest) -> Self:
+    def from_table(cls, table: pa.Table, manifest: Manifest) -> Self:
+        """Return the artifact of a file's rows and manifest."""
         spec = _require_spec(manifest)
         return cls(
             party=manifest.sender,
@@ -210,7 +213,8 @@ class PayloadExtract(Artifact):
         """Names of the payload variables."""
         return tuple(name for name in self.table.column_names if name not in ("token", "year"))
 
-    def _to_manifest(self, n_rows: int) -> Manifest:
+    def to_manifest(self, n_rows: int) -> Manifest:
+        """Return what its file says of itself, with `n_rows` rows."""
         return Manifest(
             kind="payload-extract",
             agreement_id=self.agreement_id,
@@ -221,11 +225,13 @@ class PayloadExtract(Artifact):
             counts=dict(self.counts),
         )
 
-    def _to_table(self) -> pa.Table:
+    def to_table(self) -> pa.Table:
+        """Return the rows."""
         return self.table
 
     @classmethod
-    def _from_table(cls, table: pa.Table, manifest: Manifest) -> Self:
+    def from_table(cls, table: pa.Table, manifest: Manifest) -> Self:
+        """Return the artifact of a file's rows and manifest."""
         return cls(
             party=manifest.sender,
             agreement_id=manifest.agreement_id,
@@ -283,7 +289,8 @@ class Crosswalk(Artifact):
             frame[name] = [value.hex() for value in frame[name]]
         return cast("pd.DataFrame", frame)
 
-    def _to_manifest(self, n_rows: int) -> Manifest:
+    def to_manifest(self, n_rows: int) -> Manifest:
+        """Return what its file says of itself, with `n_rows` rows."""
         return Manifest(
             kind="crosswalk",
             agreement_id=self.agreement_id,
@@ -292,11 +299,13 @@ class Crosswalk(Artifact):
             n_rows=n_rows,
         )
 
-    def _to_table(self) -> pa.Table:
+    def to_table(self) -> pa.Table:
+        """Return the rows."""
         return self.table
 
     @classmethod
-    def _from_table(cls, table: pa.Table, manifest: Manifest) -> Self:
+    def from_table(cls, table: pa.Table, manifest: Manifest) -> Self:
+        """Return the artifact of a file's rows and manifest."""
         return cls(
             agreement_id=manifest.agreement_id,
             agreement_fingerprint=manifest.agreement_fingerprint,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from linkkit.agreement import Agreement
 from linkkit.agreement.document import require_agreement
 from linkkit.errors import ExtractError, OptionError, SecretError
 from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, FilterSpec, PayloadExtract
-from linkkit.exchange.artifacts import token_array
+from linkkit.exchange.artifacts import token_array, token_matrix
 from linkkit.partner.encode.bloom import bloom_filters
 from linkkit.partner.encode.canary import canary_digests, canary_fields
 from linkkit.partner.encode.grams import gram_table
 from linkkit.partner.encode.kinds import KINDS, filter_spec
 from linkkit.partner.encode.passes import PassKeys, pass_filter, pass_specs
-from linkkit.partner.encode.payload import payload_columns, row_years
+from linkkit.partner.encode.payload import payload_columns, positions_outside, row_years
 from linkkit.partner.encode.records import Records, choose_records, exact_copies
 from linkkit.partner.encode.results import EncodeResult, EncodingReport, TokenMap
 from linkkit.partner.encode.salts import salt_codes
@@ -37,20 +37,36 @@ from linkkit.partner.standardize import (
     StandardizedExtract,
     standardize,
 )
-from linkkit.partner.standardize.columns import require_columns, text_column
+from linkkit.partner.standardize.columns import CellReader, require_columns, text_column
 from linkkit.partner.standardize.text import clean, is_placeholder
 
-__all__ = ["encode", "encoding_spec"]
+__all__ = [
+    "OUTSIDE_YEARS",
+    "Prepared",
+    "columns_named",
+    "encode",
+    "encoding_spec",
+    "encodings_of",
+    "payload_of",
+    "prepare",
+    "record_ids_of",
+    "report_of",
+    "require_ready",
+    "require_records",
+    "row_order",
+    "token_map_of",
+]
 
 ENCODING_VERSION = 1
+OUTSIDE_YEARS = "outside the agreement's years"
 
 # Arrow makes these functions when it is imported, where no type checker sees them.
 pc: Any = pyarrow.compute
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class _Work:
-    """All that is known of an extract on its way to an encoding."""
+class Prepared:
+    """All that is known of an extract, or of a part of one, on its way to an encoding."""
 
     agreement: Agreement
     party: str
@@ -58,6 +74,9 @@ class _Work:
     standardized: StandardizedExtract
     records: Records
     tokens: npt.NDArray[np.uint8]
+    years: npt.NDArray[np.int64] | None
+    payload: dict[str, pa.Array]
+    payload_issues: list[Issue]
 
     @property
     def sent_rows(self) -> npt.NDArray[np.int64]:
@@ -137,40 +156,79 @@ def encode(
     >>> district.encodings
     <EncodedExtract of 'district': 40 records, 7 filters, profile 'field'>
     """
+    require_ready(agreement, secret, party=party, token_key=token_key, today=today)
+    table = _as_extract(extract, party)
+    require_columns(table, columns_named(agreement, party), party=party)
+    years = row_years(table, agreement, party=party)
+    work = prepare(table, agreement, party=party, token_key=token_key, years=years)
+    require_records(len(work.records.ids), len(table), party=party)
+    report = report_of(work)
+    set_aside = sorted((*table.set_aside, *work.records.set_aside), key=lambda item: item.row)
+    return EncodeResult(
+        encodings=encodings_of(work, secret, counts=report.counts),
+        payload=payload_of(work, counts=report.counts),
+        token_map=token_map_of(work),
+        set_aside=tuple(set_aside),
+        report=report,
+    )
+
+
+def require_ready(
+    agreement: Agreement,
+    secret: Secret,
+    *,
+    party: str,
+    token_key: TokenKey | None,
+    today: dt.date | None,
+) -> None:
+    """Refuse what cannot be encoded under an agreement, before anything is read."""
     require_agreement(agreement)
     _require_keys(secret, token_key)
     _require_party(party)
     agreement.require_in_force(today=today)
-    clause = agreement.party(party)
-    table = _as_extract(extract, party)
-    require_columns(table, _columns_named(agreement, party), party=party)
-    standardized = standardize(table, agreement, party=party)
-    years = row_years(table, agreement, party=party)
-    ids = _record_ids(table, clause.record_id)
-    refused = {**exact_copies(table, ids), **_without_year(years)}
-    records = choose_records(standardized.fields, ids, table.rows, agreement, refused=refused)
-    if not records.ids:
+    agreement.party(party)
+
+
+def require_records(n_records: int, n_rows: int, *, party: str) -> None:
+    """Refuse an extract of which nothing can be linked."""
+    if not n_records:
         raise ExtractError(
-            f"{party}: none of the {len(table)} rows has enough linkage fields to be linked",
+            f"{party}: none of the {n_rows} rows has enough linkage fields to be linked",
             hint="Check that the agreement names the right columns.",
         )
-    tokens = record_tokens(records.ids, key=token_key, agreement_id=agreement.id, party=party)
-    work = _Work(
+
+
+def prepare(
+    table: Extract,
+    agreement: Agreement,
+    *,
+    party: str,
+    token_key: TokenKey | None,
+    years: npt.NDArray[np.int64] | None,
+    readers: Mapping[str, CellReader] | None = None,
+) -> Prepared:
+    """Standardize a table, choose its records and give them tokens.
+
+    The table may be a part of an extract, if all rows of a record are in it, in their order, and
+    `readers` say what shows only in whole columns. Rows of years outside the agreement are set
+    aside with the reason :data:`OUTSIDE_YEARS`.
+    """
+    standardized = standardize(table, agreement, party=party, readers=readers)
+    ids = record_ids_of(table, agreement.party(party).record_id)
+    refused = {**exact_copies(table, ids), **_without_year(years)}
+    refused |= dict.fromkeys(positions_outside(years, agreement), OUTSIDE_YEARS)
+    records = choose_records(standardized.fields, ids, table.rows, agreement, refused=refused)
+    payload, issues = payload_columns(table, standardized, agreement, party=party)
+    return Prepared(
         agreement=agreement,
         party=party,
         table=table,
         standardized=standardized,
         records=records,
-        tokens=tokens,
-    )
-    columns, issues = payload_columns(table, standardized, agreement, party=party)
-    report = _report(work, issues)
-    return EncodeResult(
-        encodings=_encodings(work, secret, report),
-        payload=_payload(work, columns, years, report),
-        token_map=_token_map(work),
-        set_aside=(*table.set_aside, *records.set_aside),
-        report=report,
+        tokens=record_tokens(records.ids, key=token_key, agreement_id=agreement.id, party=party),
+        years=years,
+        payload=payload,
+        payload_issues=issues,
     )
 
 
@@ -203,7 +261,8 @@ def _as_extract(extract: Any, party: str) -> Extract:
     return extract_from_frame(extract, source=f"the extract of '{party}'")
 
 
-def _columns_named(agreement: Agreement, party: str) -> list[str]:
+def columns_named(agreement: Agreement, party: str) -> list[str]:
+    """Return the columns that the agreement names at a party."""
     clause = agreement.party(party)
     linkage = [c for source in clause.linkage_fields.values() for c in source.columns]
     payload = [source.column for source in clause.payload.values() if source.column]
@@ -211,7 +270,8 @@ def _columns_named(agreement: Agreement, party: str) -> list[str]:
     return [*own, *linkage, *payload, *([clause.year.column] if clause.year else [])]
 
 
-def _record_ids(table: Extract, column: str | None) -> list[str | None]:
+def record_ids_of(table: Extract, column: str | None) -> list[str | None]:
+    """Return the row id of each row, None where there is none."""
     if column is None:
         return [None] * len(table)
     cells = text_column(table, column).to_pylist()
@@ -229,9 +289,10 @@ def _without_year(years: npt.NDArray[np.int64] | None) -> dict[int, str]:
     return dict.fromkeys(np.flatnonzero(years < 0).tolist(), "no year to be read")
 
 
-def _report(work: _Work, issues: Sequence[Issue]) -> EncodingReport:
+def report_of(work: Prepared) -> EncodingReport:
+    """Return what is to be said of the work, without any value."""
     table, records, standardized = work.table, work.records, work.standardized
-    named = {" ".join(name.split()) for name in _columns_named(work.agreement, work.party)}
+    named = {" ".join(name.split()) for name in columns_named(work.agreement, work.party)}
     reasons = Counter(item.reason for item in (*table.set_aside, *records.set_aside))
     chosen = pa.array(records.best_row)
     clause = work.agreement.party(work.party)
@@ -248,17 +309,14 @@ def _report(work: _Work, issues: Sequence[Issue]) -> EncodingReport:
         },
         not_brought=tuple(n for n in standardized.fields if n not in clause.linkage_fields),
         n_without_id=records.ids.count(None) if clause.record_id else 0,
-        issues=(*standardized.issues, *issues),
+        issues=(*standardized.issues, *work.payload_issues),
         columns_left=tuple(name for name in table.columns if name not in named),
         notes=(*table.notes, *standardized.notes),
     )
 
 
-def _counts(report: EncodingReport) -> dict[str, int]:
-    return {"n_records": report.n_records, "n_set_aside": sum(report.n_set_aside.values())}
-
-
-def _encodings(work: _Work, secret: Secret, report: EncodingReport) -> EncodedExtract:
+def encodings_of(work: Prepared, secret: Secret, *, counts: Mapping[str, int]) -> EncodedExtract:
+    """Return what goes to the linkage unit."""
     agreement = work.agreement
     spec = encoding_spec(agreement)
     order = _token_order(work.tokens)
@@ -278,7 +336,7 @@ def _encodings(work: _Work, secret: Secret, report: EncodingReport) -> EncodedEx
         fields_present=np.column_stack([_present(fields[name]) for name in spec.fields])
         if spec.passes
         else None,
-        counts=_counts(report),
+        counts=counts,
         epoch=agreement.epoch,
         canaries=canary_digests(
             made_up, _filters(made_up, secret, scope, spec), secret=secret, scope=scope
@@ -337,14 +395,10 @@ def _filter(column: pa.Array, key: bytes, item: FilterSpec) -> Filter:
     return Filter(words=words, present=present)
 
 
-def _payload(
-    work: _Work,
-    columns: dict[str, pa.Array],
-    years: npt.NDArray[np.int64] | None,
-    report: EncodingReport,
-) -> PayloadExtract:
-    agreement = work.agreement
-    agreement.authorize_payload(work.party, columns)
+def payload_of(work: Prepared, *, counts: Mapping[str, int]) -> PayloadExtract:
+    """Return what goes to the steward."""
+    agreement, years = work.agreement, work.years
+    agreement.authorize_payload(work.party, work.payload)
     sent = work.sent_rows
     of_row = work.tokens[work.records.record_of_row[sent]]
     year = np.full(len(sent), -1, dtype=np.int64) if years is None else years[sent]
@@ -352,22 +406,22 @@ def _payload(
         {
             "token": token_array(of_row),
             "year": pa.array(year, mask=year < 0).cast(pa.int32()),
-            **{name: column.take(pa.array(sent)) for name, column in columns.items()},
+            **{name: column.take(pa.array(sent)) for name, column in work.payload.items()},
         }
     )
     return PayloadExtract(
         party=work.party,
         agreement_id=agreement.id,
         agreement_fingerprint=agreement.fingerprint,
-        table=table.take(pa.array(_row_order(table, of_row))),
-        counts=_counts(report),
+        table=table.take(pa.array(row_order(table))),
+        counts=counts,
     )
 
 
-def _row_order(table: pa.Table, tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def row_order(table: pa.Table) -> npt.NDArray[np.int64]:
     """Return the order by token, year and values, which the order of the file does not change."""
     ranks = [_rank(table.column(name)) for name in reversed(table.column_names[1:])]
-    halves = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64)
+    halves = np.ascontiguousarray(token_matrix(table.column("token"))).view(">u8").astype(np.uint64)
     return np.lexsort((*ranks, halves[:, 1], halves[:, 0])).astype(np.int64)
 
 
@@ -380,7 +434,8 @@ def _rank(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     return np.asarray(place[where], dtype=np.int64)
 
 
-def _token_map(work: _Work) -> TokenMap:
+def token_map_of(work: Prepared) -> TokenMap:
+    """Return what stays home: which row got which token."""
     sent = work.sent_rows
     of_row = work.records.record_of_row[sent]
     return TokenMap(

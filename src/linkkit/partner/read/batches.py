@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,8 +23,6 @@ from linkkit.partner.read.frames import extract_of_portion
 
 __all__ = ["ExtractBatches", "batches_of_csv", "batches_of_extract", "batches_of_parquet"]
 
-_LOOKED_AT = 1 << 16
-
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class ExtractBatches:
@@ -33,24 +32,33 @@ class ExtractBatches:
     ----------
     columns : tuple of str
         Names of the columns.
-    n_rows_about : int
-        How many rows the file has, as far as one can tell from its size.
+    most_rows : int
+        No row of the file has a larger number.
     notes : tuple of str
         How the file was read.
     batches : iterator of Extract
         Batches of rows; one may have no row that can be read.
+    close : callable
+        Closes the file; at the end of a ``with`` block it is called.
     """
 
     columns: tuple[str, ...]
-    n_rows_about: int
+    most_rows: int
     notes: tuple[str, ...]
     batches: Iterator[Extract]
+    close: Callable[[], None]
 
     def __repr__(self) -> str:
-        return f"<ExtractBatches: about {self.n_rows_about} rows, {len(self.columns)} columns>"
+        return f"<ExtractBatches: at most {self.most_rows} rows, {len(self.columns)} columns>"
 
     def __iter__(self) -> Iterator[Extract]:
         return self.batches
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 def batches_of_csv(rows: CsvRows, path: Path, *, n_rows: int) -> ExtractBatches:
@@ -66,9 +74,10 @@ def batches_of_csv(rows: CsvRows, path: Path, *, n_rows: int) -> ExtractBatches:
 
     return ExtractBatches(
         columns=tuple(names),
-        n_rows_about=_lines_about(path),
+        most_rows=rows.most_rows,
         notes=rows.notes,
         batches=_readable(batches(), source),
+        close=rows.close,
     )
 
 
@@ -92,9 +101,10 @@ def batches_of_parquet(path: Path, *, n_rows: int) -> ExtractBatches:
 
     return ExtractBatches(
         columns=tuple(checked_header(opened.schema_arrow.names, source=source)),
-        n_rows_about=opened.metadata.num_rows,
+        most_rows=opened.metadata.num_rows,
         notes=(),
         batches=_readable(batches(), source),
+        close=opened.close,
     )
 
 
@@ -111,9 +121,12 @@ def batches_of_extract(extract: Extract, path: Path, *, n_rows: int) -> ExtractB
 
     return ExtractBatches(
         columns=extract.columns,
-        n_rows_about=len(extract),
+        most_rows=max(
+            [*extract.rows[-1:].tolist(), *(item.row for item in extract.set_aside[-1:])]
+        ),
         notes=extract.notes,
         batches=_readable(batches(), f"'{path.name}'"),
+        close=lambda: None,
     )
 
 
@@ -147,9 +160,3 @@ def _readable(batches: Iterator[Extract], source: str) -> Iterator[Extract]:
         first_aside = first_aside or extract.set_aside[:1]
         yield extract
     require_readable(n_good, first_aside, n_aside, source=source)
-
-
-def _lines_about(path: Path) -> int:
-    with path.open("rb") as file:
-        start = file.read(_LOOKED_AT)
-    return path.stat().st_size * max(start.count(b"\n"), 1) // max(len(start), 1)

@@ -88,7 +88,7 @@ class CsvRows:
     ) -> None:
         _require_delimiter(delimiter)
         self._path = path
-        found = find_encoding(path, encoding=encoding)
+        found, self.most_rows = find_encoding(path, encoding=encoding)
         self._file = path.open(encoding=found, newline="")
         try:
             lines = self._lines()
@@ -110,9 +110,12 @@ class CsvRows:
 
     def portions(self, n_rows: int) -> Iterator[list[list[str]]]:
         """Return the rows below the header, `n_rows` at a time; an unclosed quote is an error."""
-        with self._file:
-            while rows := self._records.take(n_rows):
-                yield rows
+        while rows := self._records.take(n_rows):
+            yield rows
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
     def _lines(self) -> Iterator[str]:
         start = self._file.read(1)

@@ -116,7 +116,8 @@ def read_extract_batches(
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "made-up.csv"
     >>> _ = path.write_text("ID;First Name\n1;Ana\n2;Bo\n3;Cy\n")
-    >>> list(read_extract_batches(path, n_rows=2))
+    >>> with read_extract_batches(path, n_rows=2) as batches:
+    ...     list(batches)
     [<Extract: 2 rows, 2 columns>, <Extract: 1 rows, 2 columns>]
     """
     path = Path(path)

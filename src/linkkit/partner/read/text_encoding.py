@@ -52,19 +52,24 @@ def decode_file(path: Path, *, encoding: str | None) -> tuple[str, str]:
     raise _not_text(path, raw[:_LOOKED_AT], encoding)
 
 
-def find_encoding(path: Path, *, encoding: str | None) -> str:
-    """Return the encoding that :func:`decode_file` finds, without holding the file."""
+def find_encoding(path: Path, *, encoding: str | None) -> tuple[str, int]:
+    """Return the encoding that :func:`decode_file` finds, and the number of lines.
+
+    The file is not held. Lines may be a few too many, and are never too few.
+    """
     with path.open("rb") as file:
         start = file.read(_LOOKED_AT)
     for name in _candidates(start, encoding):
         try:
             with path.open(encoding=name, newline="") as text:
-                while text.read(_DECODED_AT_ONCE):
-                    pass
-            return name
+                return name, sum(map(_n_lines, iter(lambda: text.read(_DECODED_AT_ONCE), ""))) + 1
         except (ValueError, LookupError):
             continue
     raise _not_text(path, start, encoding)
+
+
+def _n_lines(text: str) -> int:
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
 def _candidates(start: bytes, encoding: str | None) -> list[str]:
