@@ -108,7 +108,7 @@ class Spill:
             stream.write_table(rows)
         sealed = self._cipher.encrypt(
             self._n_blocks.to_bytes(12, "big"),
-            memoryview(content.getvalue()),
+            memoryview(content.getvalue()).cast("B"),
             number.to_bytes(8, "big"),
         )
         problem = ""
