@@ -19,7 +19,14 @@ import click
 from linkkit._version import __version__
 from linkkit.command_options import FILE as _FILE
 from linkkit.command_options import FOLDER as _FOLDER
-from linkkit.command_options import InOrder, require_free
+from linkkit.command_options import (
+    InOrder,
+    deliveries_option,
+    ledger_of,
+    load_secret,
+    require_free,
+    secret_options,
+)
 from linkkit.command_options import agreement_option as _agreement
 from linkkit.command_options import identity_option as _identity
 from linkkit.errors import LinkkitError, OptionError
@@ -162,12 +169,7 @@ _overwrite = click.option("--overwrite", is_flag=True, help="Replace files of an
 @_agreement
 @_identity
 @click.option("--party", required=True, help="Which party of the agreement you are.")
-@click.option(
-    "--secret",
-    "secret_file",
-    type=_FILE,
-    help="The linkage secret. Without it, the environment variable LINKKIT_SECRET.",
-)
+@secret_options
 @click.option(
     "--token-key",
     "token_key_file",
@@ -179,6 +181,7 @@ _overwrite = click.option("--overwrite", is_flag=True, help="Replace files of an
 @click.option("--header-row", type=int, default=1, show_default=True, help="Row of column names.")
 @click.option("--encoding", help="Text encoding of a CSV file; found by default.")
 @click.option("--delimiter", help="What separates the cells of a CSV file; found by default.")
+@click.option("--stream", is_flag=True, help="For a file larger than the memory: work in parts.")
 @_overwrite
 def encode(
     extract: Path,
@@ -186,12 +189,16 @@ def encode(
     identity_file: Path,
     party: str,
     secret_file: Path | None,
+    keyring: str | None,
+    kms: str | None,
+    wrapped: Path | None,
     token_key_file: Path | None,
     out: Path,
     sheet: str | None,
     header_row: int,
     encoding: str | None,
     delimiter: str | None,
+    stream: bool,  # noqa: FBT001
     overwrite: bool,  # noqa: FBT001
 ) -> None:
     """Partner: standardize, encode and seal an extract.
@@ -204,22 +211,40 @@ def encode(
     home = [out / "stays-home" / f"{party}.{name}" for name in ("token-map.csv", "set-aside.csv")]
     require_free(
         [out / f"{party}.encodings", out / f"{party}.payload"],
-        [extract, agreement_file, identity_file, secret_file, token_key_file],
+        [extract, agreement_file, identity_file, secret_file, wrapped, token_key_file],
         overwrite=overwrite,
         others=home,
     )
     document = lk.Agreement.load(agreement_file)
     own = lk.Identity.load(identity_file)
-    shared = lk.Secret.load(secret_file) if secret_file else lk.Secret.from_environment()
+    shared = load_secret(secret_file=secret_file, keyring=keyring, kms=kms, wrapped=wrapped)
     token_key = lk.TokenKey.load(token_key_file) if token_key_file else None
-    table = lk.read_extract(
-        extract, sheet=sheet, header_row=header_row, encoding=encoding, delimiter=delimiter
-    )
-    result = lk.encode(table, document, shared, party=party, token_key=token_key)
-    result.encodings.save(out / f"{party}.encodings", agreement=document, identity=own)
-    result.payload.save(out / f"{party}.payload", agreement=document, identity=own)
-    result.save_home(out / "stays-home")
-    click.echo(str(result.report))
+    reading: dict[str, Any] = {
+        "sheet": sheet,
+        "header_row": header_row,
+        "encoding": encoding,
+        "delimiter": delimiter,
+    }
+    options: dict[str, Any] = {"party": party, "token_key": token_key}
+    if stream:
+        with _progress() as progress:
+            files = lk.encode_file(
+                extract,
+                document,
+                shared,
+                identity=own,
+                out=out,
+                progress=progress,
+                **options,
+                **reading,
+            )
+        click.echo(str(files.report))
+    else:
+        result = lk.encode(lk.read_extract(extract, **reading), document, shared, **options)
+        result.encodings.save(out / f"{party}.encodings", agreement=document, identity=own)
+        result.payload.save(out / f"{party}.payload", agreement=document, identity=own)
+        result.save_home(out / "stays-home")
+        click.echo(str(result.report))
     click.echo(f"To the linkage unit: {out / f'{party}.encodings'}")
     click.echo(f"To the steward:      {out / f'{party}.payload'}")
     click.echo(f"Stays home:          {out / 'stays-home'}")
@@ -240,6 +265,7 @@ def encode(
     help="Least match probability of a link, above 0 and at most 1.",
 )
 @click.option("--threads", type=int, help="Number of threads; all processors by default.")
+@deliveries_option
 @_overwrite
 def link(
     encodings: tuple[Path, ...],
@@ -250,6 +276,7 @@ def link(
     pairs: Path | None,
     threshold: float,
     threads: int | None,
+    deliveries: Path | None,
     overwrite: bool,  # noqa: FBT001
 ) -> None:
     """Linkage unit: find whose encodings are the same person's.
@@ -264,7 +291,12 @@ def link(
     require_free([out], inputs, overwrite=overwrite, others=[report, pairs])
     document = lk.Agreement.load(agreement_file)
     own = lk.Identity.load(identity_file)
-    extracts = [lk.EncodedExtract.load(f, agreement=document, identity=own) for f in encodings]
+    opening: dict[str, Any] = {
+        "agreement": document,
+        "identity": own,
+        "deliveries": ledger_of(deliveries, identity_file),
+    }
+    extracts = [lk.EncodedExtract.load(file, **opening) for file in encodings]
     with _progress() as progress:
         result = lk.link(extracts, threshold=threshold, n_threads=threads, progress=progress)
     if report is not None:
@@ -294,8 +326,10 @@ def _progress() -> Generator[Progress]:
     from rich.progress import Progress as Bar
 
     with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("compare", total=None)
-        yield lambda event: bar.update(task, completed=event.done, total=event.total)
+        task = bar.add_task("", total=None)
+        yield lambda event: bar.update(
+            task, description=event.stage, completed=event.done, total=event.total
+        )
 
 
 @commands.command()
@@ -316,6 +350,7 @@ def _progress() -> Generator[Progress]:
     help="Your study key. Without it, study ids differ each time.",
 )
 @click.option("--out", type=_FILE, required=True, help="Where to write the integrated data set.")
+@deliveries_option
 @_overwrite
 def integrate(
     payloads: tuple[Path, ...],
@@ -326,6 +361,7 @@ def integrate(
     study_key_file: Path | None,
     without: tuple[str, ...],
     out: Path,
+    deliveries: Path | None,
     overwrite: bool,  # noqa: FBT001
 ) -> None:
     """Steward: join payloads by the crosswalk.
@@ -338,8 +374,13 @@ def integrate(
     require_free([out], inputs, overwrite=overwrite)
     document, own = _opened(agreement_file, identity_file)
     study_key = lk.StudyKey.load(study_key_file) if study_key_file else None
-    extracts = [lk.PayloadExtract.load(f, agreement=document, identity=own) for f in payloads]
-    crosswalk = lk.Crosswalk.load(crosswalk_file, agreement=document, identity=own)
+    opening: dict[str, Any] = {
+        "agreement": document,
+        "identity": own,
+        "deliveries": ledger_of(deliveries, identity_file),
+    }
+    extracts = [lk.PayloadExtract.load(file, **opening) for file in payloads]
+    crosswalk = lk.Crosswalk.load(crosswalk_file, **opening)
     people = lk.integrate(
         extracts, crosswalk, document, project=project, study_key=study_key, without=without
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -64,7 +64,7 @@ class ExtractBatches:
 def batches_of_csv(rows: CsvRows, path: Path, *, n_rows: int) -> ExtractBatches:
     """Return the rows of a text file in batches."""
     source = f"'{path.name}'"
-    names = checked_header(rows.header, source=source)
+    names = _header(rows.header, source, rows.close)
 
     def batches() -> Iterator[Extract]:
         first = 1
@@ -92,6 +92,7 @@ def batches_of_parquet(path: Path, *, n_rows: int) -> ExtractBatches:
     if file is None:
         raise ExtractError(f"{source} is not a Parquet file", hint="Write it again.")
     opened = file
+    names = _header(opened.schema_arrow.names, source, opened.close)
 
     def batches() -> Iterator[Extract]:
         first = 1
@@ -100,7 +101,7 @@ def batches_of_parquet(path: Path, *, n_rows: int) -> ExtractBatches:
             first += len(portion)
 
     return ExtractBatches(
-        columns=tuple(checked_header(opened.schema_arrow.names, source=source)),
+        columns=tuple(names),
         most_rows=opened.metadata.num_rows,
         notes=(),
         batches=_readable(batches(), source),
@@ -128,6 +129,14 @@ def batches_of_extract(extract: Extract, path: Path, *, n_rows: int) -> ExtractB
         batches=_readable(batches(), f"'{path.name}'"),
         close=lambda: None,
     )
+
+
+def _header(names: Sequence[str], source: str, close: Callable[[], None]) -> list[str]:
+    try:
+        return checked_header(names, source=source)
+    except ExtractError:
+        close()
+        raise
 
 
 def _portions(file: pq.ParquetFile, source: str, n_rows: int) -> Iterator[pa.Table]:
