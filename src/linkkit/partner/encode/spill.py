@@ -11,7 +11,7 @@ import os
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +54,7 @@ class Spill:
         self._held: list[tuple[pa.Table, npt.NDArray[np.int64]]] = []
         self._n_held = 0
         self._schema: pa.Schema | None = None
-        self._file = tempfile.TemporaryFile(dir=folder, prefix=".linkkit-")  # noqa: SIM115
+        self._file = _unnamed_file(folder)
 
     def __enter__(self) -> Self:
         return self
@@ -118,11 +118,7 @@ class Spill:
         except OSError as error:
             problem = type(error).__name__
         if problem:
-            raise SealError(
-                f"the temporary file cannot be written ({problem})",
-                hint="Make room for about twice the size of the extract, or name a folder with "
-                "room for temporary files.",
-            )
+            raise _unwritable(problem)
         self._blocks[number].append((self._n_blocks, place))
         self._n_blocks += 1
 
@@ -143,3 +139,19 @@ class Spill:
             )
         with pa.ipc.open_stream(content) as stream:
             return stream.read_all()
+
+
+def _unnamed_file(folder: Path) -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile(dir=folder, prefix=".linkkit-")
+    except OSError as error:
+        problem = type(error).__name__
+    raise _unwritable(problem)
+
+
+def _unwritable(problem: str) -> SealError:
+    return SealError(
+        f"the temporary file cannot be written ({problem})",
+        hint="Name a folder for temporary files that exists and has room for the extract and its "
+        "encodings together.",
+    )

@@ -123,8 +123,8 @@ def encode_file(
     rows_at_once : int
         About how many rows are worked on at a time; more take more memory and less time.
     scratch : str or Path, optional
-        Folder for temporary files, which are encrypted and take up to twice the size of the
-        extract and once that of the encodings; `out` by default.
+        Folder for temporary files, which are encrypted and take about as much room as the extract
+        and its encodings together; `out` by default.
     progress : callable
         Told how far the work is.
 
