@@ -118,8 +118,8 @@ class Deliveries:
         if problem:
             raise SealError(
                 f"the ledger of deliveries '{self.path}' cannot be used ({problem})",
-                hint="It is a file that linkkit wrote; check its folder and permissions. "
-                "Without it, an older delivery is not told from the newest.",
+                hint="It is a file that linkkit wrote; check its folder and permissions, or name "
+                "another. Without it, an older delivery is not told from the newest.",
             )
 
 

@@ -111,7 +111,7 @@ class Spill:
             memoryview(content.getvalue()).cast("B"),
             number.to_bytes(8, "big"),
         )
-        problem = ""
+        problem, place = "", 0
         try:
             place = self._file.seek(0, os.SEEK_END)
             self._file.write(len(sealed).to_bytes(8, "big") + sealed)

@@ -381,21 +381,23 @@ class _Run:
 @contextmanager
 def _staging(out: Path) -> Generator[Path]:
     """Make a folder beside the outputs, for its owner alone, and remove it in any case."""
-    problem = ""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(dir=out, prefix=".linkkit-"))
-    except (OSError, ValueError) as error:
-        problem = type(error).__name__
-    if problem:
-        raise SealError(
-            f"the folder for what is written cannot be used ({problem})",
-            hint="Check the folder, its permissions and the free space.",
-        )
+    stage = _new_folder(out)
     try:
         yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def _new_folder(out: Path) -> Path:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=out, prefix=".linkkit-"))
+    except (OSError, ValueError) as error:
+        problem = type(error).__name__
+    raise SealError(
+        f"the folder for what is written cannot be used ({problem})",
+        hint="Check the folder, its permissions and the free space.",
+    )
 
 
 def _publish(stage: Path, out: Path, party: str, report: EncodingReport) -> EncodedFiles:
