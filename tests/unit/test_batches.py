@@ -396,7 +396,6 @@ _GROWTH = """
     import conftest
     from linkkit.agreement import Agreement
     from linkkit.exchange.artifacts import token_array
-from linkkit.exchange.chunks import ChunkWriter
     from linkkit.exchange.manifest import Manifest
     from linkkit.exchange.tables import open_table, table_writer
 
