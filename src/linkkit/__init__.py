@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from linkkit.linkage import link as link
     from linkkit.partner.encode import EncodeResult as EncodeResult
     from linkkit.partner.encode import encode as encode
+    from linkkit.partner.encode import encode_file as encode_file
     from linkkit.partner.keys import Secret as Secret
     from linkkit.partner.keys import TokenKey as TokenKey
     from linkkit.partner.read import read_extract as read_extract
@@ -46,6 +47,7 @@ _HOMES = {
     "StudyKey": "linkkit.steward.integrate",
     "TokenKey": "linkkit.partner.keys",
     "encode": "linkkit.partner.encode",
+    "encode_file": "linkkit.partner.encode",
     "integrate": "linkkit.steward.integrate",
     "link": "linkkit.linkage",
     "protect": "linkkit.steward.protect",
@@ -70,6 +72,7 @@ __all__ = [
     "TokenKey",
     "__version__",
     "encode",
+    "encode_file",
     "integrate",
     "link",
     "protect",

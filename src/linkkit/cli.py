@@ -20,7 +20,14 @@ from linkkit._version import __version__
 from linkkit.clkhash_commands import clkhash, clkhash_secret_option, secret_of, tell_traps
 from linkkit.command_options import FILE as _FILE
 from linkkit.command_options import FOLDER as _FOLDER
-from linkkit.command_options import InOrder, require_free
+from linkkit.command_options import (
+    InOrder,
+    deliveries_option,
+    ledger_of,
+    load_secret,
+    require_free,
+    secret_options,
+)
 from linkkit.command_options import agreement_option as _agreement
 from linkkit.command_options import identity_option as _identity
 from linkkit.errors import LinkkitError, OptionError
@@ -166,12 +173,7 @@ _overwrite = click.option("--overwrite", is_flag=True, help="Replace files of an
 @_agreement
 @_identity
 @click.option("--party", required=True, help="Which party of the agreement you are.")
-@click.option(
-    "--secret",
-    "secret_file",
-    type=_FILE,
-    help="The linkage secret. Without it, the environment variable LINKKIT_SECRET.",
-)
+@secret_options
 @clkhash_secret_option
 @click.option(
     "--token-key",
@@ -184,6 +186,7 @@ _overwrite = click.option("--overwrite", is_flag=True, help="Replace files of an
 @click.option("--header-row", type=int, default=1, show_default=True, help="Row of column names.")
 @click.option("--encoding", help="Text encoding of a CSV file; found by default.")
 @click.option("--delimiter", help="What separates the cells of a CSV file; found by default.")
+@click.option("--stream", is_flag=True, help="For a file larger than the memory: work in parts.")
 @click.option(
     "--clks",
     is_flag=True,
@@ -197,12 +200,16 @@ def encode(
     party: str,
     secret_file: Path | None,
     clkhash_secret_file: Path | None,
+    keyring: str | None,
+    kms: str | None,
+    wrapped: Path | None,
     token_key_file: Path | None,
     out: Path,
     sheet: str | None,
     header_row: int,
     encoding: str | None,
     delimiter: str | None,
+    stream: bool,  # noqa: FBT001
     clks: bool,  # noqa: FBT001
     overwrite: bool,  # noqa: FBT001
 ) -> None:
@@ -218,7 +225,8 @@ def encode(
     home = [out / "stays-home" / f"{party}.{name}" for name in names]
     require_free(
         [out / f"{party}.encodings", out / f"{party}.payload"],
-        [extract, agreement_file, identity_file, secret_file, clkhash_secret_file, token_key_file],
+        [extract, agreement_file, identity_file, secret_file, clkhash_secret_file, wrapped]
+        + [token_key_file],
         overwrite=overwrite,
         others=home,
     )
@@ -226,18 +234,40 @@ def encode(
     own = lk.Identity.load(identity_file)
     if clks:
         require_clkhash(document)
-    shared = secret_of(secret_file, clkhash_secret_file)
-    token_key = lk.TokenKey.load(token_key_file) if token_key_file else None
-    table = lk.read_extract(
-        extract, sheet=sheet, header_row=header_row, encoding=encoding, delimiter=delimiter
+    if clks and stream:
+        raise OptionError("--clks and --stream do not go together", hint="Leave one of them out.")
+    shared = secret_of(
+        clkhash_secret_file, secret_file=secret_file, keyring=keyring, kms=kms, wrapped=wrapped
     )
-    result = lk.encode(table, document, shared, party=party, token_key=token_key)
-    result.encodings.save(out / f"{party}.encodings", agreement=document, identity=own)
-    result.payload.save(out / f"{party}.payload", agreement=document, identity=own)
-    result.save_home(out / "stays-home")
-    if clks:
-        save_clks(result.encodings, out / "stays-home")
-    click.echo(str(result.report))
+    token_key = lk.TokenKey.load(token_key_file) if token_key_file else None
+    reading: dict[str, Any] = {
+        "sheet": sheet,
+        "header_row": header_row,
+        "encoding": encoding,
+        "delimiter": delimiter,
+    }
+    options: dict[str, Any] = {"party": party, "token_key": token_key}
+    if stream:
+        with _progress() as progress:
+            files = lk.encode_file(
+                extract,
+                document,
+                shared,
+                identity=own,
+                out=out,
+                progress=progress,
+                **options,
+                **reading,
+            )
+        click.echo(str(files.report))
+    else:
+        result = lk.encode(lk.read_extract(extract, **reading), document, shared, **options)
+        result.encodings.save(out / f"{party}.encodings", agreement=document, identity=own)
+        result.payload.save(out / f"{party}.payload", agreement=document, identity=own)
+        result.save_home(out / "stays-home")
+        if clks:
+            save_clks(result.encodings, out / "stays-home")
+        click.echo(str(result.report))
     click.echo(f"To the linkage unit: {out / f'{party}.encodings'}")
     click.echo(f"To the steward:      {out / f'{party}.payload'}")
     click.echo(f"Stays home:          {out / 'stays-home'}")
@@ -258,6 +288,7 @@ def encode(
     help="Least match probability of a link, above 0 and at most 1.",
 )
 @click.option("--threads", type=int, help="Number of threads; all processors by default.")
+@deliveries_option
 @_overwrite
 def link(
     encodings: tuple[Path, ...],
@@ -268,6 +299,7 @@ def link(
     pairs: Path | None,
     threshold: float,
     threads: int | None,
+    deliveries: Path | None,
     overwrite: bool,  # noqa: FBT001
 ) -> None:
     """Linkage unit: find whose encodings are the same person's.
@@ -282,7 +314,12 @@ def link(
     require_free([out], inputs, overwrite=overwrite, others=[report, pairs])
     document = lk.Agreement.load(agreement_file)
     own = lk.Identity.load(identity_file)
-    extracts = [lk.EncodedExtract.load(f, agreement=document, identity=own) for f in encodings]
+    opening: dict[str, Any] = {
+        "agreement": document,
+        "identity": own,
+        "deliveries": ledger_of(deliveries, identity_file),
+    }
+    extracts = [lk.EncodedExtract.load(file, **opening) for file in encodings]
     with _progress() as progress:
         result = lk.link(extracts, threshold=threshold, n_threads=threads, progress=progress)
     if report is not None:
@@ -312,8 +349,10 @@ def _progress() -> Generator[Progress]:
     from rich.progress import Progress as Bar
 
     with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("compare", total=None)
-        yield lambda event: bar.update(task, completed=event.done, total=event.total)
+        task = bar.add_task("", total=None)
+        yield lambda event: bar.update(
+            task, description=event.stage, completed=event.done, total=event.total
+        )
 
 
 @commands.command()
@@ -334,6 +373,7 @@ def _progress() -> Generator[Progress]:
     help="Your study key. Without it, study ids differ each time.",
 )
 @click.option("--out", type=_FILE, required=True, help="Where to write the integrated data set.")
+@deliveries_option
 @_overwrite
 def integrate(
     payloads: tuple[Path, ...],
@@ -344,6 +384,7 @@ def integrate(
     study_key_file: Path | None,
     without: tuple[str, ...],
     out: Path,
+    deliveries: Path | None,
     overwrite: bool,  # noqa: FBT001
 ) -> None:
     """Steward: join payloads by the crosswalk.
@@ -356,8 +397,13 @@ def integrate(
     require_free([out], inputs, overwrite=overwrite)
     document, own = _opened(agreement_file, identity_file)
     study_key = lk.StudyKey.load(study_key_file) if study_key_file else None
-    extracts = [lk.PayloadExtract.load(f, agreement=document, identity=own) for f in payloads]
-    crosswalk = lk.Crosswalk.load(crosswalk_file, agreement=document, identity=own)
+    opening: dict[str, Any] = {
+        "agreement": document,
+        "identity": own,
+        "deliveries": ledger_of(deliveries, identity_file),
+    }
+    extracts = [lk.PayloadExtract.load(file, **opening) for file in payloads]
+    crosswalk = lk.Crosswalk.load(crosswalk_file, **opening)
     people = lk.integrate(
         extracts, crosswalk, document, project=project, study_key=study_key, without=without
     )

@@ -19,6 +19,7 @@ from linkkit.command_options import (
     InOrder,
     agreement_option,
     identity_option,
+    load_secret,
     require_free,
 )
 from linkkit.errors import OptionError
@@ -179,7 +180,7 @@ def from_clks(
     extract, token_map = extract_from_clks(
         read_clk_file(clks),
         document,
-        secret_of(secret_file, clkhash_secret_file),
+        secret_of(clkhash_secret_file, secret_file=secret_file),
         party=party,
         record_ids=_record_ids(rows, document.party(party).record_id),
         token_key=TokenKey.load(token_key_file) if token_key_file else None,
@@ -211,18 +212,25 @@ def _record_ids(rows: Path | None, column: str | None) -> list[str | None] | Non
     return record_ids(table, column)
 
 
-def secret_of(secret_file: Path | None, clkhash_secret_file: Path | None) -> Secret | ClkhashSecret:
-    """Load the secret that the options name: clkhash's own, linkkit's, or from the environment."""
-    from linkkit.partner.keys import ClkhashSecret, Secret
+def secret_of(
+    clkhash_secret_file: Path | None,
+    *,
+    secret_file: Path | None,
+    keyring: str | None = None,
+    kms: str | None = None,
+    wrapped: Path | None = None,
+) -> Secret | ClkhashSecret:
+    """Load the secret that the options name: clkhash's own, or linkkit's from wherever it is."""
+    from linkkit.partner.keys import ClkhashSecret
 
-    if secret_file is not None and clkhash_secret_file is not None:
+    if clkhash_secret_file is None:
+        return load_secret(secret_file=secret_file, keyring=keyring, kms=kms, wrapped=wrapped)
+    if any(source is not None for source in (secret_file, keyring, kms, wrapped)):
         raise OptionError(
-            "--secret and --clkhash-secret are two secrets",
+            "the linkage secret is named beside --clkhash-secret",
             hint="Give the one that the partners agreed on.",
         )
-    if clkhash_secret_file is not None:
-        return ClkhashSecret.load(clkhash_secret_file)
-    return Secret.load(secret_file) if secret_file else Secret.from_environment()
+    return ClkhashSecret.load(clkhash_secret_file)
 
 
 def tell_traps(traps: Iterable[Trap]) -> None:

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from linkkit.errors import OptionError
 
-__all__ = ["FILE", "FOLDER", "InOrder", "agreement_option", "identity_option", "require_free"]
+if TYPE_CHECKING:
+    from linkkit.partner.keys import KeyService, Secret
+
+__all__ = [
+    "FILE",
+    "FOLDER",
+    "InOrder",
+    "agreement_option",
+    "deliveries_option",
+    "identity_option",
+    "ledger_of",
+    "load_secret",
+    "require_free",
+    "secret_options",
+]
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -24,6 +40,87 @@ identity_option = click.option(
     required=True,
     help="Your organization's own identity, made by 'linkkit keys identity'.",
 )
+
+deliveries_option = click.option(
+    "--deliveries",
+    type=FILE,
+    help="Your ledger of deliveries, which refuses older ones; beside the identity by default.",
+)
+
+
+def ledger_of(deliveries: Path | None, identity_file: Path) -> Path:
+    """Return the ledger that is named, or the one beside the identity."""
+    return deliveries or identity_file.with_name(f"{identity_file.name}.deliveries")
+
+
+def secret_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where the linkage secret is kept; see :func:`load_secret`."""
+    options = (
+        click.option(
+            "--secret",
+            "secret_file",
+            type=FILE,
+            help="The linkage secret. Without any, the environment variable LINKKIT_SECRET.",
+        ),
+        click.option("--keyring", metavar="NAME", help="... or its name in the system's keyring."),
+        click.option(
+            "--kms",
+            metavar="MODULE:NAME",
+            help="... or what unwraps it: an object of your own that asks your key management "
+            "service, from an installed module.",
+        ),
+        click.option(
+            "--wrapped", type=FILE, help="For --kms: the secret as the service wrapped it."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def load_secret(
+    *, secret_file: Path | None, keyring: str | None, kms: str | None, wrapped: Path | None
+) -> Secret:
+    """Return the linkage secret from the one place that is named."""
+    from linkkit.partner.keys import Secret
+
+    if sum(source is not None for source in (secret_file, keyring, kms)) > 1:
+        raise OptionError(
+            "the linkage secret is named in more than one place",
+            hint="Give one of --secret, --keyring and --kms.",
+        )
+    if (kms is None) != (wrapped is None):
+        raise OptionError(
+            "--kms and --wrapped go together",
+            hint="Name what unwraps the secret, and the file that holds it wrapped.",
+        )
+    if keyring is not None:
+        return Secret.from_keyring(keyring)
+    if kms is not None and wrapped is not None:
+        return Secret.from_kms(_key_service(kms), wrapped)
+    return Secret.load(secret_file) if secret_file else Secret.from_environment()
+
+
+def _key_service(name: str) -> KeyService:
+    """Return the object of that name, or what it makes when it is called."""
+    from linkkit.partner.keys import KeyService
+
+    module, _, attribute = name.partition(":")
+    problem = "it is not an object with a method 'unwrap'"
+    service: Any = None
+    try:
+        service = getattr(import_module(module), attribute)
+        if isinstance(service, type) or not isinstance(service, KeyService):
+            service = service()
+    except Exception as error:  # noqa: BLE001  # anybody's module; its text could hold a key
+        problem = type(error).__name__
+    if isinstance(service, KeyService) and not isinstance(service, type):
+        return service
+    raise OptionError(
+        f"--kms '{name}' cannot be used ({problem})",
+        hint="Name an object as MODULE:NAME, of a module that Python finds (PYTHONPATH). It, or "
+        "what it returns when called, has a method unwrap(wrapped: bytes) -> bytes.",
+    )
 
 
 class InOrder(click.Group):

@@ -22,6 +22,7 @@ __all__ = [
     "OptionError",
     "ProtectionError",
     "ReleaseError",
+    "ReplayError",
     "SealError",
     "SecretError",
     "WrongStageError",
@@ -185,3 +186,10 @@ class DependencyError(LinkkitError, ImportError):
 
     code = "dependency"
     exit_status = 21
+
+
+class ReplayError(LinkkitError):
+    """A delivery is older than one of the same sender that was accepted already."""
+
+    code = "replay"
+    exit_status = 22

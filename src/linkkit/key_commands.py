@@ -85,6 +85,20 @@ def secret(file: Path) -> None:
 
 @keys.command()
 @click.argument("file", type=FILE)
+@click.option("--keyring", metavar="NAME", required=True, help="By custom the agreement's id.")
+def keep(file: Path, keyring: str) -> None:
+    """Put the linkage secret into the system's keyring.
+
+    FILE holds it. Afterwards 'linkkit encode --keyring NAME' finds it there, and the file can go.
+    """
+    from linkkit.partner.keys import Secret
+
+    Secret.load(file).save_to_keyring(keyring)
+    click.echo(f"Linkage secret kept in the keyring as '{keyring}'. Delete {file} if it may go.")
+
+
+@keys.command()
+@click.argument("file", type=FILE)
 @agreement_option
 @click.option("--from-file", type=FILE, help="A file of one line; without it, you are asked.")
 def passphrase(file: Path, agreement_file: Path, from_file: Path | None) -> None:

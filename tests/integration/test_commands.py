@@ -1,7 +1,9 @@
 """The commands, as three organizations run them: files in, files out, an exit status each."""
 
 import os
+import shutil
 import stat
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -291,3 +293,138 @@ def test_an_internal_error_shows_its_place_and_not_its_text(monkeypatch, capsys)
     said = capsys.readouterr()
     assert "ValueError in" in said.err
     assert "ZQXMARKER" not in said.err + said.out
+
+
+# --- Large files, secrets kept elsewhere, deliveries ------------------------------------------
+
+
+def test_encoding_in_parts_writes_what_encoding_at_once_writes(town, tmp_path, capsys):
+    tokens = tmp_path / "own.tokens"
+    assert run(["keys", "tokens", str(tokens)]) == 0
+    extract = next((town / "exports").glob("district.*"))
+    said = []
+    for name, more in (("at-once", []), ("in-parts", ["--stream"])):
+        options = ["--party", "district", "--secret", str(town / "linkage.key")]
+        options += ["--token-key", str(tokens), "--out", str(tmp_path / name), *more]
+        capsys.readouterr()
+        assert run(["encode", str(extract), *common(town, "district"), *options]) == 0
+        said.append(capsys.readouterr().out.replace(name, "out"))
+    assert said[0] == said[1]
+    files = [
+        sorted(path.relative_to(tmp_path / name) for path in (tmp_path / name).rglob("*"))
+        for name in ("at-once", "in-parts")
+    ]
+    assert files[0] == files[1]
+    for name in ("token-map.csv", "set-aside.csv", "report.txt"):
+        kept = [tmp_path / n / "stays-home" / f"district.{name}" for n in ("at-once", "in-parts")]
+        assert kept[0].read_bytes() == kept[1].read_bytes()
+
+
+class Keyring:
+    """Stands for the package 'keyring' and a system's keyring that is safe."""
+
+    def __init__(self):
+        self.entries = {}
+
+    def get_keyring(self):
+        return self
+
+    def get_password(self, service, name):
+        return self.entries.get((service, name))
+
+    def set_password(self, service, name, text):
+        self.entries[service, name] = text
+
+
+def test_the_secret_may_be_in_a_keyring(town, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keyring", Keyring())
+    assert run(["keys", "keep", str(town / "linkage.key"), "--keyring", "see-2026"]) == 0
+    assert "kept in the keyring as 'see-2026'" in capsys.readouterr().out
+    extract = next((town / "exports").glob("jobs.*"))
+    words = [str(extract), *common(town, "jobs"), "--party", "jobs", "--out", str(tmp_path)]
+    assert run(["encode", *words, "--keyring", "see-2026"]) == 0
+    assert run(["encode", *words, "--overwrite", "--keyring", "other"]) == 14
+    assert "no linkage secret under 'other'" in capsys.readouterr().err
+
+
+def test_a_key_management_service_may_unwrap_the_secret(town, tmp_path, capsys, monkeypatch):
+    from linkkit.partner.keys import Secret
+
+    (tmp_path / "our_keys.py").write_text(
+        """
+class Service:
+    def unwrap(self, wrapped):
+        return bytes(byte ^ 0x5A for byte in wrapped)
+
+def make():
+    return Service()
+
+def broken():
+    raise RuntimeError("MARKER of a client")
+
+service = Service()
+nothing = 3
+""",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    material = Secret.load(town / "linkage.key").reveal()
+    wrapped = tmp_path / "linkage.wrapped"
+    wrapped.write_bytes(bytes(byte ^ 0x5A for byte in material))
+    extract = next((town / "exports").glob("jobs.*"))
+    words = [str(extract), *common(town, "jobs"), "--party", "jobs", "--out", str(tmp_path / "out")]
+    words += ["--overwrite"]
+    for name in ("service", "make", "Service"):
+        kms = ["--kms", f"our_keys:{name}", "--wrapped", str(wrapped)]
+        assert run(["encode", *words, *kms]) == 0
+    for name in ("broken", "nothing", "absent"):
+        capsys.readouterr()
+        assert run(["encode", *words, "--kms", f"our_keys:{name}", "--wrapped", str(wrapped)]) == 10
+        said = capsys.readouterr().err
+        assert f"--kms 'our_keys:{name}' cannot be used" in said
+        assert "MARKER" not in said
+    assert run(["encode", *words, "--kms", "no_such_module:a", "--wrapped", str(wrapped)]) == 10
+    assert run(["encode", *words, "--kms", "our_keys:service"]) == 10
+    both = ["--secret", str(town / "linkage.key"), "--keyring", "see-2026"]
+    assert run(["encode", *words, *both]) == 10
+    assert "in more than one place" in capsys.readouterr().err
+
+
+def test_an_older_delivery_is_refused(town, tmp_path, capsys):
+    identity = tmp_path / "own.identity"
+    shutil.copy(town / "linkage_unit" / "own.identity", identity)
+    files = {}
+    for number in ("1", "2"):
+        for party in PARTIES:
+            assert encode(town, party, **{"--out": str(tmp_path / number)}) == 0
+        files[number] = [str(tmp_path / number / f"{party}.encodings") for party in PARTIES]
+    words = ["--agreement", str(town / "agreement.yaml"), "--identity", str(identity)]
+
+    def link(sent, *more):
+        out = tmp_path / "crosswalk"
+        out.unlink(missing_ok=True)
+        status = run(["link", *sent, *words, "--out", str(out), *more])
+        assert out.exists() == (status == 0)
+        return status
+
+    assert link(files["1"]) == 0
+    assert link([*files["1"][:2], files["2"][2]]) == 0
+    assert link(files["1"]) == 22
+    said = capsys.readouterr().err
+    assert "the encoded-extract of 'jobs' was sealed at" in said
+    assert "a newer one" in said
+    assert link(files["2"]) == 0
+    assert link(files["1"], "--deliveries", str(tmp_path / "another")) == 0
+    assert (tmp_path / "own.identity.deliveries").exists()
+
+
+def test_no_crosswalk_comes_of_altered_encodings(encoded, tmp_path):
+    sent = Path(encodings(encoded)[0]).read_bytes()
+    for place in range(0, len(sent), max(len(sent) // 12, 1)):
+        data = bytearray(sent)
+        data[place] ^= 4
+        (tmp_path / "altered").write_bytes(data)
+        words = [str(tmp_path / "altered"), *encodings(encoded)[1:]]
+        out = ["--out", str(tmp_path / "crosswalk"), "--report", str(tmp_path / "report.html")]
+        assert run(["link", *words, *common(encoded, "linkage_unit"), *out]) in (13, 15, 16)
+        assert [path.name for path in tmp_path.iterdir()] == ["altered"]

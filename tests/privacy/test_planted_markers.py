@@ -58,7 +58,7 @@ from linkkit.exchange import Crosswalk, EncodedExtract, Identity, PayloadExtract
 from linkkit.exchange.container import open_sealed
 from linkkit.exchange.identity import PublicIdentity
 from linkkit.linkage import LinkResult, link
-from linkkit.partner.encode import EncodeResult, encode
+from linkkit.partner.encode import EncodeResult, encode, encode_file
 from linkkit.partner.keys import Secret, TokenKey
 from linkkit.partner.read import extract_from_frame, read_extract
 from linkkit.partner.standardize import standardize
@@ -318,6 +318,22 @@ def broken_text() -> pa.Table:
     return table.set_column(table.column_names.index("STUDENT NAME"), "STUDENT NAME", names)
 
 
+def in_parts(world: World, path: Path, **options: Any) -> Any:
+    """Encode a file in parts; the files are searched by other tests."""
+    return encode_file(
+        path,
+        options.pop("agreement", world.agreement),
+        world.secret,
+        **{
+            "party": "district",
+            "identity": world.identities["district"],
+            "out": world.folder / "in-parts",
+            "rows_at_once": 3,
+            **options,
+        },
+    )
+
+
 def raising_progress(event: object) -> None:
     raise RuntimeError("stopped")
 
@@ -393,6 +409,21 @@ STEPS: dict[str, Callable[[World], Any]] = {
     "encode with no secret": lambda w: encode(district_frame(), w.agreement, WORD, party="district"),
     "encode with no agreement": lambda w: encode(district_frame(), {}, w.secret, party="district"),
     "encode a value": lambda w: w.encode([WORD]),
+    # Encoding in parts
+    "encode in parts": lambda w: in_parts(w, w.csv(district_frame(), f"{WORD}\n")),
+    "encode in parts without a header": lambda w: in_parts(w, w.csv(district_frame(), header=False)),
+    "encode in parts an open quote": lambda w: in_parts(w, w.csv(district_frame(), f'"{WORD}\n')),
+    "encode in parts NUL bytes": lambda w: in_parts(w, w.csv(district_frame(), f"{WORD}\0\n")),
+    "encode in parts undecodable": lambda w: in_parts(w, w.csv(district_frame(), b"\x81")),
+    "encode in parts in another encoding": lambda w: in_parts(
+        w, w.csv(district_frame(), "é"), encoding="ascii"),
+    "encode in parts years outside": lambda w: in_parts(
+        w, w.csv(district_frame().assign(SCHOOL_YR="1987"))),
+    "encode in parts and stop": lambda w: in_parts(
+        w, w.csv(district_frame()), progress=raising_progress),
+    "encode in parts nowhere": lambda w: in_parts(
+        w, w.csv(district_frame()), scratch=w.folder / "no" / "folder"),
+    "encode in parts no Parquet": lambda w: in_parts(w, w.write(WORD, "x.parquet")),
     "save the token map": lambda w: str(w.encoded["district"].token_map.save(w.folder / "m.csv")),
     # Linking
     "link": lambda w: link(extracts(w)),
@@ -443,7 +474,7 @@ def test_a_step_shows_no_marker(world: World, step: str, caplog: Any, capfd: Any
 
 def test_every_error_is_linkkits_own(world: World, caplog: Any, capfd: Any) -> None:
     strangers = {}
-    for name in set(STEPS) - {"link and stop"}:
+    for name in set(STEPS) - {"link and stop", "encode in parts and stop"}:
         error = watch(lambda name=name: STEPS[name](world), caplog, capfd).error
         if error is not None and not isinstance(error, LinkkitError):
             strangers[name] = type(error).__name__
@@ -739,7 +770,7 @@ def test_no_file_that_the_commands_pass_on_holds_a_marker(desks: Desks) -> None:
               for kind in ("encodings", "payload")]  # fmt: skip
     passed += files_below(desks.folder / "linkage_unit")
     passed += [Path(desks.at("steward", name)) for name in ("integrated", "protected")]
-    assert len(passed) == 12
+    assert len(passed) == 13  # with the linkage unit's ledger of deliveries
     assert {
         path.name: found for path in passed if (found := markers_beside_ids(content_of(path)))
     } == {}

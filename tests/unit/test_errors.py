@@ -19,6 +19,7 @@ from linkkit.errors import (
     OptionError,
     ProtectionError,
     ReleaseError,
+    ReplayError,
     SealError,
     SecretError,
     WrongStageError,
@@ -39,6 +40,7 @@ PUBLISHED = {
     ReleaseError: ("release", 19),
     WrongStageError: ("wrong_stage", 20),
     DependencyError: ("dependency", 21),
+    ReplayError: ("replay", 22),
 }
 
 

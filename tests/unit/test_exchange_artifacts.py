@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
@@ -33,11 +36,11 @@ from linkkit.exchange import (
     Identity,
     Manifest,
     PayloadExtract,
-    artifacts,
     read_manifest,
 )
-from linkkit.exchange.artifacts import save_table, token_array
+from linkkit.exchange.artifacts import token_array
 from linkkit.exchange.atomic import atomic_file, atomic_text
+from linkkit.exchange.container import write_sealed
 
 Identities = dict[str, Identity]
 
@@ -146,7 +149,15 @@ def _lie(
             **claims,
         }
     )
-    return save_table(path, table, manifest, agreement, identities[sender], recipient=recipient)
+    content = io.BytesIO()
+    pq.write_table(table, content)
+    return write_sealed(
+        path,
+        content.getvalue(),
+        manifest=manifest,
+        signer=identities[sender],
+        recipients=[identities[recipient].public],
+    )
 
 
 def _lie_encoded(
@@ -269,7 +280,9 @@ def test_what_a_file_says_in_the_clear_is_counts_and_digests(
         tmp_path / "a", agreement=agreement, identity=identities["district"]
     )
     manifest = read_manifest(path)
-    assert manifest.model_dump() == {
+    assert manifest.sealed_at is not None
+    assert abs(dt.datetime.now(dt.UTC) - manifest.sealed_at) < dt.timedelta(minutes=5)
+    assert manifest.model_dump(exclude={"sealed_at"}) == {
         "format": "linkkit-file/1",
         "kind": "encoded-extract",
         "made_by": f"linkkit {__version__}",
@@ -506,12 +519,24 @@ def test_an_incomplete_manifest_is_refused(
         EncodedExtract.load(path, agreement=agreement, identity=identities["linkage_unit"])
 
 
+@pytest.mark.parametrize("content", [b"", b"PAR1?", b"PAR1" + bytes(40) + b"PAR1"])
 def test_content_that_is_no_table_is_refused(
-    tmp_path: Path, agreement: Agreement, identities: Identities, monkeypatch: pytest.MonkeyPatch
+    content: bytes, tmp_path: Path, agreement: Agreement, identities: Identities
 ) -> None:
-    monkeypatch.setattr(artifacts.pq, "write_table", lambda _, file, **__: file.write(b"PAR1?"))
-    path = _payload(agreement).save(
-        tmp_path / "a", agreement=agreement, identity=identities["district"]
+    manifest = Manifest(
+        kind="payload-extract",
+        agreement_id=agreement.id,
+        agreement_fingerprint=agreement.fingerprint,
+        sender="district",
+        party="district",
+        n_rows=4,
+    )
+    path = write_sealed(
+        tmp_path / "a",
+        content,
+        manifest=manifest,
+        signer=identities["district"],
+        recipients=[identities["steward"].public],
     )
     with pytest.raises(SealError, match="the file of 'district' does not hold the 4 rows") as e:
         PayloadExtract.load(path, agreement=agreement, identity=identities["steward"])

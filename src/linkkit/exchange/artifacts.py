@@ -7,19 +7,17 @@ offers no choice.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from linkkit.agreement import Agreement, VariableType
 from linkkit.errors import SealError
+from linkkit.exchange.artifact import Artifact
 from linkkit.exchange.columns import (
     TOKEN_TYPE,
     Filter,
@@ -29,10 +27,9 @@ from linkkit.exchange.columns import (
     token_array,
     token_matrix,
 )
-from linkkit.exchange.container import open_sealed, write_sealed
-from linkkit.exchange.identity import Identity, PublicIdentity, require_identity
 from linkkit.exchange.manifest import ArtifactKind, Manifest
 from linkkit.exchange.spec import EncodingSpec
+from linkkit.exchange.tables import load_table, save_table, sealed_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +57,7 @@ _PAYLOAD_TYPES: dict[VariableType, pa.DataType] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class EncodedExtract:
+class EncodedExtract(Artifact):
     """A party's encoded records: tokens and keyed filters, no payload and no linkage field.
 
     Attributes
@@ -90,6 +87,9 @@ class EncodedExtract:
         encoded. Parties whose digests differ do not standardize, or encode, alike.
     """
 
+    _kind: ClassVar[ArtifactKind] = "encoded-extract"
+    _recipient: ClassVar[str] = "linkage_unit"
+
     party: str
     agreement_id: str
     agreement_fingerprint: str
@@ -115,34 +115,15 @@ class EncodedExtract:
         """Return tokens and filters as an Arrow table; a missing field is null."""
         return encoding_table(self.spec, self.tokens, self.filters)
 
-    def save(self, path: str | Path, *, agreement: Agreement, identity: Identity) -> Path:
-        """Write a file signed by the party and sealed to the linkage unit.
-
-        Parameters
-        ----------
-        path : str or Path
-            Where to write; by custom ``PARTY.encodings``.
-        agreement : Agreement
-            The agreement, which states the public keys.
-        identity : Identity
-            The party's own identity.
-
-        Raises
-        ------
-        NotAuthorizedError
-            When the identity is not the party's.
-        MismatchError
-            When the extract was made under another agreement.
-        SealError
-            When the file cannot be written.
-        """
-        manifest = Manifest(
+    def to_manifest(self, n_rows: int) -> Manifest:
+        """Return what its file says of itself, with `n_rows` rows."""
+        return Manifest(
             kind="encoded-extract",
             agreement_id=self.agreement_id,
             agreement_fingerprint=self.agreement_fingerprint,
             sender=self.party,
             party=self.party,
-            n_rows=len(self),
+            n_rows=n_rows,
             one_record_per_person=self.one_record_per_person,
             spec=self.spec,
             key_check=self.key_check,
@@ -150,49 +131,39 @@ class EncodedExtract:
             epoch=self.epoch,
             canaries=dict(self.canaries),
         )
-        return save_table(
-            path, self.to_arrow(), manifest, agreement, identity, recipient="linkage_unit"
-        )
+
+    def to_table(self) -> pa.Table:
+        """Return the rows, as :meth:`to_arrow`."""
+        return self.to_arrow()
 
     @classmethod
-    def load(cls, path: str | Path, *, agreement: Agreement, identity: Identity) -> Self:
-        """Verify and open a file at the linkage unit.
-
-        Raises
-        ------
-        SealError
-            When the file was altered or cut short, or is from or for somebody else.
-        MismatchError
-            When it was made under another agreement, or holds another artifact.
-        NotAuthorizedError
-            When the agreement knows no such party.
-        """
-        manifest, table = load_table(path, "encoded-extract", agreement, identity)
-        if manifest.spec is None or manifest.party is None or manifest.key_check is None:
-            raise SealError("the file's manifest is incomplete", hint="Ask for the file again.")
-        _require_columns(
-            table,
-            encoding_types(manifest.spec),
-            sender=manifest.sender,
-            never_null=[item.name for item in manifest.spec.passes],
-        )
+    def from_table(cls, table: pa.Table, manifest: Manifest) -> Self:
+        """Return the artifact of a file's rows and manifest."""
+        spec = _require_spec(manifest)
         return cls(
-            party=manifest.party,
+            party=manifest.sender,
             agreement_id=manifest.agreement_id,
             agreement_fingerprint=manifest.agreement_fingerprint,
-            spec=manifest.spec,
-            key_check=manifest.key_check,
+            spec=spec,
+            key_check=manifest.key_check or "",
             one_record_per_person=bool(manifest.one_record_per_person),
             tokens=token_matrix(table.column("token")),
-            filters=filters_of(table, manifest.spec),
+            filters=filters_of(table, spec),
             counts=manifest.counts,
             epoch=manifest.epoch or 1,
             canaries=manifest.canaries,
         )
 
+    @classmethod
+    def _check(cls, table: pa.Table, manifest: Manifest, agreement: Agreement) -> None:
+        del agreement  # the spec says what stands in the table
+        spec = _require_spec(manifest)
+        passes = [item.name for item in spec.passes]
+        _require_columns(table, encoding_types(spec), sender=manifest.sender, never_null=passes)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class PayloadExtract:
+class PayloadExtract(Artifact):
     """A party's agreed variables, keyed by record token; no linkage field.
 
     Attributes
@@ -207,6 +178,10 @@ class PayloadExtract:
     counts : dict of str to int
         What the partner reports of its own work.
     """
+
+    _kind: ClassVar[ArtifactKind] = "payload-extract"
+    _recipient: ClassVar[str] = "steward"
+    _strictly: ClassVar[bool] = False
 
     party: str
     agreement_id: str
@@ -227,26 +202,25 @@ class PayloadExtract:
         """Names of the payload variables."""
         return tuple(name for name in self.table.column_names if name not in ("token", "year"))
 
-    def save(self, path: str | Path, *, agreement: Agreement, identity: Identity) -> Path:
-        """Write a file signed by the party and sealed to the steward; raises as EncodedExtract."""
-        manifest = Manifest(
+    def to_manifest(self, n_rows: int) -> Manifest:
+        """Return what its file says of itself, with `n_rows` rows."""
+        return Manifest(
             kind="payload-extract",
             agreement_id=self.agreement_id,
             agreement_fingerprint=self.agreement_fingerprint,
             sender=self.party,
             party=self.party,
-            n_rows=len(self),
+            n_rows=n_rows,
             counts=dict(self.counts),
         )
-        manifest.require_agreement(agreement)
-        _require_payload(self.table, agreement, party=self.party)
-        return save_table(path, self.table, manifest, agreement, identity, recipient="steward")
+
+    def to_table(self) -> pa.Table:
+        """Return the rows."""
+        return self.table
 
     @classmethod
-    def load(cls, path: str | Path, *, agreement: Agreement, identity: Identity) -> Self:
-        """Verify and open a file at the steward; raises as :meth:`EncodedExtract.load`."""
-        manifest, table = load_table(path, "payload-extract", agreement, identity)
-        _require_payload(table, agreement, party=manifest.sender)
+    def from_table(cls, table: pa.Table, manifest: Manifest) -> Self:
+        """Return the artifact of a file's rows and manifest."""
         return cls(
             party=manifest.sender,
             agreement_id=manifest.agreement_id,
@@ -255,9 +229,13 @@ class PayloadExtract:
             counts=manifest.counts,
         )
 
+    @classmethod
+    def _check(cls, table: pa.Table, manifest: Manifest, agreement: Agreement) -> None:
+        _require_payload(table, agreement, party=manifest.sender)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class Crosswalk:
+class Crosswalk(Artifact):
     """Which record tokens belong to the same person; knows no payload.
 
     Attributes
@@ -268,6 +246,10 @@ class Crosswalk:
         ``party`` (string), ``token`` and ``person_id`` (16 bytes each), one row for each
         record, sorted by person and token.
     """
+
+    _kind: ClassVar[ArtifactKind] = "crosswalk"
+    _recipient: ClassVar[str] = "steward"
+    _ordered_by: ClassVar[tuple[str, ...]] = ("person_id", "token")
 
     agreement_id: str
     agreement_fingerprint: str
@@ -296,80 +278,39 @@ class Crosswalk:
             frame[name] = [value.hex() for value in frame[name]]
         return cast("pd.DataFrame", frame)
 
-    def save(self, path: str | Path, *, agreement: Agreement, identity: Identity) -> Path:
-        """Write a file signed by the linkage unit and sealed to the steward."""
-        manifest = Manifest(
+    def to_manifest(self, n_rows: int) -> Manifest:
+        """Return what its file says of itself, with `n_rows` rows."""
+        return Manifest(
             kind="crosswalk",
             agreement_id=self.agreement_id,
             agreement_fingerprint=self.agreement_fingerprint,
             sender="linkage_unit",
-            n_rows=len(self),
+            n_rows=n_rows,
         )
-        return save_table(path, self.table, manifest, agreement, identity, recipient="steward")
+
+    def to_table(self) -> pa.Table:
+        """Return the rows."""
+        return self.table
 
     @classmethod
-    def load(cls, path: str | Path, *, agreement: Agreement, identity: Identity) -> Self:
-        """Verify and open a file at the steward; raises as :meth:`EncodedExtract.load`."""
-        manifest, table = load_table(path, "crosswalk", agreement, identity)
-        _require_columns(table, _CROSSWALK_COLUMNS, sender=manifest.sender)
+    def from_table(cls, table: pa.Table, manifest: Manifest) -> Self:
+        """Return the artifact of a file's rows and manifest."""
         return cls(
             agreement_id=manifest.agreement_id,
             agreement_fingerprint=manifest.agreement_fingerprint,
             table=table,
         )
 
-
-def save_table(
-    path: str | Path,
-    table: pa.Table,
-    manifest: Manifest,
-    agreement: Agreement,
-    identity: Identity,
-    *,
-    recipient: str,
-    notes: Mapping[str, str] | None = None,
-) -> Path:
-    """Seal a table to the organization in a role, signed by the manifest's sender.
-
-    `notes` are sealed with the table, as metadata of its schema; the manifest is not secret.
-    """
-    manifest.require_agreement(agreement)
-    require_identity(identity, agreement, manifest.sender)
-    manifest = manifest.of_epoch(agreement.epoch)
-    content = io.BytesIO()
-    noted = table.replace_schema_metadata(dict(notes) if notes else None)
-    pq.write_table(noted, content, compression="zstd")
-    to = PublicIdentity(agreement.require_public_key(recipient))
-    return write_sealed(
-        path, content.getvalue(), manifest=manifest, signer=identity, recipients=[to]
-    )
+    @classmethod
+    def _check(cls, table: pa.Table, manifest: Manifest, agreement: Agreement) -> None:
+        del agreement  # every crosswalk has the same columns
+        _require_columns(table, _CROSSWALK_COLUMNS, sender=manifest.sender)
 
 
-def load_table(
-    path: str | Path, kind: ArtifactKind, agreement: Agreement, identity: Identity
-) -> tuple[Manifest, pa.Table]:
-    """Verify a sealed file against the agreement, open it, and return manifest and table."""
-
-    def signer_of(claimed: Manifest) -> PublicIdentity:
-        claimed.require_kind(kind)
-        claimed.require_agreement(agreement)
-        claimed.require_sender(agreement)
-        return PublicIdentity(agreement.require_public_key(claimed.sender))
-
-    manifest, content = open_sealed(path, recipient=identity, signer_of=signer_of)
-    table = _read_parquet(content)
-    if table is None or table.num_rows != manifest.n_rows:
-        raise SealError(
-            f"the file of '{manifest.sender}' does not hold the {manifest.n_rows} rows it states",
-            hint="Ask the sender to make the file again.",
-        )
-    return manifest, table
-
-
-def sealed_note(table: pa.Table, name: str) -> str:
-    """Return a note that was sealed with a table, or an empty string."""
-    notes: Mapping[bytes, bytes] = table.schema.metadata or {}
-    return notes.get(name.encode(), b"").decode()
+def _require_spec(manifest: Manifest) -> EncodingSpec:
+    if manifest.spec is None or manifest.party is None or manifest.key_check is None:
+        raise SealError("the file's manifest is incomplete", hint="Ask for the file again.")
+    return manifest.spec
 
 
 def _require_columns(
@@ -400,10 +341,3 @@ def _require_payload(table: pa.Table, agreement: Agreement, *, party: str) -> No
     types = {name: _PAYLOAD_TYPES[agreement.variables[name].type] for name in names}
     expected = {"token": TOKEN_TYPE, "year": pa.int32(), **types}
     _require_columns(table, expected, sender=party, once=False)
-
-
-def _read_parquet(content: Any) -> pa.Table | None:
-    try:
-        return pq.read_table(content)
-    except (pa.ArrowException, OSError, ValueError):
-        return None

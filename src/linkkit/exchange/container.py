@@ -12,6 +12,10 @@ Reyhanitabar, Rogaway and Vizár, CRYPTO 2015, as age uses it), with the digest 
 as associated data. The file key is fresh for every file and wrapped with HPKE (RFC 9180,
 X25519, HKDF-SHA256, ChaCha20-Poly1305). Of an unverified file only the header is parsed, to
 learn whose signature to check; what it says counts only once the signature holds.
+
+A file of any size takes the memory of some chunks: it is written as content comes, and read
+where it is asked for, after one pass over all of it for the signature and another for the tags
+of all chunks. Nothing is ever decrypted to disk.
 """
 
 from __future__ import annotations
@@ -21,7 +25,8 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -32,15 +37,23 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from linkkit.errors import SealError
 from linkkit.exchange.atomic import atomic_file
+from linkkit.exchange.chunks import CHUNK_BYTES, ChunkReader, ChunkWriter
 from linkkit.exchange.identity import Identity, PublicIdentity
 from linkkit.exchange.manifest import Manifest
 
-__all__ = ["is_sealed", "open_sealed", "read_manifest", "write_sealed"]
+__all__ = [
+    "CHUNK_BYTES",
+    "SealedContent",
+    "is_sealed",
+    "open_sealed",
+    "read_manifest",
+    "sealed_file",
+    "write_sealed",
+]
 
 MAGIC = b"linkkit sealed file 1\n"
-CHUNK_BYTES = 64 * 1024
-_TAG_BYTES = 16
 _SIGNATURE_BYTES = 64
+_HASHED_AT_ONCE = 1 << 20
 _MAX_HEADER_BYTES = 16 * 1024 * 1024
 _WRAP_INFO = b"linkkit file key 1"
 _SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.CHACHA20_POLY1305)
@@ -57,22 +70,29 @@ class _Header:
         return hashlib.sha256(MAGIC + self.raw).digest()
 
 
-def write_sealed(
+class SealedContent(ChunkReader):
+    """The content of a verified file, decrypted where it is read; seekable, to be closed.
+
+    ``digest`` is the SHA-256 that the sender signed, in hexadecimal digits: it names the file.
+    """
+
+    digest: str = ""
+
+
+@contextmanager
+def sealed_file(
     path: str | Path,
-    content: bytes,
     *,
     manifest: Manifest,
     signer: Identity,
     recipients: Sequence[PublicIdentity],
-) -> Path:
-    """Seal `content` to the recipients and write it, whole or not at all.
+) -> Generator[BinaryIO]:
+    """Open a sealed file to write its content, of any size; it appears when the block ends well.
 
     Parameters
     ----------
     path : str or Path
         Where to write; an existing file is replaced once the new one is complete.
-    content : bytes
-        The artifact, usually Parquet.
     manifest : Manifest
         What the file says of itself in the clear.
     signer : Identity
@@ -87,17 +107,35 @@ def write_sealed(
     """
     if not recipients:
         raise SealError("a file needs somebody who may open it", hint="Give a recipient.")
-    file_key = os.urandom(32)
-    wrapped = tuple(_SUITE.encrypt(file_key, r.seal_key, _WRAP_INFO) for r in recipients)
+    cipher, wrapped = _fresh_key(recipients)
     header = _Header(manifest=manifest, wrapped_keys=wrapped, raw=_pack_header(manifest, wrapped))
     if len(header.raw) > _MAX_HEADER_BYTES:
         raise SealError("the manifest is too large", hint="Send fewer counts in it.")
     with atomic_file(path) as file:
         digest = hashlib.sha256()
-        for part in _sealed_parts(header, file_key, content):
+
+        def put(part: bytes) -> None:
             digest.update(part)
             file.write(part)
+
+        put(MAGIC + len(header.raw).to_bytes(4, "big") + header.raw)
+        content = ChunkWriter(put, cipher, header.digest)
+        yield content
+        content.finish()
         file.write(signer.sign_key.sign(digest.digest()))
+
+
+def write_sealed(
+    path: str | Path,
+    content: bytes,
+    *,
+    manifest: Manifest,
+    signer: Identity,
+    recipients: Sequence[PublicIdentity],
+) -> Path:
+    """Seal bytes at once, as :func:`sealed_file` does for a stream; returns the path."""
+    with sealed_file(path, manifest=manifest, signer=signer, recipients=recipients) as file:
+        file.write(content)
     return Path(path)
 
 
@@ -118,8 +156,8 @@ def open_sealed(
     *,
     recipient: Identity,
     signer_of: Callable[[Manifest], PublicIdentity],
-) -> tuple[Manifest, BinaryIO]:
-    """Verify and open a sealed file.
+) -> tuple[Manifest, SealedContent]:
+    """Verify a sealed file, all of it, and open its content.
 
     Parameters
     ----------
@@ -133,23 +171,46 @@ def open_sealed(
 
     Returns
     -------
-    tuple of Manifest and binary file
-        The verified manifest and the opened content, at its beginning.
+    tuple of Manifest and SealedContent
+        The verified manifest and the content, at its beginning. Content is decrypted as it is
+        read, from the very file that was verified; if that is changed meanwhile, reading
+        raises :class:`SealError`.
 
     Raises
     ------
     SealError
         When the file is missing, altered, cut short, from somebody else or for somebody else.
     """
-    with _open(Path(path)) as file:
-        header = _read_header(file)
-        start = file.tell()
-        stop = file.seek(0, io.SEEK_END) - _SIGNATURE_BYTES
-        if stop < start:
-            _refuse("the file is cut short")
-        _verify(file, stop, signer_of(header.manifest))
-        file_key = _unwrap(header, recipient)
-        return header.manifest, _decrypt(file, start, stop, header, file_key)
+    file = _open(Path(path))
+    try:
+        manifest, content = _opened(file, recipient, signer_of)
+    except BaseException:
+        file.close()
+        raise
+    return manifest, content
+
+
+def _opened(
+    file: BinaryIO, recipient: Identity, signer_of: Callable[[Manifest], PublicIdentity]
+) -> tuple[Manifest, SealedContent]:
+    header = _read_header(file)
+    start = file.tell()
+    stop = file.seek(0, io.SEEK_END) - _SIGNATURE_BYTES
+    if stop < start:
+        _refuse("the file is cut short")
+    digest = _verify(file, stop, signer_of(header.manifest))
+    content = SealedContent(file, _unwrap(header, recipient), header.digest, start=start, stop=stop)
+    content.digest = digest
+    content.require_whole()
+    return header.manifest, content
+
+
+def _fresh_key(recipients: Sequence[PublicIdentity]) -> tuple[ChaCha20Poly1305, tuple[bytes, ...]]:
+    # The bytes of the key stay in here: some tracebacks show the local variables of every frame
+    # that an error passes, and writing can fail.
+    file_key = os.urandom(32)
+    wrapped = tuple(_SUITE.encrypt(file_key, r.seal_key, _WRAP_INFO) for r in recipients)
+    return ChaCha20Poly1305(file_key), wrapped
 
 
 def _pack_header(manifest: Manifest, wrapped: Sequence[bytes]) -> bytes:
@@ -158,20 +219,6 @@ def _pack_header(manifest: Manifest, wrapped: Sequence[bytes]) -> bytes:
         "keys": [base64.b64encode(key).decode() for key in wrapped],
     }
     return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _sealed_parts(header: _Header, file_key: bytes, content: bytes) -> Iterator[bytes]:
-    yield MAGIC + len(header.raw).to_bytes(4, "big") + header.raw
-    cipher = ChaCha20Poly1305(file_key)
-    view = memoryview(content)
-    n_chunks = max(1, -(-len(view) // CHUNK_BYTES))
-    for i in range(n_chunks):
-        chunk = view[i * CHUNK_BYTES : (i + 1) * CHUNK_BYTES]
-        yield cipher.encrypt(_nonce(i, last=i == n_chunks - 1), chunk, header.digest)
-
-
-def _nonce(counter: int, *, last: bool) -> bytes:
-    return counter.to_bytes(11, "big") + (b"\x01" if last else b"\x00")
 
 
 def _open(path: Path) -> BinaryIO:
@@ -209,12 +256,12 @@ def _parse_header(raw: bytes) -> _Header | None:
     return _Header(manifest=Manifest.parse(manifest), wrapped_keys=keys, raw=raw)
 
 
-def _verify(file: BinaryIO, stop: int, signer: PublicIdentity) -> None:
+def _verify(file: BinaryIO, stop: int, signer: PublicIdentity) -> str:
+    """Check the signature over all that stands before it; returns what was signed."""
     file.seek(0)
     digest = hashlib.sha256()
     left = stop
-    while left:
-        part = file.read(min(left, 1 << 20))
+    while left and (part := file.read(min(left, _HASHED_AT_ONCE))):
         digest.update(part)
         left -= len(part)
     try:
@@ -222,35 +269,18 @@ def _verify(file: BinaryIO, stop: int, signer: PublicIdentity) -> None:
     except InvalidSignature:
         pass
     else:
-        return
+        return digest.hexdigest()
     _refuse("the file was altered, cut short, or not signed by the organization that sent it")
 
 
-def _unwrap(header: _Header, recipient: Identity) -> bytes:
+def _unwrap(header: _Header, recipient: Identity) -> ChaCha20Poly1305:
     for wrapped in header.wrapped_keys:
         try:
-            return bytes(_SUITE.decrypt(wrapped, recipient.seal_key, _WRAP_INFO))
+            # The bytes of the key get no name: some tracebacks show local variables.
+            return ChaCha20Poly1305(_SUITE.decrypt(wrapped, recipient.seal_key, _WRAP_INFO))
         except (InvalidTag, ValueError):
             continue
     raise SealError(
         "the file is sealed to somebody else",
         hint="Open it with the identity of the organization that it is addressed to.",
     )
-
-
-def _decrypt(file: BinaryIO, start: int, stop: int, header: _Header, file_key: bytes) -> BinaryIO:
-    file.seek(start)
-    cipher = ChaCha20Poly1305(file_key)
-    content = io.BytesIO()
-    n_left = stop - start
-    for i in range(max(1, -(-n_left // (CHUNK_BYTES + _TAG_BYTES)))):
-        sealed = file.read(min(n_left, CHUNK_BYTES + _TAG_BYTES))
-        n_left -= len(sealed)
-        try:
-            content.write(cipher.decrypt(_nonce(i, last=n_left == 0), sealed, header.digest))
-        except (InvalidTag, ValueError):
-            break
-    else:
-        content.seek(0)
-        return content
-    return _refuse("the file's content is damaged")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -42,6 +44,8 @@ _SENDERS = {
     "protected-dataset": "steward",
 }
 
+_LATER = ("epoch", "canaries", "sealed_at")
+
 _EPOCH_HINTS = {
     True: "What was made in an earlier epoch is not used again: ask for a file of this epoch.",
     False: "Load the agreement's newer text.",
@@ -71,21 +75,19 @@ class Manifest(BaseModel):
     counts: dict[str, int] = Field(default_factory=dict)
     epoch: int | None = Field(default=None, ge=1)
     canaries: dict[str, _Digest] = Field(default_factory=dict)
+    sealed_at: AwareDatetime | None = None
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Fields that came later are left out where they say nothing, so that a manifest from
         # before them reads and writes as it did.
         content: dict[str, Any] = handler(self)
-        return {
-            name: value
-            for name, value in content.items()
-            if value or name not in ("epoch", "canaries")
-        }
+        return {name: value for name, value in content.items() if value or name not in _LATER}
 
-    def of_epoch(self, epoch: int) -> Manifest:
-        """Return the manifest with the agreement's epoch, for a file about to be written."""
-        return self.model_copy(update={"epoch": epoch})
+    def sealed_now(self, *, epoch: int) -> Manifest:
+        """Return the manifest with the agreement's epoch and the time, for a file to be written."""
+        now = dt.datetime.now(dt.UTC)
+        return self.model_copy(update={"epoch": epoch, "sealed_at": now})
 
     @classmethod
     def parse(cls, text: bytes) -> Manifest:

@@ -6,5 +6,14 @@ leave (``encodings``, ``payload``) and what stays home (``token_map``, ``set_asi
 
 from linkkit.partner.encode.extract import encode, encoding_spec
 from linkkit.partner.encode.results import EncodeResult, EncodingReport, TokenMap
+from linkkit.partner.encode.stream import EncodedFiles, encode_file
 
-__all__ = ["EncodeResult", "EncodingReport", "TokenMap", "encode", "encoding_spec"]
+__all__ = [
+    "EncodeResult",
+    "EncodedFiles",
+    "EncodingReport",
+    "TokenMap",
+    "encode",
+    "encode_file",
+    "encoding_spec",
+]

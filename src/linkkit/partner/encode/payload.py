@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,14 @@ from linkkit.partner.standardize.columns import apply_reader, text_column
 from linkkit.partner.standardize.outcome import Outcome
 from linkkit.partner.standardize.text import clean, is_placeholder, nothing_left
 
-__all__ = ["payload_columns", "row_years"]
+__all__ = [
+    "ROWS_SHOWN",
+    "payload_columns",
+    "positions_outside",
+    "require_years",
+    "row_years",
+    "stated_years",
+]
 
 _TYPES: dict[VariableType, pa.DataType] = {
     "integer": pa.int64(),
@@ -28,7 +35,7 @@ _TYPES: dict[VariableType, pa.DataType] = {
 }
 _YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
 _NUMBER = re.compile(r"^[+-]?(?=\.?\d)(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?([eE][+-]?\d+)?$")
-_ROWS_SHOWN = 10
+ROWS_SHOWN = 10
 _LARGEST_INTEGER = 2**53 - 1
 _COARSEN: dict[Coarsening, Callable[[str], str]] = {
     "year": lambda value: value[:4],
@@ -112,22 +119,43 @@ def row_years(
     NotAuthorizedError
         When rows lie outside the agreement's years, naming clause ``years``.
     """
+    years = stated_years(extract, agreement, party=party)
+    rows = extract.rows[positions_outside(years, agreement)].tolist()
+    require_years(len(rows), rows[:ROWS_SHOWN], agreement, party=party)
+    return years
+
+
+def stated_years(
+    extract: Extract, agreement: Agreement, *, party: str
+) -> npt.NDArray[np.int64] | None:
+    """Return what :func:`row_years` does, whether or not the agreement allows the years."""
     source = agreement.party(party).year
     if source is None:
         return None
     found = [
         _YEAR.search(clean(cell or "")) for cell in text_column(extract, source.column).to_pylist()
     ]
-    years = np.array([int(match.group(1)) if match else -1 for match in found], dtype=np.int64)
+    return np.array([int(match.group(1)) if match else -1 for match in found], dtype=np.int64)
+
+
+def positions_outside(years: npt.NDArray[np.int64] | None, agreement: Agreement) -> list[int]:
+    """Return the positions of the rows that lie outside the agreement's years."""
+    if years is None:
+        return []
     allowed = agreement.years
-    outside = np.flatnonzero((years >= 0) & ((years < allowed.first) | (years > allowed.last)))
-    if len(outside):
-        shown = ", ".join(str(row) for row in extract.rows[outside[:_ROWS_SHOWN]])
-        more = ", ..." if len(outside) > _ROWS_SHOWN else ""
+    outside = (years >= 0) & ((years < allowed.first) | (years > allowed.last))
+    return [int(i) for i in np.flatnonzero(outside)]
+
+
+def require_years(n_rows: int, first: Sequence[int], agreement: Agreement, *, party: str) -> None:
+    """Refuse rows outside the agreement's years, naming the first ones."""
+    if n_rows:
+        shown = ", ".join(str(row) for row in first)
+        more = ", ..." if n_rows > len(first) else ""
+        allowed = agreement.years
         raise NotAuthorizedError(
-            f"{len(outside)} rows of '{party}' lie outside {allowed.first} to {allowed.last} "
+            f"{n_rows} rows of '{party}' lie outside {allowed.first} to {allowed.last} "
             f"(rows {shown}{more})",
             clause="years",
             hint="Leave those rows out of the extract, or amend the agreement.",
         )
-    return years

@@ -20,7 +20,7 @@ from linkkit.partner.standardize import Issue
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EncodeResult", "EncodingReport", "TokenMap"]
+__all__ = ["EncodeResult", "EncodingReport", "TokenMap", "set_aside_csv"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -54,9 +54,13 @@ class TokenMap:
         tokens = [bytes(token).hex() for token in self.tokens]
         return pd.DataFrame({"token": tokens, "record_id": self.record_ids, "row": self.rows})
 
+    def to_csv(self, *, header: bool = True) -> str:
+        """Return the map as the text of a CSV file, or of a part of one."""
+        return self.to_pandas().to_csv(index=False, header=header, lineterminator="\n")
+
     def save(self, path: str | Path) -> Path:
         """Write a CSV file that only its owner may read."""
-        return atomic_text(path, self.to_pandas().to_csv(index=False), private=True)
+        return atomic_text(path, self.to_csv(), private=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +102,11 @@ class EncodingReport:
     issues: tuple[Issue, ...]
     columns_left: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What goes with the files: records encoded, and rows that were not sent."""
+        return {"n_records": self.n_records, "n_set_aside": sum(self.n_set_aside.values())}
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -166,10 +175,17 @@ class EncodeResult:
             When a file cannot be written.
         """
         folder, party = Path(folder), self.report.party
-        rows = io.StringIO()
-        writer = csv.writer(rows, lineterminator="\n")
-        writer.writerow(["row", "reason"])
-        writer.writerows((item.row, item.reason) for item in self.set_aside)
+        rows = set_aside_csv(self.set_aside)
         self.token_map.save(folder / f"{party}.token-map.csv")
-        atomic_text(folder / f"{party}.set-aside.csv", rows.getvalue(), private=True)
+        atomic_text(folder / f"{party}.set-aside.csv", rows, private=True)
         atomic_text(folder / f"{party}.report.txt", f"{self.report}\n", private=True)
+
+
+def set_aside_csv(rows: Iterable[SetAside], *, header: bool = True) -> str:
+    """Return rows that were set aside as the text of a CSV file, or of a part of one."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(["row", "reason"])
+    writer.writerows((item.row, item.reason) for item in rows)
+    return text.getvalue()

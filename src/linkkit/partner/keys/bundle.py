@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -91,7 +92,9 @@ def open_bundle(
     try:
         agreement.require_in_force()
         require_partner(identity, agreement)
-        return open_sealed(path, recipient=identity, signer_of=signer_of)
+        manifest, content = open_sealed(path, recipient=identity, signer_of=signer_of)
+        with content:
+            return manifest, io.BytesIO(content.read())
     except LinkkitError as caught:
         error = caught.with_traceback(None)
     raise error

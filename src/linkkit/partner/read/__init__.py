@@ -4,8 +4,16 @@ Runs inside a party. In: a CSV, Excel or Parquet file, or a pandas, Polars or Ar
 Out: an :class:`Extract`.
 """
 
+from linkkit.partner.read.batches import ExtractBatches
 from linkkit.partner.read.extract import Extract, SetAside
-from linkkit.partner.read.files import read_extract
+from linkkit.partner.read.files import read_extract, read_extract_batches
 from linkkit.partner.read.frames import extract_from_frame
 
-__all__ = ["Extract", "SetAside", "extract_from_frame", "read_extract"]
+__all__ = [
+    "Extract",
+    "ExtractBatches",
+    "SetAside",
+    "extract_from_frame",
+    "read_extract",
+    "read_extract_batches",
+]

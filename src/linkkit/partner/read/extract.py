@@ -107,25 +107,48 @@ def extract_from_cells(
     is set aside; blank rows are left out.
     """
     names = checked_header(header, source=source)
+    extract = extract_of_rows(names, rows, first_row=1, notes=notes)
+    require_readable(len(extract), extract.set_aside[:1], len(extract.set_aside), source=source)
+    return extract
+
+
+def extract_of_rows(
+    names: Sequence[str],
+    rows: Sequence[Sequence[str | None]],
+    *,
+    first_row: int,
+    notes: tuple[str, ...] = (),
+) -> Extract:
+    """Make an extract of some rows of a table, which may all be blank or set aside.
+
+    `first_row` is the number of the first of them below the header, from 1.
+    """
     reasons = [_reason(row, len(names)) for row in rows]
     filled = [i for i, row in enumerate(rows) if any(cell and cell.strip() for cell in row)]
-    require_rows(len(filled), source=source)
     good = [i for i in filled if not reasons[i]]
-    aside = tuple(SetAside(row=i + 1, reason=reasons[i]) for i in filled if reasons[i])
-    if not good:
-        raise ExtractError(
-            f"{source}: none of the {len(filled)} rows can be read, the first because of "
-            f"{aside[0].reason}",
-            hint="Check the delimiter and the header row, or export the table again.",
-        )
-    columns = zip(*(rows[i] for i in good), strict=True)
+    columns = list(zip(*(rows[i] for i in good), strict=True)) or [()] * len(names)
     arrays = [pa.array(list(column), type=pa.large_string()) for column in columns]
     return Extract(
         table=pa.table(dict(zip(names, arrays, strict=True))),
-        rows=np.asarray(good, dtype=np.int64) + 1,
-        set_aside=aside,
+        rows=np.asarray(good, dtype=np.int64) + first_row,
+        set_aside=tuple(
+            SetAside(row=i + first_row, reason=reasons[i]) for i in filled if reasons[i]
+        ),
         notes=notes,
     )
+
+
+def require_readable(
+    n_good: int, first_aside: Sequence[SetAside], n_aside: int, *, source: str
+) -> None:
+    """Refuse a table without rows, or none of whose rows can be read."""
+    require_rows(n_good + n_aside, source=source)
+    if not n_good:
+        raise ExtractError(
+            f"{source}: none of the {n_aside} rows can be read, the first because of "
+            f"{first_aside[0].reason}",
+            hint="Check the delimiter and the header row, or export the table again.",
+        )
 
 
 def _reason(row: Sequence[str | None], width: int) -> str:

@@ -8,12 +8,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from linkkit.errors import ExtractError
-from linkkit.partner.read.csv_files import read_csv
+from linkkit.partner.read.batches import (
+    ExtractBatches,
+    batches_of_csv,
+    batches_of_extract,
+    batches_of_parquet,
+)
+from linkkit.partner.read.csv_files import CsvRows, read_csv
 from linkkit.partner.read.excel_files import read_excel
 from linkkit.partner.read.extract import Extract
 from linkkit.partner.read.frames import extract_from_frame
 
-__all__ = ["read_extract"]
+__all__ = ["read_extract", "read_extract_batches"]
 
 _EXCEL = (".xlsx", ".xlsm")
 _TEXT = (".csv", ".tsv", ".txt", ".tab")
@@ -64,16 +70,79 @@ def read_extract(
     <Extract: 2 rows, 2 columns>
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    _require_used(suffix, header_row=header_row, sheet=sheet, encoding=encoding or delimiter)
-    _require_file(path)
+    suffix = _checked_kind(path, header_row=header_row, sheet=sheet, encoding=encoding or delimiter)
     if suffix in _EXCEL:
         return read_excel(path, header_row=header_row, sheet=sheet)
     if suffix == ".parquet":
         return _read_parquet(path)
     if suffix in _TEXT:
         return read_csv(path, header_row=header_row, encoding=encoding, delimiter=delimiter)
-    raise ExtractError(
+    raise _unknown_kind(path)
+
+
+def read_extract_batches(
+    path: str | Path,
+    *,
+    header_row: int = 1,
+    sheet: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    n_rows: int = 65_536,
+) -> ExtractBatches:
+    r"""Read a party's file as :func:`read_extract` does, some rows at a time.
+
+    Parameters
+    ----------
+    path, header_row, sheet, encoding, delimiter
+        As for :func:`read_extract`. An Excel workbook is read at once, as it cannot be large.
+    n_rows : int
+        Most rows of a batch.
+
+    Returns
+    -------
+    ExtractBatches
+        To be gone through once. That the file is a table throughout, and has a row that can be
+        read, is known only after the last batch.
+
+    Raises
+    ------
+    ExtractError
+        As :func:`read_extract`, and when a line of text has more than 16 million characters.
+    DependencyError
+        When reading it needs a package that is not installed.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "made-up.csv"
+    >>> _ = path.write_text("ID;First Name\n1;Ana\n2;Bo\n3;Cy\n")
+    >>> with read_extract_batches(path, n_rows=2) as batches:
+    ...     list(batches)
+    [<Extract: 2 rows, 2 columns>, <Extract: 1 rows, 2 columns>]
+    """
+    path = Path(path)
+    suffix = _checked_kind(path, header_row=header_row, sheet=sheet, encoding=encoding or delimiter)
+    if suffix in _EXCEL:
+        return batches_of_extract(
+            read_excel(path, header_row=header_row, sheet=sheet), path, n_rows=n_rows
+        )
+    if suffix == ".parquet":
+        return batches_of_parquet(path, n_rows=n_rows)
+    if suffix in _TEXT:
+        rows = CsvRows(path, header_row=header_row, encoding=encoding, delimiter=delimiter)
+        return batches_of_csv(rows, path, n_rows=n_rows)
+    raise _unknown_kind(path)
+
+
+def _checked_kind(path: Path, *, header_row: int, sheet: str | None, encoding: str | None) -> str:
+    suffix = path.suffix.lower()
+    _require_used(suffix, header_row=header_row, sheet=sheet, encoding=encoding)
+    _require_file(path)
+    return suffix
+
+
+def _unknown_kind(path: Path) -> ExtractError:
+    return ExtractError(
         f"'{path.name}' is of a kind that linkkit cannot read",
         hint=f"Export it as one of: {', '.join((*_TEXT, *_EXCEL, '.parquet'))}.",
     )

@@ -22,7 +22,7 @@ from linkkit.partner.read.extract import (
     require_rows,
 )
 
-__all__ = ["cell_text", "extract_from_frame"]
+__all__ = ["cell_text", "extract_from_frame", "extract_of_portion"]
 
 _NOT_A_VALUE = ("NaT", "<NA>", "nan", "NaN")
 
@@ -45,20 +45,37 @@ def extract_from_frame(frame: Any, *, source: str = "the frame") -> Extract:
     table, names = _opened(frame, source)
     header = checked_header(names, source=source)
     require_rows(len(table), source=source)
+    extract = _extract_of(table, header, first_row=1, source=source)
+    if not len(extract):
+        raise ExtractError(
+            f"{source}: none of the {len(table)} rows is valid text", hint="Export it again."
+        )
+    return extract
+
+
+def extract_of_portion(portion: pa.Table, *, first_row: int, source: str) -> Extract:
+    """Read some rows of a larger Arrow table, none of which need be valid.
+
+    `first_row` is the number of the first of them, from 1.
+    """
+    table, names = _opened(portion, source)
+    header = checked_header(names, source=source)
+    return _extract_of(table, header, first_row=first_row, source=source)
+
+
+def _extract_of(
+    table: nw.DataFrame[Any], header: list[str], *, first_row: int, source: str
+) -> Extract:
     bad = np.zeros(len(table), dtype=np.bool_)
     arrays = []
     for position, name in enumerate(table.columns):
         arrays.append(_text_array(table[name], bad, f"{source}, column {position + 1}"))
     good = np.flatnonzero(~bad)
     whole = pa.table(dict(zip(header, arrays, strict=True)))
-    aside = tuple(SetAside(row=int(i) + 1, reason=NOT_TEXT) for i in np.flatnonzero(bad))
-    if not len(good):
-        raise ExtractError(
-            f"{source}: none of the {len(table)} rows is valid text", hint="Export it again."
-        )
+    aside = tuple(SetAside(row=int(i) + first_row, reason=NOT_TEXT) for i in np.flatnonzero(bad))
     return Extract(
         table=whole if not aside else whole.take(pa.array(good)),
-        rows=good.astype(np.int64) + 1,
+        rows=good.astype(np.int64) + first_row,
         set_aside=aside,
     )
 

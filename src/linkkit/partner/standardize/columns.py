@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,10 +34,13 @@ from linkkit.partner.standardize.text import standard_text
 
 __all__ = [
     "STANDARDIZATION_VERSION",
+    "CellReader",
     "Issue",
     "StandardizedExtract",
     "apply_reader",
+    "cell_counts",
     "require_columns",
+    "source_column",
     "standardize",
     "text_column",
 ]
@@ -58,6 +61,9 @@ _READERS: dict[FieldKind, Callable[[str], Outcome]] = {
 }
 _PARTS = {"given": given_part, "surname": surname_part}
 _ROWS_SHOWN = 10
+
+CellReader = tuple[Callable[[str], Outcome], str]
+"""What becomes of a cell, and a sentence that says how the column is read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +109,13 @@ class StandardizedExtract:
         return f"<StandardizedExtract: {len(self.fields)} fields, {len(self.issues)} issues>"
 
 
-def standardize(extract: Extract, agreement: Agreement, *, party: str) -> StandardizedExtract:
+def standardize(
+    extract: Extract,
+    agreement: Agreement,
+    *,
+    party: str,
+    readers: Mapping[str, CellReader] | None = None,
+) -> StandardizedExtract:
     """Turn a party's columns into the agreement's linkage fields.
 
     Parameters
@@ -114,6 +126,9 @@ def standardize(extract: Extract, agreement: Agreement, *, party: str) -> Standa
         Says which column is what.
     party : str
         Whose extract it is.
+    readers : mapping of str to CellReader, optional
+        By field, how cells are read where that shows only in a whole column, of which this
+        extract is a part. Found in the extract itself by default.
 
     Raises
     ------
@@ -131,8 +146,10 @@ def standardize(extract: Extract, agreement: Agreement, *, party: str) -> Standa
         if name not in sources:
             fields[name] = pa.nulls(len(extract), pa.large_string())
             continue
-        column = _source_column(extract, sources[name])
-        read, note = _reader(field.kind, sources[name], column, agreement.years.last)
+        column = source_column(extract, sources[name])
+        read, note = (readers or {}).get(name) or _reader(
+            field.kind, sources[name], column, agreement.years.last
+        )
         fields[name], found = apply_reader(read, column, field=name, extract=extract)
         issues += found
         notes += [f"{name}: {note}"] if note else []
@@ -176,7 +193,8 @@ def _squeezed(name: str) -> str:
     return " ".join(name.split())
 
 
-def _source_column(extract: Extract, source: ColumnSource) -> pa.Array:
+def source_column(extract: Extract, source: ColumnSource) -> pa.Array:
+    """Return the cells that a field is read from, of several columns joined by a blank."""
     columns = [text_column(extract, name) for name in source.columns]
     if len(columns) == 1:
         return columns[0]
@@ -186,20 +204,21 @@ def _source_column(extract: Extract, source: ColumnSource) -> pa.Array:
     )
 
 
-def _counts(column: pa.Array) -> dict[str, int]:
+def cell_counts(column: pa.Array) -> dict[str, int]:
+    """Return how often each cell of a column occurs."""
     pairs = column.drop_null().value_counts()
     return dict(zip(pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True))
 
 
 def _reader(
     kind: FieldKind, source: ColumnSource, column: pa.Array, latest_year: int
-) -> tuple[Callable[[str], Outcome], str]:
+) -> CellReader:
     if kind == "date" and source.formats is not None:
         return stated_dates(source.formats, latest_year=latest_year)
     if kind == "date":
-        return inferred_dates(_counts(column), latest_year=latest_year)
+        return inferred_dates(cell_counts(column), latest_year=latest_year)
     if kind == "postal_code":
-        return postal_code_reader(_counts(column))
+        return postal_code_reader(cell_counts(column))
     read = _READERS[kind]
     if source.part is None:
         return read, ""
