@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from linkkit.partner.encode import encode as encode
     from linkkit.partner.keys import Secret as Secret
     from linkkit.partner.keys import TokenKey as TokenKey
+    from linkkit.partner.preflight import PreflightReport as PreflightReport
+    from linkkit.partner.preflight import preflight as preflight
     from linkkit.partner.read import read_extract as read_extract
     from linkkit.steward.integrate import IntegratedDataset as IntegratedDataset
     from linkkit.steward.integrate import StudyKey as StudyKey
@@ -40,6 +42,7 @@ _HOMES = {
     "LinkResult": "linkkit.linkage",
     "LinkkitError": "linkkit.errors",
     "PayloadExtract": "linkkit.exchange",
+    "PreflightReport": "linkkit.partner.preflight",
     "ProtectedDataset": "linkkit.steward.protect",
     "Release": "linkkit.steward.release",
     "Secret": "linkkit.partner.keys",
@@ -48,6 +51,7 @@ _HOMES = {
     "encode": "linkkit.partner.encode",
     "integrate": "linkkit.steward.integrate",
     "link": "linkkit.linkage",
+    "preflight": "linkkit.partner.preflight",
     "protect": "linkkit.steward.protect",
     "read_extract": "linkkit.partner.read",
     "release": "linkkit.steward.release",
@@ -63,6 +67,7 @@ __all__ = [
     "LinkResult",
     "LinkkitError",
     "PayloadExtract",
+    "PreflightReport",
     "ProtectedDataset",
     "Release",
     "Secret",
@@ -72,6 +77,7 @@ __all__ = [
     "encode",
     "integrate",
     "link",
+    "preflight",
     "protect",
     "read_extract",
     "release",

@@ -1,0 +1,380 @@
+"""The rule set: every threshold and every measured figure that a preflight judges by.
+
+A risk class says what share of the people an actor is expected to recognize, as far as
+it was measured. It is no promise and no bound: better attacks are likely, and the profiles
+``standard`` and ``hardened`` are experimental, measured, not peer-reviewed.
+
+How a class is found:
+
+1. The profile's measured share is taken from :data:`MEASURED`: what the attacks of
+   :mod:`linkkit.assess.attack` found in FEBRL 4, made-up people.
+2. Within a salt group all records are under one key, as they would be without salt. So the people
+   known in a record's own group, by the extract's own groups, give away at least what as
+   many known people gave away without salt (:func:`share_unsalted`), in each pass anew.
+   Small groups never lower a share below what was measured.
+3. :data:`CLASSES` turns the share into a class.
+4. :data:`FLOORS` raise the class for what no measurement covers: short lists, few fields,
+   coarse salts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from linkkit.partner.preflight.results import ActorRisk, RiskClass
+from linkkit.partner.preflight.words import how_many
+
+__all__ = [
+    "ACTORS",
+    "CLASSES",
+    "EXPOSED",
+    "FILL",
+    "FLOORS",
+    "GROUPS",
+    "KNOWN",
+    "MEASURED",
+    "QUALITY",
+    "SMALL_LIST",
+    "STRENGTH",
+    "VISIBLE",
+    "Facts",
+    "Floor",
+    "Measured",
+    "actor_risks",
+    "risk_class",
+    "share_unsalted",
+    "withstands",
+]
+
+KNOWN = (50, 200, 1_000)
+"""How many people an attacker may know the encodings of; the attacks were measured with these."""
+
+CLASSES: dict[RiskClass, float] = {"low": 0.0, "moderate": 0.01, "high": 0.10}
+"""From which expected share of recognized people a class begins. Up to 1 in 100 is near what
+guessing within small groups gives; from 1 in 10 on, a file must be treated like one with names."""
+
+SMALL_LIST = 100
+"""Records below which a list is identifiable by its size: who knows whom the party serves can
+go through them one by one."""
+
+FEW_FIELDS = 2
+"""Linkage fields, sex apart, up to which known pairs undo passes: every bit is of those two."""
+
+STRENGTH = {"good": 0.95, "fair": 0.80, "alone": 0.50}
+"""Share of records that the fields must tell from all others for links to be good or fair, and
+that must be left when the most telling field is wrong or missing."""
+
+FILL = {"least": 0.40, "most": 0.60, "outside": 0.25, "correlation": 0.10}
+"""Share of set bits in a filter: near one half a bit tells least. More than `outside` of
+the filters beyond it, or a rank correlation with lengths above `correlation` in a pass, is told."""
+
+GROUPS = {"coarse": 0.02, "unmeasured": 0.05, "largest": 0.10, "without": 0.01, "one_pass": 0.20}
+"""Salt groups. Those of the measured data have concentrations up to .01: from twice that a finer
+salt is advised, from five times the figures say too little. Then shares of records: in the largest
+group, without any pass, and with only one."""
+
+EXPOSED = {"values": 20, "by_rank": 0.10, "most_common": 0.50}
+"""A field is readable by frequency with so few values or so large a share read by rank; a value
+that so many records share may be a filler."""
+
+QUALITY = {"missing": 0.50, "set_aside": 0.05}
+"""Shares of records without a field, and of rows set aside, from which it is told."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """What attacks found in FEBRL 4: shares of people, by somebody with a list of them.
+
+    Attributes
+    ----------
+    graph : float
+        Graph matching, without a known person.
+    known : dict of int to float
+        With that many known people.
+    unsalted : dict of int to float
+        The same of encodings that differ only in having no salt; empty where there is none.
+    source : str
+        Where it is documented.
+    """
+
+    graph: float
+    known: dict[int, float]
+    unsalted: dict[int, float]
+    source: str
+
+
+_PAGE = "docs, 'Attacks on encodings'"
+
+MEASURED: dict[str, Measured] = {
+    "field": Measured(
+        graph=0.98,
+        known={50: 1.0, 200: 1.0, 1_000: 1.0},
+        unsalted={},
+        source=f"{_PAGE}: FEBRL 4, field; graph matching on plain filters, half of the list in common",
+    ),
+    "standard": Measured(
+        graph=0.0012,
+        known={50: 0.0012, 200: 0.0026, 1_000: 0.023},
+        unsalted={50: 0.0020, 200: 0.0065, 1_000: 0.50},
+        source=f"{_PAGE}: FEBRL 4, three salted passes, t = 3, no ids",
+    ),
+    "hardened": Measured(
+        graph=0.0012,
+        known={50: 0.0012, 200: 0.0026, 1_000: 0.023},
+        unsalted={50: 0.0020, 200: 0.0065, 1_000: 0.50},
+        source=f"{_PAGE}: FEBRL 4, the figures of 'standard', as there are none of its own",
+    ),
+}
+"""By profile."""
+
+VISIBLE = Measured(
+    graph=0.91,
+    known={50: 0.50, 200: 0.72, 1_000: 0.88},
+    unsalted={},
+    source=f"{_PAGE}: FEBRL 4, three salted passes, a group id in each",
+)
+"""Where group ids travel with the encodings."""
+
+TWO_FIELDS = 0.46
+"""Share found with 1,000 known people and three passes over a name and a birth date alone, at
+most: 19 to 46 % in FEBRL 4."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What the rules look at.
+
+    Attributes
+    ----------
+    profile : str
+        The agreement's profile.
+    n_records : int
+        Records that would be sent.
+    n_telling : int
+        Linkage fields with values, sex apart, in the pass that has the fewest.
+    concentrations : dict of str to float
+        Sum of squared shares of the salt groups, by pass; empty without passes.
+    groups_visible : bool
+        Whether group ids travel with the encodings.
+    """
+
+    profile: str
+    n_records: int
+    n_telling: int
+    concentrations: dict[str, float]
+    groups_visible: bool = False
+
+    @property
+    def has_passes(self) -> bool:
+        """Whether the profile has passes."""
+        return self.profile != "field"
+
+    @property
+    def measured(self) -> Measured:
+        """What was measured of such encodings."""
+        return VISIBLE if self.groups_visible else MEASURED[self.profile]
+
+    @property
+    def coarsest(self) -> str:
+        """The pass with the most concentrated groups, or an empty string."""
+        return max(self.concentrations, key=self.concentrations.__getitem__, default="")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Floor:
+    """A reason for which a class is at least what it says, whatever was measured.
+
+    ``applies`` is asked with the facts and the number of known people. ``share`` is the least
+    expected share, where there is a figure.
+    """
+
+    code: str
+    least: RiskClass
+    because: str
+    applies: Callable[[Facts, int], bool]
+    share: float = 0.0
+
+
+FLOORS: tuple[Floor, ...] = (
+    Floor(
+        code="small_list",
+        least="moderate",
+        because=f"the list has fewer than {SMALL_LIST} people: whoever knows whom you serve can "
+        "go through them one by one",
+        applies=lambda facts, _: facts.n_records < SMALL_LIST,
+    ),
+    Floor(
+        code="everybody_known",
+        least="high",
+        because="that is everybody in the list",
+        applies=lambda facts, n_known: n_known >= facts.n_records,
+        share=1.0,
+    ),
+    Floor(
+        code="few_fields",
+        least="moderate",
+        because="passes over two fields or fewer give known people's letters away soon",
+        applies=lambda facts, n_known: _few(facts) and n_known > 0,
+    ),
+    Floor(
+        code="few_fields_many_known",
+        least="high",
+        because="with a name and a birth date alone, 19 to 46 of 100 people were recognized",
+        applies=lambda facts, n_known: _few(facts) and n_known >= max(KNOWN),
+        share=TWO_FIELDS,
+    ),
+    Floor(
+        code="coarse_salt",
+        least="moderate",
+        because="a pass has so large groups that the measured figures do not stand for it",
+        applies=lambda facts, _: (
+            max(facts.concentrations.values(), default=0.0) >= GROUPS["unmeasured"]
+        ),
+    ),
+)
+"""All that raises a class. They concern the linkage unit; what a sealed file keeps from outsiders,
+and what a partner together with the linkage unit can read, no figure changes."""
+
+ACTORS: dict[str, str] = {
+    "outsider": "Somebody else who gets hold of the sealed file",
+    "linkage_unit": "The linkage unit, which opens the file and may have a list of the same people",
+    **{f"known_{n}": f"The same, knowing whose the encodings of {n:,} people are" for n in KNOWN},
+    "partner_and_linkage_unit": "A partner together with the linkage unit, or a leaked secret",
+}
+"""Who is judged, by stable name."""
+
+
+def _few(facts: Facts) -> bool:
+    return withstands(facts.profile, facts.n_telling) == "few"
+
+
+def withstands(profile: str, n_telling: int) -> Literal["enough", "few", "none"]:
+    """Say whether fields are enough for a profile to withstand known people as measured.
+
+    Parameters
+    ----------
+    profile : str
+        The agreement's profile; ``field`` does not withstand them with any fields.
+    n_telling : int
+        Linkage fields with values, sex apart, in the pass that has the fewest.
+
+    Examples
+    --------
+    >>> withstands("standard", 2), withstands("standard", 3), withstands("field", 9)
+    ('few', 'enough', 'none')
+    """
+    if profile == "field":
+        return "none"
+    return "few" if n_telling <= FEW_FIELDS else "enough"
+
+
+def risk_class(share: float) -> RiskClass:
+    """Return the class of an expected share of recognized people.
+
+    Examples
+    --------
+    >>> risk_class(0.005), risk_class(0.01), risk_class(0.1)
+    ('low', 'moderate', 'high')
+    """
+    if share >= CLASSES["high"]:
+        return "high"
+    return "moderate" if share >= CLASSES["moderate"] else "low"
+
+
+def share_unsalted(measured: Mapping[int, float], n_known: float) -> float:
+    """Return what so many known people give away where all encodings are under one key.
+
+    Between the numbers that were measured the share is interpolated on logarithmic scales; below
+    the first it falls in proportion, and beyond the last it is that of the last.
+
+    Examples
+    --------
+    >>> share_unsalted({50: 0.01, 200: 0.04}, 25), share_unsalted({50: 0.01, 200: 0.04}, 100)
+    (0.005, 0.02)
+    """
+    numbers = sorted(measured)
+    if not numbers:
+        return 0.0
+    if n_known <= numbers[0]:
+        return measured[numbers[0]] * n_known / numbers[0]
+    logs = [math.log(measured[n]) for n in numbers]
+    return math.exp(float(np.interp(math.log(n_known), np.log(numbers), logs)))
+
+
+def actor_risks(facts: Facts) -> tuple[ActorRisk, ...]:
+    """Return the expected risk of each actor, in the order of :data:`ACTORS`."""
+    return (
+        ActorRisk(
+            actor="outsider",
+            who=ACTORS["outsider"],
+            risk="low",
+            share=None,
+            reasons=(
+                "the file is encrypted to the linkage unit and signed; its size, its time and its "
+                "sender are not hidden",
+            ),
+            source="construction: sealed files; see docs, 'Privacy promises'",
+        ),
+        *(_linkage_unit(facts, n_known) for n_known in (0, *KNOWN)),
+        ActorRisk(
+            actor="partner_and_linkage_unit",
+            who=ACTORS["partner_and_linkage_unit"],
+            risk="high",
+            share=1.0,
+            reasons=(
+                "one has the secret and the other the encodings: every likely name can be "
+                "encoded and looked up, under every profile",
+            ),
+            source=f"{_PAGE}: dictionary",
+        ),
+    )
+
+
+def _linkage_unit(facts: Facts, n_known: int) -> ActorRisk:
+    actor = f"known_{n_known}" if n_known else "linkage_unit"
+    found = facts.measured
+    share = _expected(facts, n_known)
+    floors = [floor for floor in FLOORS if floor.applies(facts, n_known)]
+    share = max([share, *(floor.share for floor in floors)])
+    classes = [risk_class(share), *(floor.least for floor in floors)]
+    return ActorRisk(
+        actor=actor,
+        who=ACTORS[actor],
+        risk=max(classes, key=list(CLASSES).index),
+        share=share,
+        reasons=(*_reasons(facts, n_known), *(floor.because for floor in floors)),
+        source=found.source,
+    )
+
+
+def _expected(facts: Facts, n_known: int) -> float:
+    found = facts.measured
+    with_fewer = [share for n, share in found.known.items() if n <= n_known]
+    return min(max(found.graph, *with_fewer, _by_groups(facts, n_known)), 1.0)
+
+
+def _by_groups(facts: Facts, n_known: int) -> float:
+    """Return what known people give away in their own groups, over all passes."""
+    known = min(n_known, facts.n_records)
+    unsalted = facts.measured.unsalted
+    return sum(share_unsalted(unsalted, known * x) for x in facts.concentrations.values())
+
+
+def _reasons(facts: Facts, n_known: int) -> tuple[str, ...]:
+    measured = facts.measured.known[n_known] if n_known else facts.measured.graph
+    attack = f"{n_known:,} known people" if n_known else "a list and no known person"
+    reasons = [f"with {attack}, {how_many(measured)} were recognized in made-up test data"]
+    if facts.groups_visible:
+        reasons.append("group ids travel: three or four groups of a record are nearly a name")
+    elif n_known and _by_groups(facts, n_known) > measured:
+        reasons.append(
+            f"about {n_known * facts.concentrations[facts.coarsest]:,.0f} of the known people are in "
+            f"a record's own group of pass '{facts.coarsest}', more than in that data; the figure is "
+            "raised to what so many gave away without salt"
+        )
+    return tuple(reasons)
