@@ -12,7 +12,7 @@ from linkkit.partner.preflight.results import (
     JointStrength,
     PassGroups,
 )
-from linkkit.partner.preflight.rules import EXPOSED, FILL, GROUPS, QUALITY, SMALL_LIST, STRENGTH
+from linkkit.partner.preflight.rules import LIMITS
 from linkkit.partner.preflight.words import percent
 
 __all__ = [
@@ -49,16 +49,16 @@ def of_profile(profile: str) -> Iterator[Advice]:
 
 def of_rows(n_records: int, n_rows: int, n_set_aside: int) -> Iterator[Advice]:
     """Look at how many rows there are, and how many would not be sent."""
-    if n_records < SMALL_LIST:
+    if n_records < LIMITS.small_list:
         yield Advice(
             code="small_list",
             severity="warning",
-            message=f"The list has {n_records} records, fewer than {SMALL_LIST}.",
+            message=f"The list has {n_records} records, fewer than {LIMITS.small_list}.",
             advice="So small a list can be recognized by its size and by who is known to be on it, "
             "however it is encoded. Ask whether it must be linked on its own; several sites or "
             "years may go together.",
         )
-    if n_set_aside > QUALITY["set_aside"] * n_rows:
+    if n_set_aside > LIMITS.set_aside * n_rows:
         yield Advice(
             code="set_aside",
             severity="warning",
@@ -77,7 +77,7 @@ def of_fields(fields: tuple[FieldStrength, ...]) -> Iterator[Advice]:
                 message=f"No record has '{item.name}'.",
                 advice="Check the column that the agreement names, and its format.",
             )
-        elif item.share_missing >= QUALITY["missing"]:
+        elif item.share_missing >= LIMITS.field_missing:
             yield Advice(
                 code="field_often_missing",
                 severity="note",
@@ -85,7 +85,7 @@ def of_fields(fields: tuple[FieldStrength, ...]) -> Iterator[Advice]:
                 advice="Check the column and its format. If it is so, these records are linked by "
                 "their other fields.",
             )
-        if item.kind not in ("sex", "city") and item.share_most_common >= EXPOSED["most_common"]:
+        if item.kind not in ("sex", "city") and item.share_most_common >= LIMITS.one_value:
             yield Advice(
                 code="one_value",
                 severity="warning",
@@ -108,7 +108,7 @@ def of_joint(joint: JointStrength) -> Iterator[Advice]:
             "otherwise agree on a further field, such as a birth date or an address.",
         )
     field = min(joint.without, key=joint.without.__getitem__)
-    if joint.to_link != "weak" and joint.without[field] < STRENGTH["alone"]:
+    if joint.to_link != "weak" and joint.without[field] < LIMITS.without_one:
         yield Advice(
             code="leans_on_one_field",
             severity="note",
@@ -145,8 +145,8 @@ def of_groups(groups: PassGroups, finer: Mapping[str, float]) -> Iterator[Advice
             advice="Nobody can be found by it. Agree on a pass by a field that you have.",
         )
         return
-    coarse = groups.concentration >= GROUPS["coarse"]
-    if coarse or groups.share_largest >= GROUPS["largest"]:
+    coarse = groups.concentration >= LIMITS.coarse_salt
+    if coarse or groups.share_largest >= LIMITS.largest_group:
         yield Advice(
             code="coarse_salt",
             severity="warning",
@@ -169,7 +169,7 @@ def of_visible_groups() -> Iterator[Advice]:
 
 def _finer_salt(groups: PassGroups, finer: Mapping[str, float]) -> str:
     for words, concentration in finer.items():
-        if concentration < GROUPS["coarse"]:
+        if concentration < LIMITS.coarse_salt:
             n = min(1_000, groups.n_records) * concentration
             return f"With the {words} as its salt, {n:,.1f} of them would be."
     return "Agree on another salt, or leave the pass out if others find the same people."
@@ -180,7 +180,7 @@ def of_passes(n_with_passes: tuple[int, ...], n_records: int) -> Iterator[Advice
     if not n_with_passes:
         return
     none, one = n_with_passes[0], n_with_passes[1]
-    if none / n_records >= GROUPS["without"]:
+    if none / n_records >= LIMITS.no_pass:
         yield Advice(
             code="no_pass",
             severity="warning",
@@ -188,7 +188,7 @@ def of_passes(n_with_passes: tuple[int, ...], n_records: int) -> Iterator[Advice
             advice="They lack the salt of every pass and cannot be linked. Look for columns that were "
             "not read, or agree on a pass by a field that they have.",
         )
-    if one / n_records >= GROUPS["one_pass"]:
+    if one / n_records >= LIMITS.one_pass:
         yield Advice(
             code="one_pass",
             severity="note",
@@ -199,23 +199,19 @@ def of_passes(n_with_passes: tuple[int, ...], n_records: int) -> Iterator[Advice
 
 def of_fills(fills: tuple[FilterFill, ...], *, has_passes: bool) -> Iterator[Advice]:
     """Look at how full the filters are."""
-    off = [item.name for item in fills if not FILL["least"] <= item.mean <= FILL["most"]]
-    uneven = [
-        item.name for item in fills if item.name not in off and item.share_outside > FILL["outside"]
-    ]
-    if off or (uneven and has_passes):
+    off = [item.name for item in fills if not LIMITS.fill_least <= item.mean <= LIMITS.fill_most]
+    if off:
         yield Advice(
             code="fill",
-            severity="warning" if off else "note",
-            message=f"Filters of {_names(off or uneven)} are often less than 40 or more than 60 % "
-            "full.",
+            severity="warning",
+            message=f"On average, filters of {_names(off)} are less than 40 or more than 60 % full.",
             advice="Values are shorter or longer than is usual for such a field, so that single "
             "bits tell more. Check that the column holds what the agreement says.",
         )
     telling = [
         item.name
         for item in fills
-        if has_passes and abs(item.token_correlation or 0.0) > FILL["correlation"]
+        if has_passes and abs(item.token_correlation or 0.0) > LIMITS.length_correlation
     ]
     if telling:
         yield Advice(
@@ -231,15 +227,15 @@ def of_exposures(
 ) -> Iterator[Advice]:
     """Look at which fields could be read by how frequent their values are."""
     n_distinct = {item.name: item.n_distinct for item in fields}
-    few = [x.name for x in exposures if 0 < n_distinct[x.name] <= EXPOSED["values"]]
+    few = [x.name for x in exposures if 0 < n_distinct[x.name] <= LIMITS.few_values]
     read = [
-        x for x in exposures if x.name not in few and x.share_by_listed_rank >= EXPOSED["by_rank"]
+        x for x in exposures if x.name not in few and x.share_by_listed_rank >= LIMITS.read_by_rank
     ]
     if few:
         yield Advice(
             code="few_values",
             severity="note",
-            message=f"{_names(few)} has so few values that their encodings are as good as readable."
+            message=f"{_names(few)} has so few values that its encodings are as good as readable."
             if len(few) == 1
             else f"{_names(few)} have so few values that their encodings are as good as readable.",
             advice="Send such a field only if the links need it.",

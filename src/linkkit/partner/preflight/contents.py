@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from linkkit.partner.preflight.results import ActorRisk, PreflightReport
-from linkkit.partner.preflight.rules import CLASSES, FILL, KNOWN
+from linkkit.partner.preflight.rules import KNOWN, LIMITS
 from linkkit.partner.preflight.words import count_text, how_many, percent
 
 __all__ = ["Section", "Table", "class_text", "headline", "new_reasons", "risk_text", "sections"]
@@ -77,7 +77,7 @@ def new_reasons(report: PreflightReport) -> Iterator[tuple[ActorRisk, str]]:
 
 def class_text() -> str:
     """Say what the classes mean."""
-    moderate, high = CLASSES["moderate"], CLASSES["high"]
+    moderate, high = LIMITS.moderate_from, LIMITS.high_from
     return (
         f"Low: fewer than {100 * moderate:.0f} of 100 people recognized; moderate: fewer than "
         f"{100 * high:.0f}; high: {100 * high:.0f} or more. Made-up test data, one kind of "
@@ -229,7 +229,7 @@ def _fills(report: PreflightReport) -> Section:
     )
     whole = report.n_sampled == report.n_records
     sample = "all records" if whole else f"a sample of {report.n_sampled:,} records"
-    outside = f"outside {FILL['least']:.2f} - {FILL['most']:.2f}"
+    outside = f"outside {LIMITS.fill_least:.2f} - {LIMITS.fill_most:.2f}"
     return Section(
         title="How full the filters are",
         about=f"From a trial encoding of {sample} under a throw-away secret. About half full is "

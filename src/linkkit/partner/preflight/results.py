@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 RiskClass = Literal["low", "moderate", "high"]
-"""How many people an actor is expected to recognize; see :data:`.rules.CLASSES`."""
+"""How many people an actor is expected to recognize; see :data:`.rules.LIMITS`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

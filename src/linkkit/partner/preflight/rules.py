@@ -12,7 +12,7 @@ How a class is found:
    known in a record's own group, by the extract's own groups, give away at least what as
    many known people gave away without salt (:func:`share_unsalted`), in each pass anew.
    Small groups never lower a share below what was measured.
-3. :data:`CLASSES` turns the share into a class.
+3. :data:`LIMITS` turn the share into a class.
 4. :data:`FLOORS` raise the class for what no measurement covers: short lists, few fields,
    coarse salts.
 """
@@ -31,19 +31,14 @@ from linkkit.partner.preflight.words import how_many
 
 __all__ = [
     "ACTORS",
-    "CLASSES",
-    "EXPOSED",
-    "FILL",
     "FLOORS",
-    "GROUPS",
     "KNOWN",
+    "LIMITS",
     "MEASURED",
-    "QUALITY",
-    "SMALL_LIST",
-    "STRENGTH",
     "VISIBLE",
     "Facts",
     "Floor",
+    "Limits",
     "Measured",
     "actor_risks",
     "risk_class",
@@ -54,36 +49,73 @@ __all__ = [
 KNOWN = (50, 200, 1_000)
 """How many people an attacker may know the encodings of; the attacks were measured with these."""
 
-CLASSES: dict[RiskClass, float] = {"low": 0.0, "moderate": 0.01, "high": 0.10}
-"""From which expected share of recognized people a class begins. Up to 1 in 100 is near what
-guessing within small groups gives; from 1 in 10 on, a file must be treated like one with names."""
 
-SMALL_LIST = 100
-"""Records below which a list is identifiable by its size: who knows whom the party serves can
-go through them one by one."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Every threshold. They are choices, given with their reasons, and no law states them.
 
-FEW_FIELDS = 2
-"""Linkage fields, sex apart, up to which known pairs undo passes: every bit is of those two."""
+    Attributes
+    ----------
+    moderate_from, high_from : float
+        Expected share of recognized people at which a risk is moderate, and high. Below 1 in 100
+        is about what guessing within small groups gives; from 1 in 10 on, the file deserves
+        the care that a file with names gets.
+    small_list : int
+        Records below which a list is identifiable by its size: who knows whom the party serves
+        can go through them one by one.
+    few_fields : int
+        Linkage fields, sex apart, up to which known people undo a pass: its bits are of those only.
+    good_links, fair_links : float
+        Share of records that the fields must tell from all others for good or fair links.
+    without_one : float
+        The same share when the most telling field is wrong or missing.
+    fill_least, fill_most : float
+        Share of set bits in a filter. Near one half a bit tells the least.
+    length_correlation : float
+        Rank correlation of set bits with lengths, above which a pass shows lengths.
+    coarse_salt, unmeasured_salt : float
+        Concentration of salt groups. Those of the measured data come to .01: from twice that a finer
+        salt is advised, and from five times the measured figures say too little.
+    largest_group : float
+        Share of records in one salt group.
+    no_pass, one_pass : float
+        Share of records without a pass, and with one only.
+    few_values : int
+        Distinct values up to which a field is readable by frequency alone.
+    read_by_rank : float
+        Share of a field's values read by rank.
+    one_value : float
+        Share of records with one and the same value, which may be a filler.
+    field_missing : float
+        Share of records without a field.
+    set_aside : float
+        Share of rows that would not be sent.
+    """
 
-STRENGTH = {"good": 0.95, "fair": 0.80, "alone": 0.50}
-"""Share of records that the fields must tell from all others for links to be good or fair, and
-that must be left when the most telling field is wrong or missing."""
+    moderate_from: float = 0.01
+    high_from: float = 0.10
+    small_list: int = 100
+    few_fields: int = 2
+    good_links: float = 0.95
+    fair_links: float = 0.80
+    without_one: float = 0.50
+    fill_least: float = 0.40
+    fill_most: float = 0.60
+    length_correlation: float = 0.10
+    coarse_salt: float = 0.02
+    unmeasured_salt: float = 0.05
+    largest_group: float = 0.10
+    no_pass: float = 0.01
+    one_pass: float = 0.20
+    few_values: int = 20
+    read_by_rank: float = 0.10
+    one_value: float = 0.50
+    field_missing: float = 0.50
+    set_aside: float = 0.05
 
-FILL = {"least": 0.40, "most": 0.60, "outside": 0.25, "correlation": 0.10}
-"""Share of set bits in a filter: near one half a bit tells least. More than `outside` of
-the filters beyond it, or a rank correlation with lengths above `correlation` in a pass, is told."""
 
-GROUPS = {"coarse": 0.02, "unmeasured": 0.05, "largest": 0.10, "without": 0.01, "one_pass": 0.20}
-"""Salt groups. Those of the measured data have concentrations up to .01: from twice that a finer
-salt is advised, from five times the figures say too little. Then shares of records: in the largest
-group, without any pass, and with only one."""
-
-EXPOSED = {"values": 20, "by_rank": 0.10, "most_common": 0.50}
-"""A field is readable by frequency with so few values or so large a share read by rank; a value
-that so many records share may be a filler."""
-
-QUALITY = {"missing": 0.50, "set_aside": 0.05}
-"""Shares of records without a field, and of rows set aside, from which it is told."""
+LIMITS = Limits()
+"""The thresholds that are used."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,9 +236,9 @@ FLOORS: tuple[Floor, ...] = (
     Floor(
         code="small_list",
         least="moderate",
-        because=f"the list has fewer than {SMALL_LIST} people: whoever knows whom you serve can "
+        because=f"the list has fewer than {LIMITS.small_list} people: whoever knows whom you serve can "
         "go through them one by one",
-        applies=lambda facts, _: facts.n_records < SMALL_LIST,
+        applies=lambda facts, _: facts.n_records < LIMITS.small_list,
     ),
     Floor(
         code="everybody_known",
@@ -233,7 +265,7 @@ FLOORS: tuple[Floor, ...] = (
         least="moderate",
         because="a pass has so large groups that the measured figures do not stand for it",
         applies=lambda facts, _: (
-            max(facts.concentrations.values(), default=0.0) >= GROUPS["unmeasured"]
+            max(facts.concentrations.values(), default=0.0) >= LIMITS.unmeasured_salt
         ),
     ),
 )
@@ -270,7 +302,10 @@ def withstands(profile: str, n_telling: int) -> Literal["enough", "few", "none"]
     """
     if profile == "field":
         return "none"
-    return "few" if n_telling <= FEW_FIELDS else "enough"
+    return "few" if n_telling <= LIMITS.few_fields else "enough"
+
+
+_ORDER: tuple[RiskClass, ...] = ("low", "moderate", "high")
 
 
 def risk_class(share: float) -> RiskClass:
@@ -281,9 +316,9 @@ def risk_class(share: float) -> RiskClass:
     >>> risk_class(0.005), risk_class(0.01), risk_class(0.1)
     ('low', 'moderate', 'high')
     """
-    if share >= CLASSES["high"]:
+    if share >= LIMITS.high_from:
         return "high"
-    return "moderate" if share >= CLASSES["moderate"] else "low"
+    return "moderate" if share >= LIMITS.moderate_from else "low"
 
 
 def share_unsalted(measured: Mapping[int, float], n_known: float) -> float:
@@ -345,7 +380,7 @@ def _linkage_unit(facts: Facts, n_known: int) -> ActorRisk:
     return ActorRisk(
         actor=actor,
         who=ACTORS[actor],
-        risk=max(classes, key=list(CLASSES).index),
+        risk=max(classes, key=_ORDER.index),
         share=share,
         reasons=(*_reasons(facts, n_known), *(floor.because for floor in floors)),
         source=found.source,

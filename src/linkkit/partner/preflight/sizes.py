@@ -50,7 +50,7 @@ def combined(one: Codes, other: Codes) -> Codes:
     """
     width = int(other.max(initial=-1)) + 2
     pairs = (one + 1) * width + (other + 1)
-    return np.unique(pairs, return_inverse=True)[1].astype(np.int64)
+    return np.asarray(np.unique(pairs, return_inverse=True)[1], dtype=np.int64)
 
 
 def entropy_bits(sizes: Sizes) -> float:

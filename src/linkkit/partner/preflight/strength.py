@@ -14,7 +14,7 @@ import pyarrow.compute
 
 from linkkit.agreement import FieldKind
 from linkkit.partner.preflight.results import FieldStrength, JointStrength, PairStrength
-from linkkit.partner.preflight.rules import STRENGTH, withstands
+from linkkit.partner.preflight.rules import LIMITS, withstands
 from linkkit.partner.preflight.sizes import (
     class_sizes,
     combined,
@@ -55,7 +55,7 @@ def value_ranks(column: pa.Array) -> Codes:
     order = pc.sort_indices(distinct.dictionary).to_numpy(zero_copy_only=False)
     rank[order] = np.arange(len(order))
     codes = distinct.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return rank[codes]
+    return np.asarray(rank[codes], dtype=np.int64)
 
 
 def field_strength(name: str, kind: FieldKind, codes: Codes) -> FieldStrength:
@@ -109,9 +109,9 @@ def joint_strength(codes: Mapping[str, Codes], *, profile: str, n_telling: int) 
 
 
 def _to_link(share_unique: float) -> Literal["good", "fair", "weak"]:
-    if share_unique >= STRENGTH["good"]:
+    if share_unique >= LIMITS.good_links:
         return "good"
-    return "fair" if share_unique >= STRENGTH["fair"] else "weak"
+    return "fair" if share_unique >= LIMITS.fair_links else "weak"
 
 
 def _joined(codes: Mapping[str, Codes], n_records: int) -> Codes:

@@ -29,8 +29,8 @@ def report_text(report: PreflightReport) -> str:
 def _lines(report: PreflightReport) -> Iterator[str]:
     yield headline(report)
     yield from ("", "WHO COULD RECOGNIZE HOW MANY PEOPLE")
-    for item, reasons in new_reasons(report):
-        yield from _wrapped(f"{item.who}: {risk_text(item)}", first=f"  {item.risk.upper():10}")
+    for risk, reasons in new_reasons(report):
+        yield from _wrapped(f"{risk.who}: {risk_text(risk)}", first=f"  {risk.risk.upper():10}")
         yield from _wrapped(reasons, first=" " * 14)
     yield from _wrapped(class_text(), first="  ")
     yield from ("", "LOOK AT THIS")

@@ -19,7 +19,7 @@ from linkkit.partner.encode.extract import record_filters
 from linkkit.partner.encode.kinds import KINDS
 from linkkit.partner.keys import KeyScope, Secret
 from linkkit.partner.preflight.results import FilterFill
-from linkkit.partner.preflight.rules import FILL
+from linkkit.partner.preflight.rules import LIMITS
 
 __all__ = ["filter_fills", "sample_rows", "trial_filters", "trial_secret"]
 
@@ -76,7 +76,7 @@ def filter_fills(
     covered = {item.name: [item.name] for item in spec.filters}
     covered |= {item.name: [field.name for field in item.fields] for item in spec.passes}
     return tuple(
-        _fill(name, found, sum((counts[field] for field in covered[name]), np.int64(0)))
+        _fill(name, found, np.sum([counts[field] for field in covered[name]], axis=0))
         for name, found in filters.items()
         if found.present.any()
     )
@@ -88,7 +88,9 @@ def _token_counts(column: pa.Array, kind: FieldKind) -> Codes:
     tokens = KINDS[kind].tokens
     found = [len(set(tokens(value))) for value in distinct.dictionary.to_pylist()]
     codes = distinct.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return np.array([*found, 0], dtype=np.int64)[codes]  # the last is of a missing value
+    return np.asarray(
+        np.array([*found, 0], dtype=np.int64)[codes], dtype=np.int64
+    )  # the last is of a missing value
 
 
 def _fill(name: str, found: Filter, n_tokens: Codes) -> FilterFill:
@@ -97,7 +99,7 @@ def _fill(name: str, found: Filter, n_tokens: Codes) -> FilterFill:
     share = np.bitwise_count(words).sum(axis=1, dtype=np.int64) / n_bits
     low, high = (float(x) for x in np.percentile(share, [5, 95]))
     bits = _bit_counts(words) / n_records
-    least, most = FILL["least"], FILL["most"]
+    least, most = LIMITS.fill_least, LIMITS.fill_most
     return FilterFill(
         name=name,
         n_records=n_records,
