@@ -11,7 +11,7 @@ from linkkit.partner.preflight.words import count_text, how_many, percent
 
 __all__ = ["Section", "Table", "class_text", "headline", "new_reasons", "risk_text", "sections"]
 
-_PAIRS_SHOWN = 10
+_SHOWN = 8
 
 TO_LINK = {
     "good": "They tell people apart well enough to link.",
@@ -129,11 +129,11 @@ def _together(report: PreflightReport) -> Section:
     joint = report.joint
     pairs = [
         (" + ".join(item.fields), percent(item.share_unique), count_text(item.look_alikes))
-        for item in joint.pairs[:_PAIRS_SHOWN]
+        for item in joint.pairs[:_SHOWN]
     ]
     without = [
         (f"all but {name}", percent(share), "")
-        for name, share in sorted(joint.without.items(), key=lambda item: item[1])
+        for name, share in sorted(joint.without.items(), key=lambda item: item[1])[:_SHOWN]
     ]
     every = ("all fields", percent(joint.share_unique), count_text(joint.look_alikes))
     more = len(joint.pairs) - len(pairs)

@@ -9,9 +9,9 @@ How a class is found:
 1. The profile's measured share is taken from :data:`MEASURED`: what the attacks of
    :mod:`linkkit.assess.attack` found in FEBRL 4, made-up people.
 2. Within a salt group all records are under one key, as they would be without salt. So the people
-   known in a record's own group, by the extract's own groups, give away at least what as
-   many known people gave away without salt (:func:`share_unsalted`), in each pass anew.
-   Small groups never lower a share below what was measured.
+   known in a record's own group, by the extract's own groups, give away at least what as many known
+   people gave away without salt (:func:`share_unsalted`). The pass with the coarsest groups
+   counts, and small groups never lower a share below what was measured.
 3. :data:`LIMITS` turn the share into a class.
 4. :data:`FLOORS` raise the class for what no measurement covers: short lists, few fields,
    coarse salts.
