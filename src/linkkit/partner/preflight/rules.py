@@ -332,8 +332,10 @@ def share_unsalted(measured: Mapping[int, float], n_known: float) -> float:
 
     Examples
     --------
-    >>> share_unsalted({50: 0.01, 200: 0.04}, 25), share_unsalted({50: 0.01, 200: 0.04}, 500)
-    (0.005, 0.04)
+    >>> share_unsalted({50: 0.01, 200: 0.04}, 25)
+    0.005
+    >>> round(share_unsalted({50: 0.01, 200: 0.04}, 100), 4)
+    0.02
     """
     numbers = sorted(measured)
     if not numbers:
@@ -379,7 +381,7 @@ def _linkage_unit(facts: Facts, n_known: int) -> ActorRisk:
     share = _expected(facts, n_known)
     floors = [floor for floor in FLOORS if floor.applies(facts, n_known)]
     share = max([share, *(floor.share for floor in floors)])
-    classes = [risk_class(share), *(floor.least for floor in floors)]
+    classes: list[RiskClass] = [risk_class(share), *(floor.least for floor in floors)]
     return ActorRisk(
         actor=actor,
         who=ACTORS[actor],
