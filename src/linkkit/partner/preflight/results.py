@@ -98,7 +98,7 @@ class JointStrength:
         Whether the fields tell people apart: ``"good"``, ``"fair"`` or ``"weak"``.
     to_withstand : str
         Whether they are enough to withstand somebody who knows people: ``"none"`` are under the
-        profile ``field``, ``"few"`` is a pass with two of them, ``"enough"`` are more.
+        profile ``field``, ``"few"`` are two, sex apart, ``"enough"`` are more.
     """
 
     fields: tuple[str, ...]

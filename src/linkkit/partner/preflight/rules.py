@@ -64,7 +64,7 @@ class Limits:
         Records below which a list is identifiable by its size: who knows whom the party serves
         can go through them one by one.
     few_fields : int
-        Linkage fields, sex apart, up to which known people undo a pass: its bits are of those only.
+        Linkage fields, sex apart, up to which known people undo passes: all bits are of those.
     good_links, fair_links : float
         Share of records that the fields must tell from all others for good or fair links.
     without_one : float
@@ -191,7 +191,7 @@ class Facts:
     n_records : int
         Records that would be sent.
     n_telling : int
-        Linkage fields with values, sex apart, in the pass that has the fewest.
+        Linkage fields with values, sex apart, that are encoded.
     concentrations : dict of str to float
         Sum of squared shares of the salt groups, by pass; empty without passes.
     groups_visible : bool
@@ -253,7 +253,7 @@ FLOORS: tuple[Floor, ...] = (
     Floor(
         code="few_fields",
         least="moderate",
-        because="passes over two fields or fewer give known people's letters away soon",
+        because="two fields or fewer soon give away what their bits stand for",
         applies=lambda facts, n_known: _few(facts) and n_known > 0,
     ),
     Floor(
@@ -296,7 +296,7 @@ def withstands(profile: str, n_telling: int) -> Literal["enough", "few", "none"]
     profile : str
         The agreement's profile; ``field`` does not withstand them with any fields.
     n_telling : int
-        Linkage fields with values, sex apart, in the pass that has the fewest.
+        Linkage fields with values, sex apart, that are encoded.
 
     Examples
     --------

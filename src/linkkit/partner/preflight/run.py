@@ -77,10 +77,10 @@ class _Records:
 
     @property
     def n_telling(self) -> int:
-        """How many of them, sex apart, are in the pass that has the fewest, or in all."""
-        telling = {name for name in self.filled if self.kinds[name] != "sex"}
-        covered = [{field.name for field in item.fields} for item in self.spec.passes]
-        return min(len(telling & names) for names in covered or [telling])
+        """How many of them, sex apart, are encoded at all."""
+        covered = {field.name for item in self.spec.passes for field in item.fields}
+        encoded = covered if self.spec.passes else set(self.filled)
+        return sum(name in encoded and self.kinds[name] != "sex" for name in self.filled)
 
 
 def preflight(

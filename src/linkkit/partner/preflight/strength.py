@@ -86,7 +86,7 @@ def joint_strength(codes: Mapping[str, Codes], *, profile: str, n_telling: int) 
     profile : str
         The agreement's profile.
     n_telling : int
-        Linkage fields with values, sex apart, in the pass that has the fewest.
+        Linkage fields with values, sex apart, that are encoded.
     """
     filled = {name: column for name, column in codes.items() if np.any(column >= 0)}
     n_records = len(next(iter(codes.values())))
