@@ -188,6 +188,11 @@ def test_records_that_look_the_same_in_a_pass_are_counted(passes_agreement):
     year, place = report.passes
     assert year.share_identical == pytest.approx(32 / 80)
     assert place.share_identical == pytest.approx(24 / 72)
+    told = [item.message for item in report.advice if item.code == "identical"]
+    assert told == [
+        "In pass 'year', 40.0 % of the records look just like another one.",
+        "In pass 'place', 33.3 % of the records look just like another one.",
+    ]
 
 
 def test_a_coarse_salt_is_told_with_one_that_is_finer(passes_agreement, made_people):
@@ -203,6 +208,16 @@ def test_a_coarse_salt_is_told_with_one_that_is_finer(passes_agreement, made_peo
     assert found.advice == (
         f"With the whole birth_date as its salt, {n_known:,.1f} of them would be."
     )
+
+
+def test_a_salt_of_several_passes_is_told_once(agreement_of, made_people):
+    several = {"a": BY_YEAR, "b": BY_POSTAL_CODE, "c": BY_YEAR}
+    report = lk.preflight(
+        made_people(300, seed=5), agreement_of("standard", several), party="north"
+    )
+    (found,) = [item for item in report.advice if item.code == "coarse_salt"]
+    assert found.message.startswith("Pass 'a' and 'c': the year of birth_date makes")
+    assert "identical" not in codes_of(report)
 
 
 def test_passes_that_nobody_or_hardly_anybody_has_are_told(passes_agreement):
@@ -380,13 +395,13 @@ def test_one_group_of_all_is_as_without_salt():
     found = risks_of(facts(concentrations={"a": 1.0}))
     unsalted = MEASURED["standard"].unsalted
     assert [found[f"known_{n}"].share for n in KNOWN] == pytest.approx(list(unsalted.values()))
-    assert "known people are in a record's own group of pass 'a'" in str(found["known_1000"])
+    assert "of them are in a record's own group of pass 'a'" in str(found["known_1000"])
 
 
 def test_large_groups_are_at_least_a_moderate_risk():
     found = facts(concentrations={"a": LIMITS.unmeasured_salt})
     assert "low" not in classes_of(found)[1:]
-    assert "large groups" in risks_of(found)["linkage_unit"].reasons[-1]
+    assert "groups so large" in risks_of(found)["linkage_unit"].reasons[-1]
 
 
 def test_two_fields_do_not_withstand_known_people():

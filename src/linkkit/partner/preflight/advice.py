@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from linkkit.partner.preflight.results import (
     Advice,
@@ -20,6 +20,7 @@ __all__ = [
     "of_fields",
     "of_fills",
     "of_groups",
+    "of_identical",
     "of_joint",
     "of_passes",
     "of_profile",
@@ -127,21 +128,22 @@ def of_joint(joint: JointStrength) -> Iterator[Advice]:
         )
 
 
-def of_groups(groups: PassGroups, finer: Mapping[str, float]) -> Iterator[Advice]:
-    """Look at the groups of one pass, and at what more of the same field would give.
+def of_groups(passes: Sequence[PassGroups], finer: Mapping[str, float]) -> Iterator[Advice]:
+    """Look at the groups of passes with the same salt, and at what a finer one would give.
 
     Parameters
     ----------
-    groups : PassGroups
-        The pass.
+    passes : sequence of PassGroups
+        The passes; their groups are the same.
     finer : mapping of str to float
         Concentration with other salts, by what they are in words, the least change first.
     """
+    groups, names = passes[0], _names([item.name for item in passes])
     if groups.n_records == 0:
         yield Advice(
             code="empty_pass",
             severity="warning",
-            message=f"No record has pass '{groups.name}': none has its salt, {groups.salt}.",
+            message=f"No record has pass {names}: none has its salt, {groups.salt}.",
             advice="Nobody can be found by it. Agree on a pass by a field that you have.",
         )
         return
@@ -150,11 +152,25 @@ def of_groups(groups: PassGroups, finer: Mapping[str, float]) -> Iterator[Advice
         yield Advice(
             code="coarse_salt",
             severity="warning",
-            message=f"Pass '{groups.name}': the {groups.salt} makes {groups.n_groups} groups, and "
+            message=f"Pass {names}: the {groups.salt} makes {groups.n_groups} groups, and "
             f"{percent(groups.share_largest)} of the records are in the largest. Of 1,000 known "
             f"people, {groups.known_in_group[1_000]:,.0f} would be in a record's own group.",
             advice=_finer_salt(groups, finer),
         )
+
+
+def of_identical(passes: Sequence[PassGroups]) -> Iterator[Advice]:
+    """Look at how many records look just like another one."""
+    for item in passes:
+        if item.share_identical >= LIMITS.identical:
+            yield Advice(
+                code="identical",
+                severity="warning",
+                message=f"In pass '{item.name}', {percent(item.share_identical)} of the records look "
+                "just like another one.",
+                advice="Who looks at the encodings sees which belong together, often those of one "
+                "family. Let the pass cover a field that tells them apart, such as a given name.",
+            )
 
 
 def of_visible_groups() -> Iterator[Advice]:

@@ -78,6 +78,8 @@ class Limits:
         salt is advised, and from five times the measured figures say too little.
     largest_group : float
         Share of records in one salt group.
+    identical : float
+        Share of records that look just like another one in a pass.
     no_pass, one_pass : float
         Share of records without a pass, and with one only.
     few_values : int
@@ -105,6 +107,7 @@ class Limits:
     coarse_salt: float = 0.02
     unmeasured_salt: float = 0.05
     largest_group: float = 0.10
+    identical: float = 0.05
     no_pass: float = 0.01
     one_pass: float = 0.20
     few_values: int = 20
@@ -266,7 +269,7 @@ FLOORS: tuple[Floor, ...] = (
     Floor(
         code="coarse_salt",
         least="moderate",
-        because="a pass has so large groups that the measured figures do not stand for it",
+        because="a pass has groups so large that the measured figures do not stand for it",
         applies=lambda facts, _: (
             max(facts.concentrations.values(), default=0.0) >= LIMITS.unmeasured_salt
         ),
@@ -410,10 +413,9 @@ def _reasons(facts: Facts, n_known: int) -> tuple[str, ...]:
     reasons = [f"with {attack}, {how_many(measured)} were recognized in made-up test data"]
     if facts.groups_visible:
         reasons.append("group ids travel: three or four groups of a record are nearly a name")
-    elif n_known and _by_groups(facts, n_known) > measured:
+    elif 0 < n_known < facts.n_records and _by_groups(facts, n_known) > measured:
         reasons.append(
-            f"about {n_known * facts.concentrations[facts.coarsest]:,.0f} of the known people are in "
-            f"a record's own group of pass '{facts.coarsest}', more than in that data; the figure is "
-            "raised to what so many gave away without salt"
+            f"about {n_known * facts.concentrations[facts.coarsest]:,.0f} of them are in a record's "
+            f"own group of pass '{facts.coarsest}', more than in that data, so the figure is raised"
         )
     return tuple(reasons)

@@ -221,14 +221,21 @@ def _advice(report: PreflightReport, records: _Records) -> Iterator[Advice]:
     yield from advise.of_rows(report.n_records, report.n_rows, sum(report.set_aside.values()))
     yield from advise.of_fields(report.fields)
     yield from advise.of_joint(report.joint)
-    for item, groups in zip(records.spec.passes, report.passes, strict=True):
-        finer = {
-            salt_words(other): concentration(class_sizes(group_codes(records.fields, other)))
-            for other in finer_salts(item)
-        }
-        yield from advise.of_groups(groups, finer)
+    for salt in dict.fromkeys(groups.salt for groups in report.passes):
+        same = [groups for groups in report.passes if groups.salt == salt]
+        yield from advise.of_groups(same, _finer(records, same[0].name))
+    yield from advise.of_identical(report.passes)
     if report.groups_visible:
         yield from advise.of_visible_groups()
     yield from advise.of_passes(report.n_with_passes, report.n_records)
     yield from advise.of_fills(report.fills, has_passes=bool(report.passes))
     yield from advise.of_exposures(report.exposures, report.fields)
+
+
+def _finer(records: _Records, name: str) -> dict[str, float]:
+    """Return the concentration of finer groups for a pass, by what their salt is in words."""
+    item = next(item for item in records.spec.passes if item.name == name)
+    return {
+        salt_words(finer): concentration(class_sizes(group_codes(records.fields, finer)))
+        for finer in finer_salts(item)
+    }
