@@ -131,16 +131,17 @@ def _together(report: PreflightReport) -> Section:
         (" + ".join(item.fields), percent(item.share_unique), count_text(item.look_alikes))
         for item in joint.pairs[:_SHOWN]
     ]
+    weaker = [item for item in joint.without.items() if item[1] < joint.share_unique]
     without = [
         (f"all but {name}", percent(share), "")
-        for name, share in sorted(joint.without.items(), key=lambda item: item[1])[:_SHOWN]
+        for name, share in sorted(weaker, key=lambda item: item[1])[:_SHOWN]
     ]
     every = ("all fields", percent(joint.share_unique), count_text(joint.look_alikes))
     more = len(joint.pairs) - len(pairs)
     return Section(
         title="What the fields tell together",
-        about="A missing value counts as a value. What tells people apart also singles them out for "
-        "whoever can read it.",
+        about="A missing value counts as a value. 'All but' a field: as if it were wrong or missing, "
+        "where that matters. What tells people apart also singles them out for whoever can read it.",
         table=Table(header=("fields", "alone", "look-alikes"), rows=(every, *without, *pairs)),
         notes=(
             f"Together they have {joint.entropy_bits:.1f} bits; {report.n_records:,} records can "

@@ -25,13 +25,11 @@ def report_page(report: PreflightReport) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(source.read_text(encoding="utf-8"))
-    return (
-        template.render(
-            report=report,
-            headline=headline(report),
-            classes=class_text(),
-            sections=sections(report),
-            risks=[(risk, risk_text(risk), why) for risk, why in new_reasons(report)],
-        )
-        + "\n"
+    page = template.render(
+        report=report,
+        headline=headline(report),
+        classes=class_text(),
+        sections=sections(report),
+        risks=[(risk, risk_text(risk), why) for risk, why in new_reasons(report)],
     )
+    return page.replace(" %", "\N{NO-BREAK SPACE}%") + "\n"
