@@ -78,7 +78,7 @@ def constructed():
             "sex": ["F" if i % 4 else "M" for i in numbers],
             # 4 have none, 30 share one, 30 have one of their own.
             "postal_code": [
-                "" if i < 4 else "12345" if i < 34 else f"{50_000 + i}" for i in numbers
+                "" if i < 4 else "77001" if i < 34 else f"{50_000 + i}" for i in numbers
             ],
         }
     )
