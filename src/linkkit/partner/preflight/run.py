@@ -193,7 +193,7 @@ def _measured(prepared: PreparedExtract, records: _Records, secret: Secret) -> P
         joint=joint_strength(brought, profile=facts.profile, n_telling=facts.n_telling),
         passes=passes,
         n_with_passes=n_with_passes(list(records.groups.values())) if passes else (),
-        fills=filter_fills(sample, records.kinds, records.spec, filters),
+        fills=filter_fills(sample, agreement, records.spec, filters),
         n_sampled=len(rows),
         exposures=() if passes else tuple(_exposure(x, brought[x]) for x in records.filled),
         risks=actor_risks(facts),

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy.stats import rankdata
 
-from linkkit.agreement import Agreement, FieldKind
+from linkkit.agreement import Agreement, LinkageField
 from linkkit.exchange import EncodingSpec, Filter
 from linkkit.partner.encode.extract import record_filters
 from linkkit.partner.encode.kinds import KINDS
@@ -55,7 +55,7 @@ def trial_filters(
 
 def filter_fills(
     fields: Mapping[str, pa.Array],
-    kinds: Mapping[str, FieldKind],
+    agreement: Agreement,
     spec: EncodingSpec,
     filters: Mapping[str, Filter],
 ) -> tuple[FilterFill, ...]:
@@ -65,14 +65,15 @@ def filter_fills(
     ----------
     fields : mapping of str to pyarrow.Array
         The standardized records that were encoded, null where missing.
-    kinds : mapping of str to str
-        The kind of each field.
+    agreement : Agreement
+        Says how each field becomes tokens.
     spec : EncodingSpec
         How they were encoded.
     filters : mapping of str to Filter
         From :func:`trial_filters`.
     """
-    counts = {name: _token_counts(column, kinds[name]) for name, column in fields.items()}
+    linkage = agreement.linkage.fields
+    counts = {name: _token_counts(column, linkage[name]) for name, column in fields.items()}
     covered = {item.name: [item.name] for item in spec.filters}
     covered |= {item.name: [field.name for field in item.fields] for item in spec.passes}
     return tuple(
@@ -82,10 +83,10 @@ def filter_fills(
     )
 
 
-def _token_counts(column: pa.Array, kind: FieldKind) -> Codes:
+def _token_counts(column: pa.Array, field: LinkageField) -> Codes:
     """Return how many distinct tokens each record has in a field."""
     distinct = column.dictionary_encode()
-    tokens = KINDS[kind].tokens
+    tokens = KINDS[field.kind].tokens
     found = [len(set(tokens(value))) for value in distinct.dictionary.to_pylist()]
     codes = distinct.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     return np.asarray(
