@@ -21,7 +21,10 @@ from linkkit.errors import (
     SealError,
     SecretError,
 )
+from linkkit.partner.encode.extract import encoding_spec, prepare_extract, record_filters
+from linkkit.partner.keys import KeyScope
 from linkkit.partner.preflight import run
+from linkkit.partner.preflight.groups import group_codes
 from linkkit.partner.preflight.rules import (
     ACTORS,
     FLOORS,
@@ -32,13 +35,18 @@ from linkkit.partner.preflight.rules import (
     Facts,
     actor_risks,
     risk_class,
-    share_unsalted,
 )
 from linkkit.partner.preflight.sizes import (
     class_sizes,
     combined,
     share_by_listed_rank,
     share_by_rank,
+)
+from linkkit.partner.preflight.teaching import (
+    _similarity,
+    expected_recognized,
+    share_recognized,
+    signal,
 )
 
 GIVEN = ["ada", "bea", "cleo", "dora", "edith", "flora", "greta", "hanna"]
@@ -338,7 +346,7 @@ def test_rows_and_cells_that_would_not_be_sent_are_those_of_encode(agreement, se
 
 
 def facts(profile="standard", **changes):
-    usual = {"n_records": 5_000, "n_telling": 6, "concentrations": {"a": 0.001, "b": 0.002}}
+    usual = {"n_records": 5_000, "n_telling": 6, "concentrations": {"a": 0.001}, "estimated": {}}
     return Facts(profile=profile, **{**usual, **changes})
 
 
@@ -381,21 +389,25 @@ def test_visible_group_ids_are_judged_by_their_own_figures():
 
 
 @pytest.mark.parametrize("profile", ["standard", "hardened"])
-def test_risk_never_falls_with_groups_or_known_people(profile):
+def test_risk_never_falls_with_known_people_nor_with_the_estimate(profile):
     last = [0.0] * 4
-    for concentration in (1e-5, 1e-3, 0.01, 0.05, 0.2, 0.6, 1.0):
-        found = risks_of(facts(profile, concentrations={"a": concentration, "b": 0.001}))
+    for estimate in (0.0, 1e-4, 0.01, 0.2, 0.9):
+        found = risks_of(facts(profile, estimated={50: estimate / 4, 1_000: estimate}))
         shares = [found[name].share for name in ("linkage_unit", *(f"known_{n}" for n in KNOWN))]
         assert shares == sorted(shares)
         assert all(new >= old for new, old in zip(shares, last, strict=True))
         last = shares
 
 
-def test_one_group_of_all_is_as_without_salt():
-    found = risks_of(facts(concentrations={"a": 1.0}))
-    unsalted = MEASURED["standard"].unsalted
-    assert [found[f"known_{n}"].share for n in KNOWN] == pytest.approx(list(unsalted.values()))
-    assert "of them are in a record's own group of pass 'a'" in str(found["known_1000"])
+def test_the_larger_of_what_was_measured_and_estimated_counts():
+    found = risks_of(facts(estimated={50: 0.0, 200: 0.25, 1_000: 0.75}))
+    measured = MEASURED["standard"]
+    assert found["known_50"].share == measured.known[50]
+    assert found["known_50"].source == measured.source
+    assert found["known_200"].share == 0.25
+    assert found["known_200"].risk == "high"
+    assert "in your own records it would be about 25 of 100" in found["known_200"].reasons[1]
+    assert found["known_1000"].source.startswith("estimate on your own records")
 
 
 def test_large_groups_are_at_least_a_moderate_risk():
@@ -443,13 +455,88 @@ def test_classes_begin_at_their_limits(share, expected):
     assert risk_class(share) == expected
 
 
-def test_what_known_people_teach_is_interpolated_between_what_was_measured():
-    measured = {50: 0.01, 200: 0.04, 1_000: 0.5}
-    assert [share_unsalted(measured, n) for n in (0, 10, 50, 200, 1_000, 9_999)] == pytest.approx(
-        [0, 0.002, 0.01, 0.04, 0.5, 0.5]
-    )
-    assert share_unsalted(measured, 100) == pytest.approx(0.02)
-    assert share_unsalted({}, 100) == 0.0
+# --- What known people teach -----------------------------------------------------------------
+
+
+def prepared(agreement, frame):
+    found = prepare_extract(frame, agreement, party="north")
+    best = pa.array(found.records.best_row)
+    fields = {name: column.take(best) for name, column in found.standardized.fields.items()}
+    spec = encoding_spec(agreement)
+    return fields, spec, {item.name: group_codes(fields, item) for item in spec.passes}
+
+
+def attacked(agreement, frame, secret, *, n_known):
+    """Recognize real filters: predict each person's from known ones, and take the best fit."""
+    fields, spec, groups = prepared(agreement, frame)
+    filters = record_filters(fields, secret, KeyScope.of(agreement, spec), spec)
+    n_others = len(frame) - n_known
+    scores = np.zeros((n_others, n_others))
+    for item in spec.passes:
+        alike = _similarity(fields, agreement, item)
+        bits = 2.0 * np.unpackbits(filters[item.name].words.view(np.uint8), axis=1) - 1
+        guess = np.zeros((n_others, item.n_bits))
+        for group in np.unique(groups[item.name]):
+            known = np.flatnonzero(groups[item.name][:n_known] == group)
+            mine = n_known + np.flatnonzero(groups[item.name][n_known:] == group)
+            if len(known):
+                noisy = alike[np.ix_(known, known)] + 1e-3 * np.eye(len(known))
+                weights = np.linalg.solve(noisy, bits[known])
+                guess[mine - n_known] = alike[np.ix_(mine, known)] @ weights
+        guess = np.clip(guess, -0.95, 0.95)
+        up, down = np.log1p(guess), np.log1p(-guess)
+        scores += (up - down) / 2 @ bits[n_known:].T + (up + down).sum(axis=1)[:, None] / 2
+    return np.mean(scores.argmax(axis=0) == np.arange(n_others))
+
+
+@pytest.mark.parametrize("n_known", [50, 200])
+@pytest.mark.parametrize("n_streets", [12, 40])
+def test_the_estimate_is_about_what_an_attack_on_real_filters_finds(
+    agreement_of, secret, n_streets, n_known
+):
+    rng = np.random.default_rng(n_streets)
+    n = 500
+    frame = pd.DataFrame(
+        {
+            "id": [f"p{i}" for i in range(n)],
+            "given_name": [f"{GIVEN[i]}{WORDS[j][:3]}" for i, j in rng.integers(0, 8, (n, 2))],
+            "surname": rng.choice(WORDS, n),
+            "birth_date": [f"{y}-0{m}-{d:02d}" for y, m, d in zip(
+                rng.integers(2008, 2012, n), rng.integers(1, 10, n), rng.integers(2, 28, n),
+                strict=True)],
+            "sex": rng.choice(["F", "M"], n),
+            "postal_code": rng.choice([f"{50_100 + 7 * i}" for i in range(n_streets)], n),
+        }
+    )  # fmt: skip
+    agreement = agreement_of("standard", {"year": BY_YEAR, "place": BY_POSTAL_CODE})
+    found = np.mean([attacked(agreement, frame, lk.Secret.generate(), n_known=n_known)
+                     for _ in range(2)])  # fmt: skip
+    fields, spec, groups = prepared(agreement, frame)
+    estimate = expected_recognized(fields, agreement, spec, groups, np.arange(n))[n_known]
+    assert found > 0.02
+    assert found - 0.08 <= estimate <= 2 * found + 0.15
+
+
+def test_nobody_known_in_a_group_teaches_nothing():
+    alike = np.full((4, 4), 0.5) + np.eye(4) / 2
+    assert signal(alike, np.array([0, 0, 1, -1]), 2, 2).tolist() == [0.0, 0.0]
+    assert signal(alike, np.array([0, -1, 0, 0]), 2, 2) == pytest.approx([0.25, 0.25], rel=0.01)
+
+
+def test_more_signal_recognizes_more():
+    shares = [share_recognized(np.full(50, x), n_others=1_000) for x in (0, 1, 5, 20, 60)]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1] > 0.99) == (0.001, True)
+    half = np.array([0.0, 200.0] * 25)
+    assert share_recognized(half, n_others=1_000) == pytest.approx(0.5, abs=0.01)
+
+
+def test_who_knows_everybody_recognizes_everybody(agreement_of):
+    fields, spec, groups = prepared(agreement_of("standard"), constructed())
+    agreement = agreement_of("standard")
+    found = expected_recognized(fields, agreement, spec, groups, np.arange(64))
+    assert found[200] == found[1_000] == 1.0
+    assert 1 / 14 <= found[50] <= 1.0
 
 
 def test_an_extract_reaches_the_rules_as_it_is(agreement_of, made_people):

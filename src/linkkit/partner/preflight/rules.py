@@ -8,10 +8,9 @@ How a class is found:
 
 1. The profile's measured share is taken from :data:`MEASURED`: what the attacks of
    :mod:`linkkit.assess.attack` found in FEBRL 4, made-up people.
-2. Within a salt group all records are under one key, as they would be without salt. So the people
-   known in a record's own group, by the extract's own groups, give away at least what as many known
-   people gave away without salt (:func:`share_unsalted`). The pass with the coarsest groups
-   counts, and small groups never lower a share below what was measured.
+2. Extracts differ: where people share a town, a school year or a family, known people teach more. So
+   what known people teach is also estimated on the extract's own records
+   (:mod:`linkkit.partner.preflight.teaching`), and the larger share counts.
 3. :data:`LIMITS` turn the share into a class.
 4. :data:`FLOORS` raise the class for what no measurement covers: short lists, few fields,
    coarse salts.
@@ -19,12 +18,9 @@ How a class is found:
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
 
 from linkkit.partner.preflight.results import ActorRisk, RiskClass
 from linkkit.partner.preflight.words import how_many
@@ -42,7 +38,6 @@ __all__ = [
     "Measured",
     "actor_risks",
     "risk_class",
-    "share_unsalted",
     "withstands",
 ]
 
@@ -131,40 +126,31 @@ class Measured:
         Graph matching, without a known person.
     known : dict of int to float
         With that many known people.
-    unsalted : dict of int to float
-        The same of encodings that differ only in having no salt; empty where there is none.
     source : str
         Where it is documented.
     """
 
     graph: float
     known: dict[int, float]
-    unsalted: dict[int, float]
     source: str
 
 
 _PAGE = "docs, 'Attacks on encodings'"
 
-_THREE_UNSALTED = {50: 0.009, 200: 0.06, 1_000: 0.62}
-"""Three passes without salt, t = 3; for t = 4 less was found, and this is used for both."""
-
 MEASURED: dict[str, Measured] = {
     "field": Measured(
         graph=0.98,
         known={50: 1.0, 200: 1.0, 1_000: 1.0},
-        unsalted={},
         source=f"{_PAGE}: FEBRL 4, field; graph matching on plain filters, half of the list in common",
     ),
     "standard": Measured(
         graph=0.0012,
         known={50: 0.002, 200: 0.005, 1_000: 0.032},
-        unsalted=_THREE_UNSALTED,
         source=f"{_PAGE}: FEBRL 4, exact copies, three salted passes of 2,048 bits, t = 3",
     ),
     "hardened": Measured(
         graph=0.0012,
         known={50: 0.001, 200: 0.002, 1_000: 0.006},
-        unsalted=_THREE_UNSALTED,
         source=f"{_PAGE}: FEBRL 4, exact copies, three salted passes of 4,096 bits, t = 4",
     ),
 }
@@ -173,10 +159,11 @@ MEASURED: dict[str, Measured] = {
 VISIBLE = Measured(
     graph=0.91,
     known={50: 0.50, 200: 0.72, 1_000: 0.88},
-    unsalted={},
     source=f"{_PAGE}: FEBRL 4, three salted passes, a group id in each",
 )
 """Where group ids travel with the encodings."""
+
+_OWN = "estimate on your own records; docs, 'The preflight'"
 
 TWO_FIELDS = 0.46
 """Share found with 1,000 known people and three passes over a name and a birth date alone, at
@@ -197,6 +184,9 @@ class Facts:
         Linkage fields with values, sex apart, that are encoded.
     concentrations : dict of str to float
         Sum of squared shares of the salt groups, by pass; empty without passes.
+    estimated : dict of int to float
+        Share recognized with so many known people, estimated on the own records; empty without
+        passes.
     groups_visible : bool
         Whether group ids travel with the encodings.
     """
@@ -205,6 +195,7 @@ class Facts:
     n_records: int
     n_telling: int
     concentrations: dict[str, float]
+    estimated: dict[int, float]
     groups_visible: bool = False
 
     @property
@@ -327,28 +318,6 @@ def risk_class(share: float) -> RiskClass:
     return "moderate" if share >= LIMITS.moderate_from else "low"
 
 
-def share_unsalted(measured: Mapping[int, float], n_known: float) -> float:
-    """Return what so many known people give away where all encodings are under one key.
-
-    Between the numbers that were measured the share is interpolated on logarithmic scales; below
-    the first it falls in proportion, and beyond the last it is that of the last.
-
-    Examples
-    --------
-    >>> share_unsalted({50: 0.01, 200: 0.04}, 25)
-    0.005
-    >>> round(share_unsalted({50: 0.01, 200: 0.04}, 100), 4)
-    0.02
-    """
-    numbers = sorted(measured)
-    if not numbers:
-        return 0.0
-    if n_known <= numbers[0]:
-        return measured[numbers[0]] * n_known / numbers[0]
-    logs = [math.log(measured[n]) for n in numbers]
-    return math.exp(float(np.interp(math.log(n_known), np.log(numbers), logs)))
-
-
 def actor_risks(facts: Facts) -> tuple[ActorRisk, ...]:
     """Return the expected risk of each actor, in the order of :data:`ACTORS`."""
     return (
@@ -382,6 +351,7 @@ def _linkage_unit(facts: Facts, n_known: int) -> ActorRisk:
     actor = f"known_{n_known}" if n_known else "linkage_unit"
     found = facts.measured
     share = _expected(facts, n_known)
+    estimated = facts.estimated.get(n_known, 0.0) >= share
     floors = [floor for floor in FLOORS if floor.applies(facts, n_known)]
     share = max([share, *(floor.share for floor in floors)])
     classes: list[RiskClass] = [risk_class(share), *(floor.least for floor in floors)]
@@ -391,20 +361,17 @@ def _linkage_unit(facts: Facts, n_known: int) -> ActorRisk:
         risk=max(classes, key=_ORDER.index),
         share=share,
         reasons=(*_reasons(facts, n_known), *(floor.because for floor in floors)),
-        source=found.source,
+        source=_OWN if estimated else found.source,
     )
 
 
 def _expected(facts: Facts, n_known: int) -> float:
     found = facts.measured
-    with_fewer = [share for n, share in found.known.items() if n <= n_known]
-    return min(max(found.graph, *with_fewer, _by_groups(facts, n_known)), 1.0)
-
-
-def _by_groups(facts: Facts, n_known: int) -> float:
-    """Return what the known people in a record's own group give away, by the coarsest pass."""
-    known = min(n_known, facts.n_records) * max(facts.concentrations.values(), default=0.0)
-    return share_unsalted(facts.measured.unsalted, known)
+    # Who knows more does no worse.
+    with_fewer = [
+        x for shares in (found.known, facts.estimated) for n, x in shares.items() if n <= n_known
+    ]
+    return max([found.graph, *with_fewer])
 
 
 def _reasons(facts: Facts, n_known: int) -> tuple[str, ...]:
@@ -413,9 +380,10 @@ def _reasons(facts: Facts, n_known: int) -> tuple[str, ...]:
     reasons = [f"with {attack}, {how_many(measured)} were recognized in made-up test data"]
     if facts.groups_visible:
         reasons.append("group ids travel: three or four groups of a record are nearly a name")
-    elif 0 < n_known < facts.n_records and _by_groups(facts, n_known) > measured:
+    estimated = facts.estimated.get(n_known, 0.0)
+    if n_known < facts.n_records and estimated > measured:
         reasons.append(
-            f"about {n_known * facts.concentrations[facts.coarsest]:,.0f} of them are in a record's "
-            f"own group of pass '{facts.coarsest}', more than in that data, so the figure is raised"
+            f"in your own records it would be about {how_many(estimated)}, by an estimate for a "
+            "list without errors"
         )
     return tuple(reasons)

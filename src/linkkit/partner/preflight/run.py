@@ -37,6 +37,7 @@ from linkkit.partner.preflight.sizes import (
     share_by_rank,
 )
 from linkkit.partner.preflight.strength import field_strength, joint_strength, value_ranks
+from linkkit.partner.preflight.teaching import expected_recognized
 from linkkit.partner.preflight.trial import filter_fills, sample_rows, trial_filters, trial_secret
 from linkkit.partner.read import SetAside
 
@@ -175,6 +176,7 @@ def _measured(prepared: PreparedExtract, records: _Records, secret: Secret) -> P
         n_records=len(chosen.ids),
         n_telling=records.n_telling,
         concentrations={item.name: item.concentration for item in passes},
+        estimated=_estimated(records) if passes else {},
         groups_visible=any(found.groups is not None for found in filters.values()),
     )
     brought = records.brought
@@ -200,6 +202,12 @@ def _measured(prepared: PreparedExtract, records: _Records, secret: Secret) -> P
         groups_visible=facts.groups_visible,
         advice=(),
     )
+
+
+def _estimated(records: _Records) -> dict[int, float]:
+    order = sample_rows(records.values, n_most=len(next(iter(records.values.values()))))
+    agreement, spec = records.agreement, records.spec
+    return expected_recognized(records.fields, agreement, spec, records.groups, order)
 
 
 def _counted(set_aside: Iterable[SetAside]) -> dict[str, int]:
