@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from linkkit.partner.encode import encode_file as encode_file
     from linkkit.partner.keys import Secret as Secret
     from linkkit.partner.keys import TokenKey as TokenKey
+    from linkkit.partner.preflight import PreflightReport as PreflightReport
+    from linkkit.partner.preflight import preflight as preflight
     from linkkit.partner.read import read_extract as read_extract
     from linkkit.steward.integrate import IntegratedDataset as IntegratedDataset
     from linkkit.steward.integrate import StudyKey as StudyKey
@@ -41,6 +43,7 @@ _HOMES = {
     "LinkResult": "linkkit.linkage",
     "LinkkitError": "linkkit.errors",
     "PayloadExtract": "linkkit.exchange",
+    "PreflightReport": "linkkit.partner.preflight",
     "ProtectedDataset": "linkkit.steward.protect",
     "Release": "linkkit.steward.release",
     "Secret": "linkkit.partner.keys",
@@ -50,6 +53,7 @@ _HOMES = {
     "encode_file": "linkkit.partner.encode",
     "integrate": "linkkit.steward.integrate",
     "link": "linkkit.linkage",
+    "preflight": "linkkit.partner.preflight",
     "protect": "linkkit.steward.protect",
     "read_extract": "linkkit.partner.read",
     "release": "linkkit.steward.release",
@@ -65,6 +69,7 @@ __all__ = [
     "LinkResult",
     "LinkkitError",
     "PayloadExtract",
+    "PreflightReport",
     "ProtectedDataset",
     "Release",
     "Secret",
@@ -75,6 +80,7 @@ __all__ = [
     "encode_file",
     "integrate",
     "link",
+    "preflight",
     "protect",
     "read_extract",
     "release",

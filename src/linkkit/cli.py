@@ -24,14 +24,17 @@ from linkkit.command_options import (
     InOrder,
     deliveries_option,
     ledger_of,
-    load_secret,
+    party_option,
+    reading_options,
     require_free,
     secret_options,
 )
 from linkkit.command_options import agreement_option as _agreement
 from linkkit.command_options import identity_option as _identity
+from linkkit.command_options import overwrite_option as _overwrite
 from linkkit.errors import LinkkitError, OptionError
 from linkkit.key_commands import keys
+from linkkit.preflight_commands import preflight
 
 if TYPE_CHECKING:
     from linkkit.engines import Progress
@@ -95,7 +98,7 @@ def commands() -> None:
     Try it with made-up data:      linkkit demo
     Once, everybody:               linkkit keys identity, linkkit agreement check
     Once, the partners:            linkkit keys secret, deliver, receive
-    Each partner:                  linkkit encode
+    Each partner:                  linkkit preflight, encode
     The linkage unit:              linkkit link
     The steward:                   linkkit integrate, protect, release
 
@@ -165,14 +168,14 @@ def _require_suffix(path: Path | None, suffix: str) -> None:
         raise OptionError(f"'{path}' does not end in {suffix}", hint="Choose another name.")
 
 
-_overwrite = click.option("--overwrite", is_flag=True, help="Replace files of an earlier run.")
+commands.add_command(preflight)
 
 
 @commands.command()
 @click.argument("extract", type=_FILE)
 @_agreement
 @_identity
-@click.option("--party", required=True, help="Which party of the agreement you are.")
+@party_option
 @secret_options
 @clkhash_secret_option
 @click.option(
@@ -182,10 +185,7 @@ _overwrite = click.option("--overwrite", is_flag=True, help="Replace files of an
     help="Your token key. Without it, tokens differ in every delivery.",
 )
 @click.option("--out", type=_FOLDER, required=True, help="Folder for what is written.")
-@click.option("--sheet", help="Excel: name of the sheet; the first by default.")
-@click.option("--header-row", type=int, default=1, show_default=True, help="Row of column names.")
-@click.option("--encoding", help="Text encoding of a CSV file; found by default.")
-@click.option("--delimiter", help="What separates the cells of a CSV file; found by default.")
+@reading_options
 @click.option("--stream", is_flag=True, help="For a file larger than the memory: work in parts.")
 @click.option(
     "--clks",

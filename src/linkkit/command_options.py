@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -23,9 +23,14 @@ __all__ = [
     "identity_option",
     "ledger_of",
     "load_secret",
+    "overwrite_option",
+    "party_option",
+    "reading_options",
     "require_free",
     "secret_options",
 ]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -40,6 +45,26 @@ identity_option = click.option(
     required=True,
     help="Your organization's own identity, made by 'linkkit keys identity'.",
 )
+party_option = click.option("--party", required=True, help="Which party of the agreement you are.")
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace files of an earlier run."
+)
+
+
+def reading_options(command: Command) -> Command:
+    """Add the options that say how an extract's file is read."""
+    for option in (
+        click.option(
+            "--delimiter", help="What separates the cells of a CSV file; found by default."
+        ),
+        click.option("--encoding", help="Text encoding of a CSV file; found by default."),
+        click.option(
+            "--header-row", type=int, default=1, show_default=True, help="Row of column names."
+        ),
+        click.option("--sheet", help="Excel: name of the sheet; the first by default."),
+    ):
+        command = option(command)
+    return command
 
 deliveries_option = click.option(
     "--deliveries",

@@ -16,6 +16,7 @@ from linkkit.command_options import (
     InOrder,
     agreement_option,
     identity_option,
+    party_option,
     require_free,
 )
 from linkkit.errors import LinkkitError
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from linkkit.partner.keys import Secret
 
 __all__ = ["keys"]
-
-_party = click.option("--party", required=True, help="Which party of the agreement you are.")
 
 
 @click.group(cls=InOrder)
@@ -121,7 +120,7 @@ def passphrase(file: Path, agreement_file: Path, from_file: Path | None) -> None
 @click.argument("secret_file", type=FILE, metavar="SECRET")
 @agreement_option
 @identity_option
-@_party
+@party_option
 @click.option("--to", multiple=True, help="A party that it is for; all by default. Repeatable.")
 @click.option("--out", type=FILE, required=True, help="Where to write; say PARTY.delivery.")
 def deliver(
@@ -172,7 +171,7 @@ def receive(delivery: Path, agreement_file: Path, identity_file: Path, out: Path
 @click.argument("file", type=FILE)
 @agreement_option
 @identity_option
-@_party
+@party_option
 @click.option("--out", type=FILE, required=True, help="Where to write; say PARTY.commitment.")
 def contribute(
     file: Path, agreement_file: Path, identity_file: Path, party: str, out: Path
@@ -203,7 +202,7 @@ def contribute(
 @click.argument("commitments", type=FILE, nargs=-1, required=True)
 @agreement_option
 @identity_option
-@_party
+@party_option
 @click.option("--out", type=FILE, required=True, help="Where to write; say PARTY.reveal.")
 def reveal(
     file: Path,

@@ -1,5 +1,6 @@
 """The commands, as three organizations run them: files in, files out, an exit status each."""
 
+import json
 import os
 import shutil
 import stat
@@ -72,6 +73,40 @@ def encoded(town):
 
 def encodings(town: Path) -> list[str]:
     return [str(town / party / f"{party}.encodings") for party in PARTIES]
+
+
+def preflight(town: Path, party: str, out: Path, *words: str) -> int:
+    extract = next((town / "exports").glob(f"{party}.*"))
+    options = ["--agreement", str(town / "agreement.yaml"), "--party", party, "--out", str(out)]
+    header_row = ["--header-row", HEADER_ROWS.get(party, "1")]
+    return run(["preflight", str(extract), *options, *header_row, *words])
+
+
+@pytest.mark.parametrize("party", PARTIES)
+def test_a_partner_judges_its_own_export_and_then_encodes_the_same_records(
+    encoded, party, tmp_path, capsys
+):
+    assert preflight(encoded, party, tmp_path / "report.json") == 0
+    said = capsys.readouterr().out
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    map_file = encoded / party / "stays-home" / f"{party}.token-map.csv"
+    assert report["n_records"] == pd.read_csv(map_file)["token"].nunique()
+    assert said.startswith(f"{party}: {report['n_records']:,} records of {report['n_rows']:,} rows")
+    assert f"The report: {tmp_path / 'report.json'}" in said
+    assert all(risk["who"].split(",")[0] in said for risk in report["risks"])
+    assert list(tmp_path.iterdir()) == [tmp_path / "report.json"]
+
+
+def test_a_report_is_replaced_only_when_asked(encoded, tmp_path, capsys):
+    out = tmp_path / "report.html"
+    assert preflight(encoded, "jobs", out) == 0
+    first = out.read_bytes()
+    assert preflight(encoded, "jobs", out) == 10
+    assert "exists" in capsys.readouterr().err
+    assert preflight(encoded, "jobs", out, "--overwrite") == 0
+    assert out.read_bytes() == first
+    assert preflight(encoded, "jobs", tmp_path / "report.pdf") == 10
+    assert "ends in none of .html, .json, .txt" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

@@ -60,6 +60,7 @@ from linkkit.exchange.identity import PublicIdentity
 from linkkit.linkage import LinkResult, link
 from linkkit.partner.encode import EncodeResult, encode, encode_file
 from linkkit.partner.keys import Secret, TokenKey
+from linkkit.partner.preflight import PreflightReport, preflight
 from linkkit.partner.read import extract_from_frame, read_extract
 from linkkit.partner.standardize import standardize
 from linkkit.report import linkage_report
@@ -252,6 +253,10 @@ class World:
         options = {"token_key": self.token_key} | options
         return encode(frame, agreement, self.secret, party=party, **options)
 
+    def preflight(self, frame: Any, party: str = "district", **options: Any) -> PreflightReport:
+        agreement = options.pop("agreement", self.agreement)
+        return preflight(frame, agreement, party=party, **options)
+
     def write(self, content: str | bytes, name: str = "made-up.csv") -> Path:
         path = self.folder / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -264,6 +269,10 @@ class World:
     def agreement_with(self, **clauses: Any) -> Agreement:
         document = copy.deepcopy(self.agreement.model_dump(mode="json", exclude_none=True))
         return Agreement.from_document(document | clauses)
+
+    def agreement_with_profile(self, profile: str) -> Agreement:
+        linkage = self.agreement.linkage.model_dump(mode="json", exclude_none=True)
+        return self.agreement_with(linkage=linkage | {"profile": profile})
 
 
 FRAMES = {"district": district_frame, "summer": summer_frame, "jobs": jobs_frame}
@@ -396,6 +405,20 @@ STEPS: dict[str, Callable[[World], Any]] = {
     "standardize": lambda w: standardize(
         extract_from_frame(district_frame()), w.agreement, party="district"
     ),
+    # Judging
+    "judge every party": lambda w: [w.preflight(make(), party) for party, make in FRAMES.items()],
+    "judge in passes": lambda w: w.preflight(
+        district_frame(), agreement=w.agreement_with_profile("standard")),
+    "judge a file": lambda w: w.preflight(w.csv(district_frame(), f"{WORD}\n")),
+    "judge a file without a header": lambda w: w.preflight(w.csv(district_frame(), header=False)),
+    "judge another party's frame": lambda w: w.preflight(summer_frame()),
+    "judge broken text": lambda w: w.preflight(broken_text()),
+    "judge a lone surrogate": lambda w: w.preflight(lone_surrogate()),
+    "judge years outside": lambda w: w.preflight(district_frame().assign(SCHOOL_YR="1987")),
+    "judge nobody": lambda w: w.preflight(district_frame().iloc[[2]].assign(
+        **dict.fromkeys(["STUDENT NAME", "STREET_NO", "STREET_NAME", "ZIP"]))),
+    "judge with no secret": lambda w: w.preflight(district_frame(), secret=WORD),
+    "judge a value": lambda w: w.preflight([WORD]),
     # Encoding
     "encode every party": lambda w: [w.encode(make(), party) for party, make in FRAMES.items()],
     "encode a file": lambda w: w.encode(w.csv(district_frame(), f"{WORD}\n")),
@@ -597,6 +620,18 @@ def test_a_report_holds_no_marker_no_token_and_no_person(world: World) -> None:
     assert ids_in(content, ids_of(world.linked)) == []
 
 
+@pytest.mark.parametrize("profile", ["field", "standard", "hardened"])
+@pytest.mark.parametrize("party", FRAMES)
+def test_a_preflight_holds_no_marker(world: World, party: str, profile: str) -> None:
+    agreement = world.agreement_with_profile(profile)
+    report = preflight(FRAMES[party](), agreement, party=party)
+    saved = [report.save(world.folder / f"preflight.{form}") for form in ("html", "json", "txt")]
+    contents = [path.read_bytes() for path in saved]
+    assert all(party.encode() in content for content in contents)
+    contents += [repr(report.to_dict()).encode(), *(x.encode() for x in all_of_object(report))]
+    assert [found for content in contents if (found := markers_beside_ids(content))] == []
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -663,6 +698,11 @@ class Desks:
         words = [f"--{name}={options[name]}" for name in ("party", "secret", "out")]
         return ["encode", options["extract"], *self.common(options["role"]), *words, "--overwrite"]
 
+    def preflight(self, party: str, /, *words: str) -> list[str]:
+        extract, agreement = self.at(party, "export.csv"), self.folder / "agreement.yaml"
+        form = f"--out={self.folder / f'{party}.html'}"
+        return ["preflight", extract, f"--agreement={agreement}", f"--party={party}", form, *words]
+
     def link(
         self, *encodings: str, role: str = "linkage_unit", out: str = "crosswalk"
     ) -> list[str]:
@@ -722,6 +762,7 @@ def desks(world: World, tmp_path_factory: pytest.TempPathFactory) -> Desks:
     lk.StudyKey.generate().save(made.at("steward", "study.key"))
     said = io.StringIO()
     steps = [
+        *(made.preflight(party) for party in FRAMES),
         *(made.encode(party) for party in FRAMES),
         made.link(), made.integrate(), made.protect(), made.release(),
         ["inspect", made.at("district", "district.encodings")],
@@ -769,8 +810,9 @@ def test_no_file_that_the_commands_pass_on_holds_a_marker(desks: Desks) -> None:
     passed = [Path(desks.at(party, f"{party}.{kind}")) for party in FRAMES
               for kind in ("encodings", "payload")]  # fmt: skip
     passed += files_below(desks.folder / "linkage_unit")
+    passed += [desks.folder / f"{party}.html" for party in FRAMES]
     passed += [Path(desks.at("steward", name)) for name in ("integrated", "protected")]
-    assert len(passed) == 13  # with the linkage unit's ledger of deliveries
+    assert len(passed) == 16  # with the linkage unit's ledger of deliveries
     assert {
         path.name: found for path in passed if (found := markers_beside_ids(content_of(path)))
     } == {}
@@ -801,6 +843,15 @@ def test_a_release_that_is_refused_leaves_no_file(desks: Desks, caplog: Any, cap
 EXPORT = "district/export.csv"
 
 FAILING: dict[str, tuple[Callable[[Desks], list[str]], int]] = {
+    "judge over a report": (lambda d: d.preflight("district"), OptionError.exit_status),
+    "judge as nobody": (
+        lambda d: d.preflight("district", "--overwrite", "--party=winter"),
+        NotAuthorizedError.exit_status),
+    "judge as another party": (
+        lambda d: d.preflight("district", "--overwrite", "--party=summer"),
+        ExtractError.exit_status),
+    "judge into a file of no form": (
+        lambda d: d.preflight("district", f"--out={d.folder / 'x.pdf'}"), OptionError.exit_status),
     "encode a wrong header row": (
         lambda d: [*d.encode("district"), "--header-row=2"], ExtractError.exit_status),
     "encode by another delimiter": (
@@ -874,6 +925,7 @@ def test_a_failing_command_shows_no_marker(
 
 
 WORKERS = {
+    "preflight": ("linkkit.partner.preflight", lambda d: d.preflight("jobs", "--overwrite")),
     "encode": ("linkkit.partner.encode", lambda d: d.encode("district")),
     "link": ("linkkit.linkage", lambda d: d.link()),
     "integrate": ("linkkit.steward.integrate", lambda d: d.integrate()),

@@ -72,6 +72,7 @@ BREACHES = {
     "linkage-knows-no-steward": ("linkage/link.py", "linkkit.steward"),
     "common-ground": ("exchange/spec.py", "linkkit.partner.keys"),
     "partner-steps": ("partner/read/files.py", "linkkit.partner.standardize"),
+    "partner-steps-judge": ("partner/encode/payload.py", "linkkit.partner.preflight"),
     "partner-keys": ("partner/standardize/text.py", "linkkit.partner.keys"),
     "linkage-steps": ("linkage/block/plan.py", "linkkit.linkage.cluster"),
     "steward-steps": ("steward/integrate/join.py", "linkkit.steward.release"),
