@@ -18,12 +18,13 @@ import scipy.sparse as sp
 
 from linkkit.assess.attack.target import NO_GROUP
 
-__all__ = ["bit_evidence", "group_evidence", "membership"]
+__all__ = ["bit_evidence", "group_evidence", "membership", "ridge_for"]
 
 Floats = npt.NDArray[np.float32]
 
 _MOST_SURE = 0.97
 _RIDGE = 0.15
+_RIDGES = (0.01, 0.05, 0.15, 0.5, 1.0, 2.0)
 _LEAST_BELIEF = 1e-3
 _LEAST_WEIGHT = 1e-4
 
@@ -35,6 +36,7 @@ def bit_evidence(
     weights: Floats,
     *,
     own_groups: npt.NDArray[np.int64] | None = None,
+    ridge: float = _RIDGE,
 ) -> Floats:
     """Predict every candidate's bits from what matches teach, and compare with the target's.
 
@@ -56,6 +58,8 @@ def bit_evidence(
         How far each pair is taken for the same person, 0 to 1.
     own_groups : ndarray of int64, shape (n_own,), or None
         Salt groups of the attacker's records; the kernel is 0 across them.
+    ridge : float
+        Noise of a certain match: how far errors change its bits, see :func:`ridge_for`.
 
     Returns
     -------
@@ -72,7 +76,7 @@ def bit_evidence(
     belief = np.clip(squares / mass, _LEAST_BELIEF, 1)
     observed = (sp.csr_array(there[:, taught].T) @ bits[usable]) / (belief * mass)[:, None]
     spread = squares / mass**2
-    noise = _RIDGE + spread * (1 - belief) / belief**2 + _unseen(mass)
+    noise = ridge + spread * (1 - belief) / belief**2 + _unseen(mass)
     expected = np.zeros((len(kernel), bits.shape[1]), dtype=np.float32)
     for mine, those in _blocks(own_groups, taught, len(kernel)):
         inner = kernel[np.ix_(taught[those], taught[those])].astype(np.float64)
@@ -82,6 +86,34 @@ def bit_evidence(
         expected[taught[those]] = observed[those] - learned / np.diag(inverse)[:, None]
     expected *= _slope(expected[taught], observed, 1 / noise)
     return _likelihood(bits, expected)
+
+
+def ridge_for(bits: Floats, kernel: Floats) -> float:
+    """Choose the ridge with which known pairs predict each other best, each left out in turn.
+
+    Parameters
+    ----------
+    bits : ndarray of float32, shape (n_known, n_bits)
+        -1 or 1; 0 in a record without bits.
+    kernel : ndarray of float32, shape (n_known, n_known)
+        Expected agreement of their bits.
+
+    Examples
+    --------
+    >>> same = np.ones((4, 64), dtype=np.float32)
+    >>> ridge_for(same, np.full((4, 4), 0.9, dtype=np.float32) + np.float32(0.1) * np.eye(4))
+    0.01
+    """
+    values, vectors = np.linalg.eigh(kernel.astype(np.float64))
+    turned = vectors.T @ bits
+    best = (-np.inf, _RIDGE)
+    for ridge in _RIDGES:
+        scale = 1 / (np.maximum(values, 0) + ridge)
+        left_out = bits - (vectors @ (scale[:, None] * turned)) / ((vectors**2) @ scale)[:, None]
+        length = float(np.sqrt((left_out**2).sum()))
+        score = float((left_out * bits).sum()) / length if length > 1e-9 else -np.inf
+        best = max(best, (score, ridge), key=lambda found: found[0])
+    return best[1]
 
 
 def _slope(predicted: Floats, observed: Floats, trust: Floats) -> float:

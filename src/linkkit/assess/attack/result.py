@@ -45,6 +45,8 @@ class AttackResult:
         Seed of the random choices.
     seconds : float
         Run time.
+    n_unmixed : int
+        Passes whose mixing of bits was undone first, see :mod:`~linkkit.assess.attack.linear`.
     """
 
     attack: str
@@ -57,6 +59,7 @@ class AttackResult:
     guessing: float
     seed: int
     seconds: float
+    n_unmixed: int = 0
 
     @property
     def share(self) -> float:
@@ -95,6 +98,7 @@ def results_frame(results: Sequence[AttackResult]) -> pd.DataFrame:
                 "n_right": x.n_right,
                 "n_overlap": x.n_overlap,
                 "n_known": x.n_known,
+                "n_unmixed": x.n_unmixed,
                 "n_target": x.n_target,
                 "n_own": x.n_own,
                 "seed": x.seed,

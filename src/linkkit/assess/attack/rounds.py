@@ -9,13 +9,14 @@ that at first many doubtful matches teach together and at last a few certain one
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from linkkit.assess.attack.evidence import bit_evidence, group_evidence
+from linkkit.assess.attack.evidence import bit_evidence, group_evidence, ridge_for
 from linkkit.assess.attack.similarity import Kernel, signs
 from linkkit.assess.attack.target import Target
 
@@ -60,19 +61,36 @@ class Matching:
     own: Target
     kernels: list[Kernel]
     known: Known = field(default_factory=no_known)
+    only: Literal["bits", "groups"] | None = None
+    ridges: tuple[float, ...] | None = None
 
     def evidence(self, weights: Floats) -> Floats:
         """Add up bits and groups of all passes, in nats, shape (n_target, n_own)."""
         total = np.zeros(weights.shape, dtype=np.float32)
-        for view, mine, kernel in zip(
-            self.target.passes, self.own.passes, self.kernels, strict=True
-        ):
-            total += bit_evidence(
-                signs(view), view.usable, kernel.values, weights, own_groups=mine.groups
-            )
-            if view.groups is not None and mine.groups is not None:
+        passes = zip(self.target.passes, self.own.passes, strict=True)
+        for number, (view, mine) in enumerate(passes):
+            if self.only != "groups":
+                total += bit_evidence(
+                    signs(view),
+                    view.usable,
+                    self.kernels[number].values,
+                    weights,
+                    own_groups=mine.groups,
+                    **({"ridge": self.ridges[number]} if self.ridges else {}),
+                )
+            if self.only != "bits" and view.groups is not None and mine.groups is not None:
                 total += group_evidence(view.groups, mine.groups, weights)
         return total
+
+    def with_ridges(self) -> Matching:
+        """Return the same with each pass's ridge learned from the known pairs."""
+        ridges = []
+        for view, kernel in zip(self.target.passes, self.kernels, strict=True):
+            there = view.usable[self.known.of_target]
+            own = self.known.of_own[there]
+            bits = signs(view)[self.known.of_target[there]]
+            ridges.append(ridge_for(bits, kernel.values[np.ix_(own, own)]))
+        return replace(self, ridges=tuple(ridges))
 
 
 def run_rounds(

@@ -7,7 +7,7 @@ rest on that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,14 +101,21 @@ def token_matrix(sets: Sequence[npt.NDArray[np.int64]]) -> sp.csr_array[np.float
     return found
 
 
-def kernels(own: Target, tokens: TokenSets | None, *, rng: np.random.Generator) -> list[Kernel]:
+def kernels(
+    own: Target,
+    tokens: TokenSets | None,
+    *,
+    rng: np.random.Generator,
+    hidden: Collection[int] = (),
+) -> list[Kernel]:
     """Return each pass's kernel: from the tokens, if they explain the encodings, or as measured.
 
     Under a random key the bits of a Bloom filter are independent, and two filters of x and y
     tokens that hold u different ones agree in a bit with a probability that depends on
     ``q ** x``, ``q ** y`` and ``q ** u`` alone, where ``q`` is the chance that a token leaves
     a bit empty; XOR of t bits raises the agreement to the power t. The attacker reads `q` and
-    t off its own encodings.
+    t off its own encodings. `hidden` numbers the passes where the target is known bit by bit
+    before XOR, and the power is left out.
 
     Raises
     ------
@@ -121,7 +128,8 @@ def kernels(own: Target, tokens: TokenSets | None, *, rng: np.random.Generator) 
     for number, view in enumerate(own.passes):
         kernel = None
         if tokens is not None:
-            kernel = _from_tokens(view, tokens[number if len(tokens) > 1 else 0], rng)
+            sets = tokens[number if len(tokens) > 1 else 0]
+            kernel = _from_tokens(view, sets, rng, hidden=number in hidden)
         found.append(kernel or Kernel(values=similarities(view, center=False), n_xored=0))
     return found
 
@@ -134,7 +142,7 @@ def _require_tokens(tokens: TokenSets, own: Target) -> None:
 
 
 def _from_tokens(
-    view: PassView, sets: Sequence[npt.NDArray[np.int64]], rng: np.random.Generator
+    view: PassView, sets: Sequence[npt.NDArray[np.int64]], rng: np.random.Generator, *, hidden: bool
 ) -> Kernel | None:
     matrix = token_matrix(sets)
     sizes = matrix.sum(axis=1).astype(np.float32)
@@ -160,6 +168,7 @@ def _from_tokens(
     )
     if error > _POOR_FIT:
         return None
+    n_xored = 1 if hidden else n_xored
     values = _agreement(q, sizes[:, None], sizes[None, :], unions) ** n_xored
     np.fill_diagonal(values, 1)
     return Kernel(values=np.where(pairs, values, 0).astype(np.float32), n_xored=n_xored)
