@@ -40,12 +40,34 @@ from linkkit.partner.standardize import (
 from linkkit.partner.standardize.columns import require_columns, text_column
 from linkkit.partner.standardize.text import clean, is_placeholder
 
-__all__ = ["encode", "encoding_spec"]
+__all__ = ["PreparedExtract", "encode", "encoding_spec", "filters_of", "prepare_extract"]
 
 ENCODING_VERSION = 1
 
 # Arrow makes these functions when it is imported, where no type checker sees them.
 pc: Any = pyarrow.compute
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class PreparedExtract:
+    """An extract that was read, standardized and put into records, before any key is used.
+
+    Attributes
+    ----------
+    table : Extract
+        The party's table.
+    standardized : StandardizedExtract
+        The linkage fields of its rows.
+    records : Records
+        Which rows are records, and which are set aside.
+    years : ndarray of int64 or None
+        The year of each row, where the party states one.
+    """
+
+    table: Extract
+    standardized: StandardizedExtract
+    records: Records
+    years: npt.NDArray[np.int64] | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -139,6 +161,36 @@ def encode(
     """
     require_agreement(agreement)
     _require_keys(secret, token_key)
+    prepared = prepare_extract(extract, agreement, party=party, today=today)
+    table, records = prepared.table, prepared.records
+    tokens = record_tokens(records.ids, key=token_key, agreement_id=agreement.id, party=party)
+    work = _Work(
+        agreement=agreement,
+        party=party,
+        table=table,
+        standardized=prepared.standardized,
+        records=records,
+        tokens=tokens,
+    )
+    columns, issues = payload_columns(table, prepared.standardized, agreement, party=party)
+    report = _report(work, issues)
+    return EncodeResult(
+        encodings=_encodings(work, secret, report),
+        payload=_payload(work, columns, prepared.years, report),
+        token_map=_token_map(work),
+        set_aside=(*table.set_aside, *records.set_aside),
+        report=report,
+    )
+
+
+def prepare_extract(
+    extract: Any, agreement: Agreement, *, party: str, today: dt.date | None = None
+) -> PreparedExtract:
+    """Read, standardize and check an extract, as :func:`encode` does before it uses a key.
+
+    Takes and raises what :func:`encode` does, keys apart.
+    """
+    require_agreement(agreement)
     _require_party(party)
     agreement.require_in_force(today=today)
     clause = agreement.party(party)
@@ -154,24 +206,7 @@ def encode(
             f"{party}: none of the {len(table)} rows has enough linkage fields to be linked",
             hint="Check that the agreement names the right columns.",
         )
-    tokens = record_tokens(records.ids, key=token_key, agreement_id=agreement.id, party=party)
-    work = _Work(
-        agreement=agreement,
-        party=party,
-        table=table,
-        standardized=standardized,
-        records=records,
-        tokens=tokens,
-    )
-    columns, issues = payload_columns(table, standardized, agreement, party=party)
-    report = _report(work, issues)
-    return EncodeResult(
-        encodings=_encodings(work, secret, report),
-        payload=_payload(work, columns, years, report),
-        token_map=_token_map(work),
-        set_aside=(*table.set_aside, *records.set_aside),
-        report=report,
-    )
+    return PreparedExtract(table=table, standardized=standardized, records=records, years=years)
 
 
 def _require_keys(secret: object, token_key: object) -> None:
@@ -274,21 +309,22 @@ def _encodings(work: _Work, secret: Secret, report: EncodingReport) -> EncodedEx
         key_check=key_check(secret, *scope.labels),
         one_record_per_person=agreement.party(work.party).one_record_per_person,
         tokens=work.tokens[order],
-        filters=_filters(fields, secret, scope, spec),
+        filters=filters_of(fields, secret, scope, spec),
         fields_present=np.column_stack([_present(fields[name]) for name in spec.fields])
         if spec.passes
         else None,
         counts=_counts(report),
         epoch=agreement.epoch,
         canaries=canary_digests(
-            made_up, _filters(made_up, secret, scope, spec), secret=secret, scope=scope
+            made_up, filters_of(made_up, secret, scope, spec), secret=secret, scope=scope
         ),
     )
 
 
-def _filters(
+def filters_of(
     fields: Mapping[str, pa.Array], secret: Secret, scope: KeyScope, spec: EncodingSpec
 ) -> dict[str, Filter]:
+    """Return the filters of standardized records, by field or pass."""
     filters = {}
     for item in spec.filters:
         key = encoding_key(secret, scope, purpose="field-filter", field=item.name)
