@@ -40,7 +40,7 @@ from linkkit.partner.standardize import (
 from linkkit.partner.standardize.columns import require_columns, text_column
 from linkkit.partner.standardize.text import clean, is_placeholder
 
-__all__ = ["PreparedExtract", "encode", "encoding_spec", "filters_of", "prepare_extract"]
+__all__ = ["PreparedExtract", "encode", "encoding_spec", "prepare_extract", "record_filters"]
 
 ENCODING_VERSION = 1
 
@@ -309,19 +309,19 @@ def _encodings(work: _Work, secret: Secret, report: EncodingReport) -> EncodedEx
         key_check=key_check(secret, *scope.labels),
         one_record_per_person=agreement.party(work.party).one_record_per_person,
         tokens=work.tokens[order],
-        filters=filters_of(fields, secret, scope, spec),
+        filters=record_filters(fields, secret, scope, spec),
         fields_present=np.column_stack([_present(fields[name]) for name in spec.fields])
         if spec.passes
         else None,
         counts=_counts(report),
         epoch=agreement.epoch,
         canaries=canary_digests(
-            made_up, filters_of(made_up, secret, scope, spec), secret=secret, scope=scope
+            made_up, record_filters(made_up, secret, scope, spec), secret=secret, scope=scope
         ),
     )
 
 
-def filters_of(
+def record_filters(
     fields: Mapping[str, pa.Array], secret: Secret, scope: KeyScope, spec: EncodingSpec
 ) -> dict[str, Filter]:
     """Return the filters of standardized records, by field or pass."""
