@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from linkkit._version import __version__
+from linkkit.attack_command import attack
 from linkkit.command_options import FILE as _FILE
 from linkkit.command_options import FOLDER as _FOLDER
 from linkkit.command_options import InOrder, require_free
@@ -87,7 +88,7 @@ def commands() -> None:
     Try it with made-up data:      linkkit demo
     Once, everybody:               linkkit keys identity, linkkit agreement check
     Once, the partners:            linkkit keys secret, deliver, receive
-    Each partner:                  linkkit encode
+    Each partner:                  linkkit attack, encode
     The linkage unit:              linkkit link
     The steward:                   linkkit integrate, protect, release
 
@@ -119,6 +120,7 @@ def demo(out: Path, seed: int, overwrite: bool) -> None:  # noqa: FBT001
 
 
 commands.add_command(keys)
+commands.add_command(attack)
 
 
 @commands.group()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,47 @@ from scipy.optimize import minimize_scalar
 from linkkit.assess.attack.target import PassView, Target
 from linkkit.errors import OptionError
 
-__all__ = ["Kernel", "TokenSets", "comparable", "kernels", "signs", "similarities", "token_matrix"]
+__all__ = [
+    "Kernel",
+    "TokenSets",
+    "WeightedTokens",
+    "comparable",
+    "kernels",
+    "signs",
+    "similarities",
+    "token_matrix",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class WeightedTokens(Sequence[npt.NDArray[np.int64]]):
+    """Token ids of each record where some tokens set more bits than others.
+
+    Attributes
+    ----------
+    sets : sequence of ndarray of int64
+        Token ids of each record.
+    weights : ndarray of float64, shape (n_tokens,)
+        Bits that each token sets, or anything in proportion, above 0.
+    """
+
+    sets: Sequence[npt.NDArray[np.int64]]
+    weights: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.sets)
+
+    def __repr__(self) -> str:
+        return f"<WeightedTokens: {len(self)} records, {len(self.weights)} tokens>"
+
+    @overload
+    def __getitem__(self, place: int) -> npt.NDArray[np.int64]: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[npt.NDArray[np.int64]]: ...
+    def __getitem__(self, place: int | slice) -> Any:
+        """Return the token ids of a record, or of several."""
+        return self.sets[place]
+
 
 TokenSets = Sequence[Sequence[npt.NDArray[np.int64]]]
 """For each pass (or once for all) the token ids of each record of the attacker's list."""
@@ -145,7 +186,10 @@ def _from_tokens(
     view: PassView, sets: Sequence[npt.NDArray[np.int64]], rng: np.random.Generator, *, hidden: bool
 ) -> Kernel | None:
     matrix = token_matrix(sets)
-    sizes = matrix.sum(axis=1).astype(np.float32)
+    if isinstance(sets, WeightedTokens):
+        scale = sets.weights / sets.weights.mean()
+        matrix.data *= np.sqrt(scale)[matrix.indices].astype(np.float32)
+    sizes = matrix.power(2).sum(axis=1).astype(np.float32)
     joint = (matrix @ matrix.T).toarray().astype(np.float32)
     unions = sizes[:, None] + sizes[None, :] - joint
     pairs = comparable(view)
