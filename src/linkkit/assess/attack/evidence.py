@@ -78,14 +78,58 @@ def bit_evidence(
     spread = squares / mass**2
     noise = ridge + spread * (1 - belief) / belief**2 + _unseen(mass)
     expected = np.zeros((len(kernel), bits.shape[1]), dtype=np.float32)
+    teachers = _teachers(weights, usable, taught)
+    influence = np.zeros((len(kernel), len(taught)), dtype=np.float32)
     for mine, those in _blocks(own_groups, taught, len(kernel)):
         inner = kernel[np.ix_(taught[those], taught[those])].astype(np.float64)
         inverse = _inverse(inner + np.diag(noise[those].astype(np.float64))).astype(np.float32)
         learned = inverse @ observed[those]
-        expected[mine] = kernel[np.ix_(mine, taught[those])] @ learned
+        near = kernel[np.ix_(mine, taught[those])]
+        expected[mine] = near @ learned
+        if teachers is not None:
+            influence[np.ix_(mine, those)] = near @ inverse / np.diag(inverse)
         expected[taught[those]] = observed[those] - learned / np.diag(inverse)[:, None]
-    expected *= _slope(expected[taught], observed, 1 / noise)
-    return _likelihood(bits, expected)
+    slope = _slope(expected[taught], observed, 1 / noise)
+    surprise = observed - expected[taught]
+    expected *= slope
+    found = _likelihood(bits, expected)
+    if teachers is not None:
+        influence[taught, np.arange(len(taught))] = 0
+        _without_own_teaching(
+            found, bits, expected, influence=influence * slope, surprise=surprise, teachers=teachers
+        )
+    return found
+
+
+def _teachers(
+    weights: Floats, usable: npt.NDArray[np.bool_], taught: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64] | None:
+    """Which record of the target teaches each record of the own list, if each does one at most."""
+    there = (weights > _LEAST_WEIGHT) & usable[:, None]
+    if there.sum(axis=1).max(initial=0) > 1 or there.sum(axis=0).max(initial=0) > 1:
+        return None
+    return np.asarray(there.argmax(axis=0)[taught], dtype=np.int64)
+
+
+def _without_own_teaching(
+    found: Floats,
+    bits: Floats,
+    expected: Floats,
+    *,
+    influence: Floats,
+    surprise: Floats,
+    teachers: npt.NDArray[np.int64],
+) -> None:
+    """Take what a record of the target taught out of all that it is compared with, in place.
+
+    Leaving an observation out moves each expectation by its influence times its surprise. Else
+    a match would speak for the relatives of the person it was given to, and against that person.
+    """
+    of_bits = (bits[teachers] * surprise).sum(axis=1)
+    of_expected = surprise @ expected.T
+    squares = (surprise**2).sum(axis=1)
+    moved = influence.T
+    found[teachers] += moved * (of_expected - of_bits[:, None] - moved * squares[:, None] / 2)
 
 
 def ridge_for(bits: Floats, kernel: Floats) -> float:

@@ -23,6 +23,7 @@ Evidence = Literal["bits", "groups"]
 
 _FIRST_CERTAINTY = 0.05
 _CERTAINTY_WITH_PAIRS = 0.15
+_CERTAIN_ROUNDS = 4
 
 
 def graph_matching(
@@ -56,7 +57,8 @@ def graph_matching(
         The own list under more keys, best with made-up errors such as the target may have.
         Five or more make the attack much stronger.
     n_rounds : int
-        Rounds, 1 or more.
+        Rounds, 1 or more. Four more follow in which only certain matches teach, unless groups
+        are visible.
     only : {"bits", "groups"}, optional
         Judge by bits or by visible salt groups alone, to see what each gives away.
     seed : int
@@ -88,7 +90,8 @@ def graph_matching(
         sharpened(start, _FIRST_CERTAINTY),
         start=start,
         certainty=_FIRST_CERTAINTY,
-        n_rounds=n_rounds,
+        n_rounds=n_rounds if _shows_groups(matching) else n_rounds + _CERTAIN_ROUNDS,
+        n_soft=n_rounds,
         after=rounds.append,
     )
     return _result(
@@ -162,12 +165,19 @@ def known_pairs(
         start=None,
         certainty=_CERTAINTY_WITH_PAIRS,
         n_rounds=n_rounds,
+        n_soft=n_rounds if _shows_groups(matching) else 0,
         after=rounds.append,
     )
     name = f"{n_known:,} known pairs"
     return _result(
         name, matching, truth, rounds=rounds, n_unmixed=len(hidden), seed=seed, began=began
     )
+
+
+def _shows_groups(matching: Matching) -> bool:
+    # Evidence of groups is no likelihood, as groups of several passes repeat one another; so
+    # where there is some, nothing is certain.
+    return matching.only != "bits" and any(v.groups is not None for v in matching.target.passes)
 
 
 def _require_only(only: Evidence | None, target: Target) -> Evidence | None:

@@ -3,7 +3,8 @@
 The same loop serves an attacker without a key, who starts from key-independent features, and
 one with known pairs, who starts from these. Every pair of records has a weight: how far it is
 taken for the same person. Weights start almost even and grow sharper from round to round, so
-that at first many doubtful matches teach together and at last a few certain ones.
+that at first many doubtful matches teach together and at last only certain ones. Known pairs are
+certain from the start.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ from linkkit.assess.attack.evidence import bit_evidence, group_evidence, ridge_f
 from linkkit.assess.attack.similarity import Kernel, signs
 from linkkit.assess.attack.target import Target
 
-__all__ = ["Known", "Matching", "assign", "balanced", "no_known", "run_rounds", "sharpened"]
+__all__ = [
+    "Known",
+    "Matching",
+    "assign",
+    "balanced",
+    "certain_matches",
+    "no_known",
+    "run_rounds",
+    "sharpened",
+]
 
 Floats = npt.NDArray[np.float32]
 
@@ -29,6 +39,7 @@ _BISECTIONS = 9
 _SHARPEST = 0.9
 _STEP = 1.12
 _FADING = 15
+_LEAST_SURE = 0.7
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -100,6 +111,7 @@ def run_rounds(
     start: Floats | None,
     certainty: float,
     n_rounds: int,
+    n_soft: int,
     after: Callable[[npt.NDArray[np.int64]], None],
 ) -> None:
     """Run the rounds and hand each one's assignment to `after`.
@@ -114,14 +126,18 @@ def run_rounds(
         Evidence from features, which fades out over the first rounds.
     certainty : float
         Mean weight of the matches at the first sharpening, 0 to 1.
-    n_rounds : int
-        How many rounds.
+    n_rounds, n_soft : int
+        How many rounds, and after how many only certain matches teach.
     after : callable
         Gets the own record that each target record is assigned to, or -1, shape (n_target,).
     """
     for number in range(n_rounds):
         found = matching.evidence(weights)
         after(assign(found, matching.known))
+        if number >= n_soft:
+            weights = certain_matches(found, matching.known)
+            matching.known.settle(weights, high=1, low=0)
+            continue
         certainty = min(_SHARPEST, certainty * _STEP)
         if start is not None and number < _FADING:
             found = found - found.mean(axis=1, keepdims=True)
@@ -129,6 +145,30 @@ def run_rounds(
             found += start * np.float32(0.5 * (1 - number / _FADING))
         weights = sharpened(found, certainty)
         matching.known.settle(weights, high=1, low=0)
+
+
+def certain_matches(values: Floats, known: Known) -> Floats:
+    """Return weights of the pairs that are each other's best by far, 0 for all others.
+
+    A pair's weight is the smaller of its shares among all pairs of its row and of its column,
+    taking `values` for log likelihood ratios; pairs below even odds teach more errors than bits.
+    """
+    free = values.copy()
+    known.settle(free, high=-np.inf, low=-np.inf)
+    rows, columns = np.isfinite(free).any(axis=1), np.isfinite(free).any(axis=0)
+    shares = np.zeros_like(values)
+    inner = free[np.ix_(rows, columns)]
+    if inner.size:
+        by_row = np.exp(inner - inner.max(axis=1, keepdims=True))
+        by_column = np.exp(inner - inner.max(axis=0, keepdims=True))
+        by_row /= by_row.sum(axis=1, keepdims=True)
+        by_column /= by_column.sum(axis=0, keepdims=True)
+        shares[np.ix_(rows, columns)] = np.minimum(by_row, by_column)
+    found = np.zeros_like(values)
+    of_row, best = np.arange(len(values)), shares.argmax(axis=1)
+    sure = (shares[of_row, best] > _LEAST_SURE) & (shares.argmax(axis=0)[best] == of_row)
+    found[of_row[sure], best[sure]] = shares[of_row[sure], best[sure]]
+    return found
 
 
 def assign(values: Floats, known: Known) -> npt.NDArray[np.int64]:
