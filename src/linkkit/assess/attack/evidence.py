@@ -87,7 +87,7 @@ def bit_evidence(
         near = kernel[np.ix_(mine, taught[those])]
         expected[mine] = near @ learned
         if teachers is not None:
-            influence[np.ix_(mine, those)] = near @ inverse / np.diag(inverse)
+            influence[np.ix_(mine, those)] = near @ inverse
         expected[taught[those]] = observed[those] - learned / np.diag(inverse)[:, None]
     slope = _slope(expected[taught], observed, 1 / noise)
     surprise = observed - expected[taught]

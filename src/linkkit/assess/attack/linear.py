@@ -32,6 +32,8 @@ _HEAVIEST = 64
 _CHANCE = -10.0
 _ROUNDS = 3000
 _CHECK_EVERY = 25
+_PATIENCE = 1000
+_LEAST_FOUND = 0.1
 _EXCHANGED = 8
 _LEAST_EXPLAINED = 0.7
 _MIXED_SIGNS = 0.2
@@ -41,8 +43,8 @@ _POWER_STEPS = 20
 def n_parities(view: PassView) -> int | None:
     """Count the independent sets of bits whose exclusive or is 0 in every record.
 
-    Any above a handful come from mixing. They show with a little more than as many records as
-    there are hidden bits; with fewer records the answer is None, as nothing can be said.
+    Any above a handful come from mixing. They show with a little more than as many different
+    encodings as there are hidden bits; with fewer the answer is None, as nothing can be said.
 
     Examples
     --------
@@ -51,7 +53,7 @@ def n_parities(view: PassView) -> int | None:
     >>> n_parities(PassView(words=_packed(bits)))
     1
     """
-    words = view.words[view.usable]
+    words = np.unique(view.words[view.usable], axis=0)
     rank = len(_eliminated(words.copy(), np.arange(view.n_bits)))
     return view.n_bits - rank if rank + _SPARE_RECORDS <= len(words) else None
 
@@ -100,7 +102,8 @@ def unmixed_view(view: PassView, *, rng: np.random.Generator) -> PassView | None
     words = view.words[rows]
     reduced = words.copy()
     pivots = _eliminated(reduced, np.arange(n_bits))
-    if len(pivots) + _SPARE_RECORDS > len(rows) or n_bits - len(pivots) < _LEAST_PARITIES:
+    n_different = len(np.unique(words, axis=0))
+    if len(pivots) + _SPARE_RECORDS > n_different or n_bits - len(pivots) < _LEAST_PARITIES:
         return None
     checks = _checks(_unpacked(reduced[: len(pivots)]), pivots)
     basis = _hidden_words(checks, words, rng)
@@ -125,11 +128,16 @@ def _hidden_words(checks: Bits, words: Words, rng: np.random.Generator) -> Words
     search = _Search.start(checks, rng)
     basis = _Basis.empty(checks.shape[1])
     found: dict[bytes, int] = {}
+    rank, grown = checks.shape[1] - len(checks), 0
     for number in range(_ROUNDS):
         for word, weight in search.light_words(heaviest):
             found.setdefault(word, weight)
         if (number + 1) % _CHECK_EVERY == 0:
+            before = len(basis.words)
             basis = _Basis.of(found, checks.shape[1])
+            grown = number + 1 if len(basis.words) > before else grown
+            if len(basis.words) < _LEAST_FOUND * rank or number + 1 - grown > _PATIENCE:
+                return None
             if len(basis.words) and _explained(words, basis.words) >= _LEAST_EXPLAINED:
                 return basis.words
             search.exchange(rng, all_of_them=True)
@@ -145,11 +153,14 @@ def _same_sign(hidden: Bits, explained: npt.NDArray[np.bool_]) -> Bits:
     """
     signs = hidden[explained].astype(np.float32) * 2 - 1
     side = np.ones(len(signs), dtype=np.float32)
+    length = 0.0
     for _ in range(_POWER_STEPS):
         side = signs @ (signs.T @ side)
-        side /= max(float(np.abs(side).max()), 1e-9)
+        length = float(np.sqrt((side**2).sum()))
+        side /= max(length, 1e-9)
     flipped = side < 0
-    if not _MIXED_SIGNS < flipped.mean() < 1 - _MIXED_SIGNS:
+    of_random = (math.sqrt(signs.shape[0]) + math.sqrt(signs.shape[1])) ** 2
+    if length < 2 * of_random or not _MIXED_SIGNS < flipped.mean() < 1 - _MIXED_SIGNS:
         return hidden
     found = hidden.copy()
     found[np.flatnonzero(explained)[flipped]] ^= 1

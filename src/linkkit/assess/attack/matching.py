@@ -7,12 +7,19 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from linkkit.assess.attack.features import feature_distances
 from linkkit.assess.attack.linear import unmixed
 from linkkit.assess.attack.result import AttackResult, scores_of_rounds
-from linkkit.assess.attack.rounds import Known, Matching, assign, no_known, run_rounds, sharpened
+from linkkit.assess.attack.rounds import (
+    Guesses,
+    Known,
+    Matching,
+    guesses,
+    no_known,
+    run_rounds,
+    sharpened,
+)
 from linkkit.assess.attack.similarity import TokenSets, kernels
 from linkkit.assess.attack.target import Target, Truth, require_pair
 from linkkit.errors import OptionError
@@ -78,7 +85,7 @@ def graph_matching(
     _require(target, own, truth, rehearsals, n_rounds)
     (target, own, *rehearsals), hidden = unmixed(target, own, *rehearsals, seed=seed)
     start = -feature_distances(target, own, rehearsals)
-    rounds = [assign(start, no_known())]
+    rounds = [guesses(start, no_known())]
     matching = Matching(
         target=target,
         own=own,
@@ -158,7 +165,7 @@ def known_pairs(
     ).with_ridges()
     weights = np.zeros((len(target), len(own)), dtype=np.float32)
     known.settle(weights, high=1, low=0)
-    rounds: list[npt.NDArray[np.int64]] = []
+    rounds: list[Guesses] = []
     run_rounds(
         matching,
         weights,
@@ -205,12 +212,17 @@ def _result(
     matching: Matching,
     truth: Truth,
     *,
-    rounds: Sequence[npt.NDArray[np.int64]],
+    rounds: Sequence[Guesses],
     n_unmixed: int,
     seed: int,
     began: float,
 ) -> AttackResult:
-    n_overlap, right = scores_of_rounds(rounds, truth, matching.known.of_target)
+    scores = [
+        scores_of_rounds(one_way, truth, matching.known.of_target)
+        for one_way in zip(*rounds, strict=True)
+    ]
+    n_overlap = scores[0][0]
+    right = tuple(max(both) for both in zip(*(n for _, n in scores), strict=True))
     n_own, n_known = len(matching.own), len(matching.known)
     # One of the free own records is right; an overlap of people does not make a guess likelier.
     return AttackResult(

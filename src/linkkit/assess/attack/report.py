@@ -110,7 +110,7 @@ class AttackReport:
         lines = ["", "What single bits tell (1.0 for random bits; popcount: rank correlation)"]
         for name, x in self.leakage.items():
             parities = "" if x.n_parities is None else f", {x.n_parities} parities"
-            warning = " - mixing can be undone" if (x.n_parities or 0) > _MANY_PARITIES else ""
+            warning = " - the mixing of bits shows" if (x.n_parities or 0) > _MANY_PARITIES else ""
             lines.append(
                 f"{name:<26}token-bit {x.ratio_to_random:.1f} times random, "
                 f"popcount {x.popcount_rank_correlation:.2f}{parities}{warning}"

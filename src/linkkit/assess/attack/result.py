@@ -35,7 +35,8 @@ class AttackResult:
     n_known : int
         Known pairs that the attacker was given.
     n_right : int
-        People correctly re-identified, in the best round. An attacker cannot tell which round
+        People correctly re-identified in the best round, by the better of two guesses (one to one,
+        and each record for itself). An attacker cannot tell which round
         is the best; who defends should assume it.
     share_by_round : tuple of float
         Share of the overlap that each round had right, 0 to 1.

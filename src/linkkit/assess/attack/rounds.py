@@ -22,17 +22,23 @@ from linkkit.assess.attack.similarity import Kernel, signs
 from linkkit.assess.attack.target import Target
 
 __all__ = [
+    "Guesses",
     "Known",
     "Matching",
     "assign",
     "balanced",
     "certain_matches",
+    "guesses",
     "no_known",
     "run_rounds",
     "sharpened",
 ]
 
 Floats = npt.NDArray[np.float32]
+
+Guesses = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+"""Positions in the own list, shape (n_target,), -1 for none: in two ways, as one to one is best
+where much is known, and each record for itself where little is."""
 
 _SINKHORN_STEPS = 5
 _BISECTIONS = 9
@@ -112,7 +118,7 @@ def run_rounds(
     certainty: float,
     n_rounds: int,
     n_soft: int,
-    after: Callable[[npt.NDArray[np.int64]], None],
+    after: Callable[[Guesses], None],
 ) -> None:
     """Run the rounds and hand each one's assignment to `after`.
 
@@ -129,11 +135,11 @@ def run_rounds(
     n_rounds, n_soft : int
         How many rounds, and after how many only certain matches teach.
     after : callable
-        Gets the own record that each target record is assigned to, or -1, shape (n_target,).
+        Gets each round's guesses.
     """
     for number in range(n_rounds):
         found = matching.evidence(weights)
-        after(assign(found, matching.known))
+        after(guesses(found, matching.known))
         if number >= n_soft:
             weights = certain_matches(found, matching.known)
             matching.known.settle(weights, high=1, low=0)
@@ -169,6 +175,13 @@ def certain_matches(values: Floats, known: Known) -> Floats:
     sure = (shares[of_row, best] > _LEAST_SURE) & (shares.argmax(axis=0)[best] == of_row)
     found[of_row[sure], best[sure]] = shares[of_row[sure], best[sure]]
     return found
+
+
+def guesses(values: Floats, known: Known) -> Guesses:
+    """Return who each record is taken for: assigned one to one, and each record's own best."""
+    free = values.copy()
+    free[:, known.of_own] = -np.inf
+    return assign(values, known), np.asarray(free.argmax(axis=1), dtype=np.int64)
 
 
 def assign(values: Floats, known: Known) -> npt.NDArray[np.int64]:
