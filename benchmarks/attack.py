@@ -56,7 +56,8 @@ def run(name: str, files, options: argparse.Namespace) -> None:
         *files, n=options.n, overlap=options.overlap, seed=options.seed, exact=exact
     )
     target, own = scheme.encode(people, TARGET_KEY), scheme.own(own_people, OWN_KEY)
-    truth, tokens = Truth(pairs=pairs), token_ids([own_people, people])
+    truth = Truth(pairs=pairs)
+    tokens = token_ids([own_people, people], *([scheme.tokens] if name != "field" else []))
     common = {"seed": options.seed}
     mine = {"tokens": None if name == "field" else tokens[:1], **common}
     for attack in options.attacks:
@@ -98,7 +99,8 @@ def show_leakage(name: str, found) -> None:
         print(
             f"| {name}, pass {x.number} | leakage | popcount rank correlation "
             f"{x.popcount_rank_correlation:.2f} | bit means {low:.2f} - {high:.2f} | token-bit "
-            f"correlation {x.largest_correlation:.3f}, random {x.random_largest:.3f} | |",
+            f"correlation {x.largest_correlation:.3f}, random {x.random_largest:.3f} "
+            f"| parities {x.n_parities} |",
             flush=True,
         )
 

@@ -68,19 +68,29 @@ class Scheme:
     """How records become a target under a key.
 
     ``salts`` has one entry for each pass: None leaves it unsalted. Each of the ``n_bits`` of a
-    pass is the XOR of ``n_xored`` bits of its base filter. ``n_buckets`` coarsens the group
-    ids that travel; 0 sends none.
+    pass is the XOR of ``n_xored`` of the ``base_bits`` bits of its base filter; each base bit is
+    used at most once if there are enough. ``n_buckets`` coarsens the group ids that travel; 0 sends
+    none. With ``one_family`` a token sets the same bits in whatever field it is, as in a plain CLK.
     """
 
     name: str
     salts: tuple[Salt | None, ...] = (None,)
     n_xored: int = 1
     n_bits: int = BASE_BITS
+    base_bits: int = BASE_BITS
     n_buckets: int | None = None
+    one_family: bool = False
 
     def encode(self, records: Sequence[Record], key: bytes) -> Target:
-        k = hashes_for_fill(records)
+        k = hashes_for_fill([self.tokens(r) for r in records], self.base_bits)
         return Target(passes=tuple(self._pass(records, key, p, k) for p in range(len(self.salts))))
+
+    def tokens(self, record: Record) -> set[str]:
+        """Tokens of a record, with the field's name in front unless all fields share a family."""
+        if not self.one_family:
+            return tokens(record)
+        padded = [f"_{value.replace(' ', '')}_" for value in record.values() if value]
+        return {value[i : i + 2] for value in padded for i in range(len(value) - 1)}
 
     def own(self, records: Sequence[Record], key: bytes) -> Target:
         """Encode the attacker's list: it knows its own salts, whatever ids travel."""
@@ -90,8 +100,10 @@ class Scheme:
         subkey = hmac.digest(key, b"pass %d" % number, "sha256")
         salt_of = self.salts[number]
         salts = [salt_of(r) if salt_of else "" for r in records]
-        base = base_filters([tokens(r) for r in records], salts, subkey, k)
-        bits = base if self.n_xored == 1 else diffused(base, subkey, self.n_xored, self.n_bits)
+        sets = [self.tokens(r) for r in records]
+        bits = base_filters(sets, salts, subkey, k, self.base_bits)
+        if self.n_xored > 1:
+            bits = diffused(bits, subkey, self.n_xored, self.n_bits)
         words = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
         if salt_of is None:
             return PassView(words=words)
@@ -151,64 +163,106 @@ def tokens(record: Record) -> set[str]:
     )
 
 
-def hashes_for_fill(records: Sequence[Record]) -> int:
+def hashes_for_fill(sets: Sequence[set[str]], base_bits: int) -> int:
     """Bits per token for a mean fill of one half."""
-    mean = np.mean([len(tokens(r)) for r in records])
-    return max(1, round(np.log(1 - FILL) / np.log(1 - 1 / BASE_BITS) / mean))
+    mean = np.mean([len(one) for one in sets])
+    return max(1, round(np.log(1 - FILL) / np.log(1 - 1 / base_bits) / mean))
 
 
 def base_filters(
-    sets: Sequence[set[str]], salts: Sequence[str | None], key: bytes, k: int
+    sets: Sequence[set[str]], salts: Sequence[str | None], key: bytes, k: int, base_bits: int
 ) -> npt.NDArray[np.uint8]:
     """Keyed Bloom filters; the salt is mixed into the key of every token; no salt: random bits."""
     known: dict[tuple[str, str], npt.NDArray[np.int64]] = {}
-    bits = np.zeros((len(sets), BASE_BITS), dtype=np.uint8)
+    bits = np.zeros((len(sets), base_bits), dtype=np.uint8)
     # A system would draw these from its own entropy; a seed makes the benchmark repeatable.
     rng = np.random.default_rng(list(key))
     for row, (found, salt) in enumerate(zip(sets, salts, strict=True)):
         if salt is None:
-            bits[row] = rng.integers(0, 2, BASE_BITS)
+            bits[row] = rng.integers(0, 2, base_bits)
             continue
         for token in found:
             if (salt, token) not in known:
                 message = f"{len(salt)}:{salt}{token}".encode()
-                known[salt, token] = positions(hmac.digest(key, message, "sha256"), k)
+                known[salt, token] = positions(hmac.digest(key, message, "sha256"), k, base_bits)
             bits[row, known[salt, token]] = 1
     return bits
 
 
-def positions(digest: bytes, k: int) -> npt.NDArray[np.int64]:
+def positions(digest: bytes, k: int, base_bits: int) -> npt.NDArray[np.int64]:
     stream = digest
-    while len(stream) < 2 * k:
+    while len(stream) < 4 * k:
         stream += hmac.digest(digest, stream, "sha256")
-    return np.frombuffer(stream[: 2 * k], dtype=">u2").astype(np.int64) % BASE_BITS
+    return np.frombuffer(stream[: 4 * k], dtype=">u4").astype(np.int64) % base_bits
 
 
 def diffused(
     bits: npt.NDArray[np.uint8], key: bytes, n_xored: int, n_bits: int
 ) -> npt.NDArray[np.uint8]:
-    """Each output bit is the XOR of some different input bits, chosen under the key."""
+    """Each output bit is the XOR of some different input bits, chosen under the key.
+
+    Where there are enough, no input bit is used twice.
+    """
     rng = np.random.default_rng(list(hmac.digest(key, b"diffusion", "sha256")))
     out = np.zeros((len(bits), n_bits), dtype=np.uint8)
-    chosen = np.array([rng.choice(BASE_BITS, n_xored, replace=False) for _ in range(n_bits)])
+    base_bits = bits.shape[1]
+    if base_bits >= n_xored * n_bits:
+        chosen = rng.permutation(base_bits)[: n_xored * n_bits].reshape(n_bits, n_xored)
+    else:
+        chosen = np.array([rng.choice(base_bits, n_xored, replace=False) for _ in range(n_bits)])
     for column in chosen.T:
         out ^= bits[:, column]
     return out
 
 
-def _salted(name: str, t: int, n_bits: int, n_buckets: int | None) -> Scheme:
-    return Scheme(name=name, salts=THREE_SALTS, n_xored=t, n_bits=n_bits, n_buckets=n_buckets)
+def birth_date(record: Record) -> str | None:
+    return record["birth_date"]
+
+
+def prefix_and_year(record: Record) -> str | None:
+    name, year = record["surname"], birth_year(record)
+    return name[:2] + year if name and year else None
+
+
+FINE_SALTS: tuple[Salt, ...] = (birth_date, postcode, prefix_and_year)
+
+
+def _salted(
+    name: str,
+    t: int,
+    n_bits: int,
+    n_buckets: int | None,
+    *,
+    wide: bool = True,
+    salts: tuple[Salt, ...] = THREE_SALTS,
+) -> Scheme:
+    return Scheme(
+        name=name,
+        salts=salts,
+        n_xored=t,
+        n_bits=n_bits,
+        n_buckets=n_buckets,
+        base_bits=t * n_bits if wide else BASE_BITS,
+    )
+
+
+def _diffused(name: str, base_bits: int, *, one_family: bool = False) -> Scheme:
+    return Scheme(name=name, n_xored=3, n_bits=2048, base_bits=base_bits, one_family=one_family)
 
 
 SCHEMES: dict[str, Scheme | FieldProfile] = {
     "plain": Scheme(name="plain filter, 1,024 bits"),
-    "diffused": Scheme(name="diffused t=3, 2,048 bits", n_xored=3, n_bits=2048),
+    "diffused-narrow": _diffused("diffused t=3, 1,024 to 2,048 bits", BASE_BITS),
+    "diffused": _diffused("diffused t=3, 6,144 to 2,048 bits", 6144),
+    "diffused-one-family": _diffused("the same, one hash family", 6144, one_family=True),
     "salted3": _salted("3 salted passes, t=3, 2,048", 3, 2048, None),
     "salted4": _salted("3 salted passes, t=4, 4,096", 4, 4096, None),
     "salted3-hidden": _salted("3 salted passes, t=3, no group ids", 3, 2048, 0),
     "salted4-hidden": _salted("3 salted passes, t=4, no group ids", 4, 4096, 0),
     "salted3-of-4": _salted("3 salted passes, t=3, 4 buckets", 3, 2048, 4),
     "salted3-of-16": _salted("3 salted passes, t=3, 16 buckets", 3, 2048, 16),
+    "salted3-hidden-narrow": _salted("no group ids, 1,024 to 2,048", 3, 2048, 0, wide=False),
+    "salted3-hidden-fine": _salted("finer salts, t=3, no group ids", 3, 2048, 0, salts=FINE_SALTS),
     "field": FieldProfile(),
 }
 
@@ -269,11 +323,16 @@ def _agreement() -> lk.Agreement:
     )
 
 
-def token_ids(lists: Sequence[Sequence[Record]]) -> list[list[npt.NDArray[np.int64]]]:
+def token_ids(
+    lists: Sequence[Sequence[Record]], tokens_of: Callable[[Record], set[str]] = tokens
+) -> list[list[npt.NDArray[np.int64]]]:
     """Number the tokens of several lists alike; one sorted array for each record."""
     ids: dict[str, int] = {}
     return [
-        [np.array(sorted(ids.setdefault(t, len(ids)) for t in sorted(tokens(r)))) for r in records]
+        [
+            np.array(sorted(ids.setdefault(t, len(ids)) for t in sorted(tokens_of(r))))
+            for r in records
+        ]
         for records in lists
     ]
 

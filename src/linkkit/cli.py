@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from linkkit._version import __version__
+from linkkit.attack_command import attack
 from linkkit.clkhash_commands import clkhash, clkhash_secret_option, secret_of, tell_traps
 from linkkit.command_options import FILE as _FILE
 from linkkit.command_options import FOLDER as _FOLDER
@@ -98,7 +99,7 @@ def commands() -> None:
     Try it with made-up data:      linkkit demo
     Once, everybody:               linkkit keys identity, linkkit agreement check
     Once, the partners:            linkkit keys secret, deliver, receive
-    Each partner:                  linkkit preflight, encode
+    Each partner:                  linkkit preflight, attack, encode
     The linkage unit:              linkkit link
     The steward:                   linkkit integrate, protect, release
 
@@ -131,6 +132,7 @@ def demo(out: Path, seed: int, overwrite: bool) -> None:  # noqa: FBT001
 
 commands.add_command(keys)
 commands.add_command(clkhash)
+commands.add_command(attack)
 
 
 @commands.group()
@@ -225,8 +227,15 @@ def encode(
     home = [out / "stays-home" / f"{party}.{name}" for name in names]
     require_free(
         [out / f"{party}.encodings", out / f"{party}.payload"],
-        [extract, agreement_file, identity_file, secret_file, clkhash_secret_file, wrapped]
-        + [token_key_file],
+        [
+            extract,
+            agreement_file,
+            identity_file,
+            secret_file,
+            clkhash_secret_file,
+            wrapped,
+            token_key_file,
+        ],
         overwrite=overwrite,
         others=home,
     )

@@ -12,16 +12,20 @@ from linkkit.assess.attack import (
     PassView,
     Target,
     Truth,
+    WeightedTokens,
     attack_encodings,
     dictionary,
     graph_matching,
     known_pairs,
     leakage,
     leakage_frame,
+    n_parities,
     results_frame,
     wilson_interval,
 )
 from linkkit.assess.attack.evidence import bit_evidence, group_evidence
+from linkkit.assess.attack.linear import unmixed_view
+from linkkit.assess.attack.rounds import Known, certain_matches
 from linkkit.assess.attack.similarity import kernels
 from linkkit.errors import OptionError
 
@@ -50,7 +54,8 @@ def filters(sets, key, *, salts=None, n_hashes=12):
 
 
 def words_of(bits):
-    return np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
+    octets = np.packbits(bits, axis=1, bitorder="little")
+    return np.ascontiguousarray(octets).view(np.uint64)
 
 
 def diffused(words, key, t=2):
@@ -278,3 +283,142 @@ def test_lists_that_do_not_go_together_are_refused(call, message):
     with pytest.raises(OptionError, match=message) as caught:
         call()
     assert caught.value.code == "option"
+
+
+def mixed(hidden, key, *, t=3, n_bits=256):
+    """XOR of t hidden bits each, chosen under the key."""
+    rng = np.random.default_rng(list(key))
+    chosen = np.array([rng.choice(hidden.shape[1], t, replace=False) for _ in range(n_bits)])
+    return np.bitwise_xor.reduce(hidden[:, chosen], axis=2)
+
+
+def hidden_bits(n=400, width=128, seed=0):
+    return np.random.default_rng(seed).integers(0, 2, (n, width), dtype=np.uint8)
+
+
+def test_bits_mixed_from_fewer_hidden_bits_are_unmixed_without_a_key():
+    hidden = hidden_bits()
+    view = PassView(words=words_of(mixed(hidden, b"secret")))
+    assert n_parities(view) >= 128
+    found = unmixed_view(view, rng=np.random.default_rng(0))
+    bits = found.bits()
+    same = (bits[:, :, None] == hidden[:, None, :]).mean(axis=0)
+    assert found.present.all()
+    # Each found bit is a hidden one, apart from some that are the XOR of two.
+    assert (same == 1).any(axis=1).mean() > 0.75
+
+
+def test_records_that_were_not_mixed_alike_show_when_the_others_are_unmixed():
+    bits = mixed(hidden_bits(), b"secret", t=2)
+    bits[:40] = hidden_bits(n=40, width=256, seed=1)
+    found = unmixed_view(PassView(words=words_of(bits)), rng=np.random.default_rng(0))
+    assert not found.present[:40].any()
+    assert found.present[40:].all()
+
+
+@pytest.mark.parametrize(
+    "bits",
+    [
+        mixed(hidden_bits(width=1024), b"secret"),
+        hidden_bits(width=256),
+        mixed(hidden_bits(n=100), b"secret"),
+        np.repeat(hidden_bits(n=20, width=256), 20, axis=0),
+    ],
+    ids=["wide hidden filter", "not mixed", "few records", "few different records"],
+)
+def test_what_is_not_mixed_from_fewer_bits_is_left_alone(bits):
+    view = PassView(words=words_of(bits))
+    assert not n_parities(view)
+    assert unmixed_view(view, rng=np.random.default_rng(0)) is None
+
+
+def test_a_narrow_diffused_filter_is_as_weak_as_a_plain_one(lists):
+    target_sets, sets, truth = lists
+    sides = [
+        Target(
+            passes=(PassView(words=words_of(mixed(bits, key, n_bits=512))),),
+        )
+        for bits, key in ((narrow(target_sets, b"secret"), b"secret"), (narrow(sets, b"o"), b"o"))
+    ]
+    found = known_pairs(*sides, truth, n_known=80, tokens=[sets], n_rounds=3)
+    assert found.n_unmixed == 1
+    assert found.share > 0.9
+
+
+def narrow(sets, key):
+    """Plain filters of 192 bits."""
+    bits = np.unpackbits(filters(sets, key, n_hashes=12).view(np.uint8), axis=1, bitorder="little")
+    return bits[:, :192]
+
+
+def test_a_hidden_filter_as_wide_as_its_use_gives_no_parity():
+    sets = people()
+    bits = np.unpackbits(filters(sets, b"k").view(np.uint8), axis=1, bitorder="little")
+    chosen = np.random.default_rng(0).permutation(N_BITS)[: 3 * 128].reshape(128, 3)
+    view = PassView(words=words_of(np.bitwise_xor.reduce(bits[:, chosen], axis=2)))
+    assert n_parities(view) == 0
+
+
+def test_tokens_that_set_more_bits_weigh_more_in_the_kernel():
+    sets = people()
+    weights = np.where(np.arange(500) < 20, 4.0, 1.0)
+    bits = np.zeros((N, N_BITS), dtype=np.uint8)
+    for row, found in enumerate(sets):
+        for token in found:
+            digest = hmac.digest(b"k", b"%d" % token, "sha256") * 2
+            n_hashes = int(8 * weights[token])
+            places = np.random.default_rng(list(digest)).integers(0, N_BITS, n_hashes)
+            bits[row, places] = 1
+    own = Target(passes=(PassView(words=words_of(bits)),))
+    weighted = WeightedTokens(sets=sets, weights=weights)
+    rng = np.random.default_rng(0)
+    measured = kernels(own, None, rng=rng)[0].values
+    error = [
+        np.abs(kernels(own, [tokens], rng=rng)[0].values - measured).mean()
+        for tokens in (weighted, sets)
+    ]
+    assert kernels(own, [weighted], rng=rng)[0].n_xored == 1
+    # Where tokens do not explain the encodings, these serve as the kernel themselves.
+    assert kernels(own, [sets], rng=rng)[0].n_xored == 0
+    assert 0 < error[0] < 0.05
+    assert (len(weighted), repr(weighted)) == (N, f"<WeightedTokens: {N} records, 500 tokens>")
+
+
+def test_certain_matches_are_mutual_and_leave_the_known_alone():
+    values = np.array([[9, 0, 0], [8, 7, 0], [0, 0, 0.1]], dtype=np.float32)
+    known = Known(of_target=np.array([2]), of_own=np.array([2]))
+    found = certain_matches(values, known)
+    assert (found[2] == 0).all()
+    assert (found[:, 2] == 0).all()
+    assert found[0, 0] > 0.7
+    assert found[1].max() == 0
+
+
+def test_a_match_speaks_neither_for_itself_nor_for_its_relatives():
+    rng = np.random.default_rng(0)
+    kernel = np.array([[1, 0.6, 0], [0.6, 1, 0], [0, 0, 1]], dtype=np.float32)
+    bits = rng.choice(np.array([-1, 1], dtype=np.float32), (3, 512))
+    weights = np.zeros((3, 3), dtype=np.float32)
+    weights[0, 0] = 1
+    found = bit_evidence(bits, np.ones(3, dtype=bool), kernel, weights)
+    # Record 0 taught what is expected of person 1, who is like person 0.
+    # Left in, it would speak for person 1 with some 200.
+    assert abs(found[0, 1]) < 30
+    assert found[0, 0] == pytest.approx(0, abs=1e-3)
+
+
+def test_groups_alone_or_bits_alone_can_be_judged(lists):
+    target_sets, sets, truth = lists
+    target, own = plain(target_sets, b"secret"), plain(sets, b"own")
+    with pytest.raises(OptionError, match="no pass of the target shows groups"):
+        known_pairs(target, own, truth, n_known=50, only="groups")
+    groups = np.arange(N) % 40
+    order = truth.pairs[np.argsort(truth.pairs[:, 0]), 1]
+    seen, mine = (
+        Target(passes=(PassView(words=side.passes[0].words, groups=g),))
+        for side, g in ((target, groups[order]), (own, groups))
+    )
+    found = known_pairs(seen, mine, truth, n_known=80, only="groups", n_rounds=1)
+    bits = known_pairs(seen, mine, truth, n_known=80, only="bits", n_rounds=1)
+    assert 2 * found.guessing < found.share < 0.4
+    assert bits.n_right != found.n_right

@@ -18,12 +18,13 @@ import scipy.sparse as sp
 
 from linkkit.assess.attack.target import NO_GROUP
 
-__all__ = ["bit_evidence", "group_evidence", "membership"]
+__all__ = ["bit_evidence", "group_evidence", "membership", "ridge_for"]
 
 Floats = npt.NDArray[np.float32]
 
 _MOST_SURE = 0.97
 _RIDGE = 0.15
+_RIDGES = (0.01, 0.05, 0.15, 0.5, 1.0, 2.0)
 _LEAST_BELIEF = 1e-3
 _LEAST_WEIGHT = 1e-4
 
@@ -35,6 +36,7 @@ def bit_evidence(
     weights: Floats,
     *,
     own_groups: npt.NDArray[np.int64] | None = None,
+    ridge: float = _RIDGE,
 ) -> Floats:
     """Predict every candidate's bits from what matches teach, and compare with the target's.
 
@@ -56,6 +58,8 @@ def bit_evidence(
         How far each pair is taken for the same person, 0 to 1.
     own_groups : ndarray of int64, shape (n_own,), or None
         Salt groups of the attacker's records; the kernel is 0 across them.
+    ridge : float
+        Noise of a certain match: how far errors change its bits, see :func:`ridge_for`.
 
     Returns
     -------
@@ -72,16 +76,88 @@ def bit_evidence(
     belief = np.clip(squares / mass, _LEAST_BELIEF, 1)
     observed = (sp.csr_array(there[:, taught].T) @ bits[usable]) / (belief * mass)[:, None]
     spread = squares / mass**2
-    noise = _RIDGE + spread * (1 - belief) / belief**2 + _unseen(mass)
+    noise = ridge + spread * (1 - belief) / belief**2 + _unseen(mass)
     expected = np.zeros((len(kernel), bits.shape[1]), dtype=np.float32)
+    teachers = _teachers(weights, usable, taught)
+    influence = np.zeros((len(kernel), len(taught)), dtype=np.float32)
     for mine, those in _blocks(own_groups, taught, len(kernel)):
         inner = kernel[np.ix_(taught[those], taught[those])].astype(np.float64)
         inverse = _inverse(inner + np.diag(noise[those].astype(np.float64))).astype(np.float32)
         learned = inverse @ observed[those]
-        expected[mine] = kernel[np.ix_(mine, taught[those])] @ learned
+        near = kernel[np.ix_(mine, taught[those])]
+        expected[mine] = near @ learned
+        if teachers is not None:
+            influence[np.ix_(mine, those)] = near @ inverse
         expected[taught[those]] = observed[those] - learned / np.diag(inverse)[:, None]
-    expected *= _slope(expected[taught], observed, 1 / noise)
-    return _likelihood(bits, expected)
+    slope = _slope(expected[taught], observed, 1 / noise)
+    surprise = observed - expected[taught]
+    expected *= slope
+    found = _likelihood(bits, expected)
+    if teachers is not None:
+        influence[taught, np.arange(len(taught))] = 0
+        _without_own_teaching(
+            found, bits, expected, influence=influence * slope, surprise=surprise, teachers=teachers
+        )
+    return found
+
+
+def _teachers(
+    weights: Floats, usable: npt.NDArray[np.bool_], taught: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64] | None:
+    """Which record of the target teaches each record of the own list, if each does one at most."""
+    there = (weights > _LEAST_WEIGHT) & usable[:, None]
+    if there.sum(axis=1).max(initial=0) > 1 or there.sum(axis=0).max(initial=0) > 1:
+        return None
+    return np.asarray(there.argmax(axis=0)[taught], dtype=np.int64)
+
+
+def _without_own_teaching(
+    found: Floats,
+    bits: Floats,
+    expected: Floats,
+    *,
+    influence: Floats,
+    surprise: Floats,
+    teachers: npt.NDArray[np.int64],
+) -> None:
+    """Take what a record of the target taught out of all that it is compared with, in place.
+
+    Leaving an observation out moves each expectation by its influence times its surprise. Else
+    a match would speak for the relatives of the person it was given to, and against that person.
+    """
+    of_bits = (bits[teachers] * surprise).sum(axis=1)
+    of_expected = surprise @ expected.T
+    squares = (surprise**2).sum(axis=1)
+    moved = influence.T
+    found[teachers] += moved * (of_expected - of_bits[:, None] - moved * squares[:, None] / 2)
+
+
+def ridge_for(bits: Floats, kernel: Floats) -> float:
+    """Choose the ridge with which known pairs predict each other best, each left out in turn.
+
+    Parameters
+    ----------
+    bits : ndarray of float32, shape (n_known, n_bits)
+        -1 or 1; 0 in a record without bits.
+    kernel : ndarray of float32, shape (n_known, n_known)
+        Expected agreement of their bits.
+
+    Examples
+    --------
+    >>> same = np.ones((4, 64), dtype=np.float32)
+    >>> ridge_for(same, np.full((4, 4), 0.9, dtype=np.float32) + np.float32(0.1) * np.eye(4))
+    0.01
+    """
+    values, vectors = np.linalg.eigh(kernel.astype(np.float64))
+    turned = vectors.T @ bits
+    best = (-np.inf, _RIDGE)
+    for ridge in _RIDGES:
+        scale = 1 / (np.maximum(values, 0) + ridge)
+        left_out = bits - (vectors @ (scale[:, None] * turned)) / ((vectors**2) @ scale)[:, None]
+        length = float(np.sqrt((left_out**2).sum()))
+        score = float((left_out * bits).sum()) / length if length > 1e-9 else -np.inf
+        best = max(best, (score, ridge), key=lambda found: found[0])
+    return best[1]
 
 
 def _slope(predicted: Floats, observed: Floats, trust: Floats) -> float:

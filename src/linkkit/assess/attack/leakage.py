@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
+from linkkit.assess.attack.linear import n_parities
 from linkkit.assess.attack.similarity import TokenSets, token_matrix
 from linkkit.assess.attack.target import PassView, Target
 from linkkit.errors import OptionError
@@ -44,6 +45,9 @@ class PassLeakage:
         one record in fifty has.
     random_largest, random_mean : float
         The same for random bits with the same bit means.
+    n_parities : int or None
+        Independent sets of bits whose exclusive or is 0 in every record; None with too few records
+        to tell. More than a handful and diffusion can be undone without a key.
     """
 
     number: int
@@ -54,6 +58,7 @@ class PassLeakage:
     mean_correlation: float
     random_largest: float
     random_mean: float
+    n_parities: int | None
 
     @property
     def ratio_to_random(self) -> float:
@@ -104,6 +109,7 @@ def leakage_frame(found: Sequence[PassLeakage]) -> pd.DataFrame:
                 "random_largest": x.random_largest,
                 "random_mean": x.random_mean,
                 "ratio_to_random": x.ratio_to_random,
+                "n_parities": x.n_parities,
             }
             for x in found
         ]
@@ -138,6 +144,7 @@ def _of_pass(
         mean_correlation=mean,
         random_largest=random_largest,
         random_mean=random_mean,
+        n_parities=n_parities(view),
     )
 
 

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from linkkit.assess.attack.features import feature_distances
+from linkkit.assess.attack.linear import unmixed
 from linkkit.assess.attack.result import AttackResult, scores_of_rounds
-from linkkit.assess.attack.rounds import Known, Matching, assign, no_known, run_rounds, sharpened
+from linkkit.assess.attack.rounds import (
+    Guesses,
+    Known,
+    Matching,
+    guesses,
+    no_known,
+    run_rounds,
+    sharpened,
+)
 from linkkit.assess.attack.similarity import TokenSets, kernels
 from linkkit.assess.attack.target import Target, Truth, require_pair
 from linkkit.errors import OptionError
 
-__all__ = ["graph_matching", "known_pairs"]
+__all__ = ["Evidence", "graph_matching", "known_pairs"]
+
+Evidence = Literal["bits", "groups"]
 
 _FIRST_CERTAINTY = 0.05
 _CERTAINTY_WITH_PAIRS = 0.15
+_CERTAIN_ROUNDS = 4
 
 
 def graph_matching(
@@ -29,6 +41,7 @@ def graph_matching(
     tokens: TokenSets | None = None,
     rehearsals: Sequence[Target] = (),
     n_rounds: int = 30,
+    only: Evidence | None = None,
     seed: int = 0,
 ) -> AttackResult:
     """Match encodings to a list of people without a key and without a known pair.
@@ -51,7 +64,10 @@ def graph_matching(
         The own list under more keys, best with made-up errors such as the target may have.
         Five or more make the attack much stronger.
     n_rounds : int
-        Rounds, 1 or more.
+        Rounds, 1 or more. Four more follow in which only certain matches teach, unless groups
+        are visible.
+    only : {"bits", "groups"}, optional
+        Judge by bits or by visible salt groups alone, to see what each gives away.
     seed : int
         Seed of the random choices.
 
@@ -67,20 +83,33 @@ def graph_matching(
     """
     began = time.perf_counter()
     _require(target, own, truth, rehearsals, n_rounds)
+    (target, own, *rehearsals), hidden = unmixed(target, own, *rehearsals, seed=seed)
     start = -feature_distances(target, own, rehearsals)
-    rounds = [assign(start, no_known())]
+    rounds = [guesses(start, no_known())]
     matching = Matching(
-        target=target, own=own, kernels=kernels(own, tokens, rng=np.random.default_rng(seed))
+        target=target,
+        own=own,
+        kernels=kernels(own, tokens, rng=np.random.default_rng(seed)),
+        only=_require_only(only, target),
     )
     run_rounds(
         matching,
         sharpened(start, _FIRST_CERTAINTY),
         start=start,
         certainty=_FIRST_CERTAINTY,
-        n_rounds=n_rounds,
+        n_rounds=n_rounds if _shows_groups(matching) else n_rounds + _CERTAIN_ROUNDS,
+        n_soft=n_rounds,
         after=rounds.append,
     )
-    return _result("graph matching", matching, truth, rounds=rounds, seed=seed, began=began)
+    return _result(
+        "graph matching",
+        matching,
+        truth,
+        rounds=rounds,
+        n_unmixed=len(hidden),
+        seed=seed,
+        began=began,
+    )
 
 
 def known_pairs(
@@ -91,6 +120,7 @@ def known_pairs(
     n_known: int,
     tokens: TokenSets | None = None,
     n_rounds: int = 10,
+    only: Evidence | None = None,
     seed: int = 0,
 ) -> AttackResult:
     """Learn from some known pairs of person and encoding, and re-identify the others.
@@ -102,7 +132,7 @@ def known_pairs(
 
     Parameters
     ----------
-    target, own, truth, tokens, n_rounds, seed
+    target, own, truth, tokens, n_rounds, only, seed
         As in :func:`graph_matching`.
     n_known : int
         Known pairs, drawn from the truth; at least 1, and fewer than the overlap.
@@ -122,20 +152,47 @@ def known_pairs(
     rng = np.random.default_rng(seed)
     drawn = truth.pairs[rng.permutation(len(truth.pairs))[:n_known]]
     known = Known(of_target=drawn[:, 0], of_own=drawn[:, 1])
-    matching = Matching(target=target, own=own, kernels=kernels(own, tokens, rng=rng), known=known)
+    if tokens is None:
+        (target, own), hidden = unmixed(target, own, seed=seed)
+    else:  # the kernel of the hidden bits follows from the tokens: no need to unmix the own list
+        (target,), hidden = unmixed(target, seed=seed)
+    matching = Matching(
+        target=target,
+        own=own,
+        kernels=kernels(own, tokens, rng=rng, hidden=hidden if tokens is not None else ()),
+        known=known,
+        only=_require_only(only, target),
+    ).with_ridges()
     weights = np.zeros((len(target), len(own)), dtype=np.float32)
     known.settle(weights, high=1, low=0)
-    rounds: list[npt.NDArray[np.int64]] = []
+    rounds: list[Guesses] = []
     run_rounds(
         matching,
         weights,
         start=None,
         certainty=_CERTAINTY_WITH_PAIRS,
         n_rounds=n_rounds,
+        n_soft=n_rounds if _shows_groups(matching) else 0,
         after=rounds.append,
     )
     name = f"{n_known:,} known pairs"
-    return _result(name, matching, truth, rounds=rounds, seed=seed, began=began)
+    return _result(
+        name, matching, truth, rounds=rounds, n_unmixed=len(hidden), seed=seed, began=began
+    )
+
+
+def _shows_groups(matching: Matching) -> bool:
+    # Evidence of groups is no likelihood, as groups of several passes repeat one another; so
+    # where there is some, nothing is certain.
+    return matching.only != "bits" and any(v.groups is not None for v in matching.target.passes)
+
+
+def _require_only(only: Evidence | None, target: Target) -> Evidence | None:
+    if only not in (None, "bits", "groups"):
+        raise OptionError("'only' is bits or groups")
+    if only == "groups" and all(view.groups is None for view in target.passes):
+        raise OptionError("no pass of the target shows groups")
+    return only
 
 
 def _require(
@@ -155,11 +212,17 @@ def _result(
     matching: Matching,
     truth: Truth,
     *,
-    rounds: Sequence[npt.NDArray[np.int64]],
+    rounds: Sequence[Guesses],
+    n_unmixed: int,
     seed: int,
     began: float,
 ) -> AttackResult:
-    n_overlap, right = scores_of_rounds(rounds, truth, matching.known.of_target)
+    scores = [
+        scores_of_rounds(one_way, truth, matching.known.of_target)
+        for one_way in zip(*rounds, strict=True)
+    ]
+    n_overlap = scores[0][0]
+    right = tuple(max(both) for both in zip(*(n for _, n in scores), strict=True))
     n_own, n_known = len(matching.own), len(matching.known)
     # One of the free own records is right; an overlap of people does not make a guess likelier.
     return AttackResult(
@@ -171,6 +234,7 @@ def _result(
         n_right=max(right),
         share_by_round=tuple(n / n_overlap for n in right),
         guessing=1 / max(n_own - n_known, 1),
+        n_unmixed=n_unmixed,
         seed=seed,
         seconds=time.perf_counter() - began,
     )

@@ -35,7 +35,8 @@ class AttackResult:
     n_known : int
         Known pairs that the attacker was given.
     n_right : int
-        People correctly re-identified, in the best round. An attacker cannot tell which round
+        People correctly re-identified in the best round, by the better of two guesses (one to one,
+        and each record for itself). An attacker cannot tell which round
         is the best; who defends should assume it.
     share_by_round : tuple of float
         Share of the overlap that each round had right, 0 to 1.
@@ -45,6 +46,8 @@ class AttackResult:
         Seed of the random choices.
     seconds : float
         Run time.
+    n_unmixed : int
+        Passes whose mixing of bits was undone first, see :mod:`~linkkit.assess.attack.linear`.
     """
 
     attack: str
@@ -57,6 +60,7 @@ class AttackResult:
     guessing: float
     seed: int
     seconds: float
+    n_unmixed: int = 0
 
     @property
     def share(self) -> float:
@@ -95,6 +99,7 @@ def results_frame(results: Sequence[AttackResult]) -> pd.DataFrame:
                 "n_right": x.n_right,
                 "n_overlap": x.n_overlap,
                 "n_known": x.n_known,
+                "n_unmixed": x.n_unmixed,
                 "n_target": x.n_target,
                 "n_own": x.n_own,
                 "seed": x.seed,

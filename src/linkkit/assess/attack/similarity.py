@@ -7,8 +7,9 @@ rest on that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,47 @@ from scipy.optimize import minimize_scalar
 from linkkit.assess.attack.target import PassView, Target
 from linkkit.errors import OptionError
 
-__all__ = ["Kernel", "TokenSets", "comparable", "kernels", "signs", "similarities", "token_matrix"]
+__all__ = [
+    "Kernel",
+    "TokenSets",
+    "WeightedTokens",
+    "comparable",
+    "kernels",
+    "signs",
+    "similarities",
+    "token_matrix",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class WeightedTokens(Sequence[npt.NDArray[np.int64]]):
+    """Token ids of each record where some tokens set more bits than others.
+
+    Attributes
+    ----------
+    sets : sequence of ndarray of int64
+        Token ids of each record.
+    weights : ndarray of float64, shape (n_tokens,)
+        Bits that each token sets, or anything in proportion, above 0.
+    """
+
+    sets: Sequence[npt.NDArray[np.int64]]
+    weights: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.sets)
+
+    def __repr__(self) -> str:
+        return f"<WeightedTokens: {len(self)} records, {len(self.weights)} tokens>"
+
+    @overload
+    def __getitem__(self, place: int) -> npt.NDArray[np.int64]: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[npt.NDArray[np.int64]]: ...
+    def __getitem__(self, place: int | slice) -> Any:
+        """Return the token ids of a record, or of several."""
+        return self.sets[place]
+
 
 TokenSets = Sequence[Sequence[npt.NDArray[np.int64]]]
 """For each pass (or once for all) the token ids of each record of the attacker's list."""
@@ -101,14 +142,21 @@ def token_matrix(sets: Sequence[npt.NDArray[np.int64]]) -> sp.csr_array[np.float
     return found
 
 
-def kernels(own: Target, tokens: TokenSets | None, *, rng: np.random.Generator) -> list[Kernel]:
+def kernels(
+    own: Target,
+    tokens: TokenSets | None,
+    *,
+    rng: np.random.Generator,
+    hidden: Collection[int] = (),
+) -> list[Kernel]:
     """Return each pass's kernel: from the tokens, if they explain the encodings, or as measured.
 
     Under a random key the bits of a Bloom filter are independent, and two filters of x and y
     tokens that hold u different ones agree in a bit with a probability that depends on
     ``q ** x``, ``q ** y`` and ``q ** u`` alone, where ``q`` is the chance that a token leaves
     a bit empty; XOR of t bits raises the agreement to the power t. The attacker reads `q` and
-    t off its own encodings.
+    t off its own encodings. `hidden` numbers the passes where the target is known bit by bit
+    before XOR, and the power is left out.
 
     Raises
     ------
@@ -121,7 +169,8 @@ def kernels(own: Target, tokens: TokenSets | None, *, rng: np.random.Generator) 
     for number, view in enumerate(own.passes):
         kernel = None
         if tokens is not None:
-            kernel = _from_tokens(view, tokens[number if len(tokens) > 1 else 0], rng)
+            sets = tokens[number if len(tokens) > 1 else 0]
+            kernel = _from_tokens(view, sets, rng, hidden=number in hidden)
         found.append(kernel or Kernel(values=similarities(view, center=False), n_xored=0))
     return found
 
@@ -134,10 +183,13 @@ def _require_tokens(tokens: TokenSets, own: Target) -> None:
 
 
 def _from_tokens(
-    view: PassView, sets: Sequence[npt.NDArray[np.int64]], rng: np.random.Generator
+    view: PassView, sets: Sequence[npt.NDArray[np.int64]], rng: np.random.Generator, *, hidden: bool
 ) -> Kernel | None:
     matrix = token_matrix(sets)
-    sizes = matrix.sum(axis=1).astype(np.float32)
+    if isinstance(sets, WeightedTokens):
+        scale = sets.weights / sets.weights.mean()
+        matrix.data *= np.sqrt(scale)[matrix.indices].astype(np.float32)
+    sizes = matrix.power(2).sum(axis=1).astype(np.float32)
     joint = (matrix @ matrix.T).toarray().astype(np.float32)
     unions = sizes[:, None] + sizes[None, :] - joint
     pairs = comparable(view)
@@ -160,6 +212,7 @@ def _from_tokens(
     )
     if error > _POOR_FIT:
         return None
+    n_xored = 1 if hidden else n_xored
     values = _agreement(q, sizes[:, None], sizes[None, :], unions) ** n_xored
     np.fill_diagonal(values, 1)
     return Kernel(values=np.where(pairs, values, 0).astype(np.float32), n_xored=n_xored)
