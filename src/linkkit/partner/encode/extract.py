@@ -17,9 +17,9 @@ import pyarrow.compute
 from linkkit.agreement import Agreement
 from linkkit.agreement.document import require_agreement
 from linkkit.errors import ExtractError, OptionError, SecretError
-from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, FilterSpec, PayloadExtract
+from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, PayloadExtract
 from linkkit.exchange.artifacts import token_array
-from linkkit.partner.encode.bloom import bloom_filters
+from linkkit.partner.encode.bloom import BloomEncoder
 from linkkit.partner.encode.canary import canary_digests, canary_fields
 from linkkit.partner.encode.grams import gram_table
 from linkkit.partner.encode.kinds import KINDS, filter_spec
@@ -28,6 +28,7 @@ from linkkit.partner.encode.payload import payload_columns, row_years
 from linkkit.partner.encode.records import Records, choose_records, exact_copies
 from linkkit.partner.encode.results import EncodeResult, EncodingReport, TokenMap
 from linkkit.partner.encode.salts import salt_codes
+from linkkit.partner.encode.tokenize import is_valid
 from linkkit.partner.encode.tokens import record_tokens
 from linkkit.partner.keys import KeyScope, Secret, TokenKey, encoding_key, key_check
 from linkkit.partner.read import Extract, extract_from_frame, read_extract
@@ -291,8 +292,14 @@ def _filters(
 ) -> dict[str, Filter]:
     filters = {}
     for item in spec.filters:
-        key = encoding_key(secret, scope, purpose="field-filter", field=item.name)
-        filters[item.name] = _filter(fields[item.name], key, item)
+        encoder = BloomEncoder(
+            key=encoding_key(secret, scope, purpose="field-filter", field=item.name),
+            tokens=KINDS[item.kind].tokens,
+            n_bits=item.n_bits,
+            n_hashes=item.n_hashes,
+        )
+        column = fields[item.name]
+        filters[item.name] = Filter(words=encoder.encode(column), present=is_valid(column))
     return {**filters, **_pass_filters(fields, secret, scope, spec)}
 
 
@@ -317,24 +324,6 @@ def _pass_filters(
 
 def _present(column: pa.Array) -> npt.NDArray[np.bool_]:
     return np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
-
-
-def _filter(column: pa.Array, key: bytes, item: FilterSpec) -> Filter:
-    distinct = column.dictionary_encode()
-    present = _present(column)
-    words = np.zeros((len(column), item.n_words), dtype=np.uint64)
-    values = distinct.dictionary.to_pylist()
-    if values:
-        table = bloom_filters(
-            values,
-            key=key,
-            tokens=KINDS[item.kind].tokens,
-            n_bits=item.n_bits,
-            n_hashes=item.n_hashes,
-        )
-        codes = distinct.indices.fill_null(0).to_numpy(zero_copy_only=False)
-        words = np.where(present[:, None], table[codes], words)
-    return Filter(words=words, present=present)
 
 
 def _payload(
