@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -30,6 +31,7 @@ from linkkit.partner.standardize.names import (
     surname_part,
 )
 from linkkit.partner.standardize.outcome import BLANK, Outcome
+from linkkit.partner.standardize.plain_cells import cells_of, gathered, representatives, written
 from linkkit.partner.standardize.text import standard_text
 
 __all__ = [
@@ -133,7 +135,8 @@ def standardize(extract: Extract, agreement: Agreement, *, party: str) -> Standa
             continue
         column = _source_column(extract, sources[name])
         read, note = _reader(field.kind, sources[name], column, agreement.years.last)
-        fields[name], found = apply_reader(read, column, field=name, extract=extract)
+        plain = field.kind if sources[name].part is None else None
+        fields[name], found = apply_reader(read, column, field=name, extract=extract, kind=plain)
         issues += found
         notes += [f"{name}: {note}"] if note else []
     return StandardizedExtract(fields=fields, issues=tuple(issues), notes=tuple(notes))
@@ -186,9 +189,13 @@ def _source_column(extract: Extract, source: ColumnSource) -> pa.Array:
     )
 
 
-def _counts(column: pa.Array) -> dict[str, int]:
-    pairs = column.drop_null().value_counts()
-    return dict(zip(pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True))
+def _counts(column: pa.Array, kind: FieldKind) -> dict[str, int]:
+    """Return how often each cell occurs; some stand for all of their form."""
+    column = column.cast(pa.large_string())
+    like, left = representatives(column, kind=kind)
+    rest = column.filter(pa.array(left)) if like else column
+    pairs = rest.drop_null().value_counts()
+    return like | dict(zip(pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True))
 
 
 def _reader(
@@ -197,9 +204,9 @@ def _reader(
     if kind == "date" and source.formats is not None:
         return stated_dates(source.formats, latest_year=latest_year)
     if kind == "date":
-        return inferred_dates(_counts(column), latest_year=latest_year)
+        return inferred_dates(_counts(column, kind), latest_year=latest_year)
     if kind == "postal_code":
-        return postal_code_reader(_counts(column))
+        return postal_code_reader(_counts(column, kind))
     read = _READERS[kind]
     if source.part is None:
         return read, ""
@@ -212,18 +219,37 @@ def _part_outcome(read: Callable[[str], Outcome], part: str) -> Outcome:
 
 
 def apply_reader(
-    read: Callable[[str], Outcome], column: pa.Array, *, field: str, extract: Extract
+    read: Callable[[str], Outcome],
+    column: pa.Array,
+    *,
+    field: str,
+    extract: Extract,
+    kind: FieldKind | None = None,
 ) -> tuple[pa.Array, list[Issue]]:
-    """Standardize a column, each distinct cell once; returns it with what was rejected."""
-    encoded = column.dictionary_encode()
+    """Standardize a column, each distinct cell once; returns it with what was rejected.
+
+    With `kind`, plain cells of large columns go through compiled kernels, to the same end.
+    """
+    column = column.cast(pa.large_string())
+    cells = cells_of(column) if kind is not None else None
+    found = written(read, cells, kind=kind) if cells is not None and kind is not None else None
+    if found is None or cells is None:
+        rows = np.arange(len(column))
+    else:
+        rows = np.flatnonzero((found.lengths < 0) & cells.valid)
+    encoded = (column if found is None else column.take(pa.array(rows))).dictionary_encode()
     outcomes = [read(cell) for cell in encoded.dictionary.to_pylist()]
     values = pa.array([outcome.value for outcome in outcomes], type=pa.large_string())
-    rules = [outcome.rule for outcome in outcomes]
-    return values.take(encoded.indices), _issues(rules, encoded.indices, field, extract)
+    issues = _issues([o.rule for o in outcomes], encoded.indices, field, extract.rows[rows])
+    if found is None:
+        return values.take(encoded.indices), issues
+    of_row = np.full(len(column), -1, dtype=np.int32)
+    of_row[rows] = encoded.indices.to_numpy(zero_copy_only=False)
+    return gathered(found, values, of_row), issues
 
 
 def _issues(
-    rules: list[str | None], indices: pa.Array, field: str, extract: Extract
+    rules: list[str | None], indices: pa.Array, field: str, rows: npt.NDArray[np.int64]
 ) -> list[Issue]:
     names = sorted({rule for rule in rules if rule is not None})
     if not names:
@@ -233,7 +259,7 @@ def _issues(
     cells[indices.is_null().to_numpy(zero_copy_only=False)] = -1
     found = []
     for code, rule in enumerate(names):
-        positions = np.flatnonzero(cells == code)
-        rows = tuple(int(row) for row in extract.rows[positions[:_ROWS_SHOWN]])
-        found.append(Issue(field=field, rule=rule, count=len(positions), rows=rows))
+        these = rows[cells == code]
+        shown = tuple(these[:_ROWS_SHOWN].tolist())
+        found.append(Issue(field=field, rule=rule, count=len(these), rows=shown))
     return found
