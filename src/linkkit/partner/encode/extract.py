@@ -16,8 +16,9 @@ import pyarrow.compute
 
 from linkkit.agreement import Agreement
 from linkkit.agreement.document import require_agreement
+from linkkit.engines.local import run_in_threads
 from linkkit.errors import ExtractError, OptionError, SecretError
-from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, PayloadExtract
+from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, FilterSpec, PayloadExtract
 from linkkit.exchange.artifacts import token_array
 from linkkit.partner.encode.bloom import BloomEncoder
 from linkkit.partner.encode.canary import canary_digests, canary_fields
@@ -25,7 +26,7 @@ from linkkit.partner.encode.grams import gram_table
 from linkkit.partner.encode.kinds import KINDS, filter_spec
 from linkkit.partner.encode.passes import PassKeys, pass_filter, pass_specs
 from linkkit.partner.encode.payload import payload_columns, row_years
-from linkkit.partner.encode.records import Records, choose_records, exact_copies
+from linkkit.partner.encode.records import Records, choose_records, exact_copies, ranks_of
 from linkkit.partner.encode.results import EncodeResult, EncodingReport, TokenMap
 from linkkit.partner.encode.salts import salt_codes
 from linkkit.partner.encode.tokenize import is_valid
@@ -38,12 +39,13 @@ from linkkit.partner.standardize import (
     StandardizedExtract,
     standardize,
 )
-from linkkit.partner.standardize.columns import require_columns, text_column
-from linkkit.partner.standardize.text import clean, is_placeholder
+from linkkit.partner.standardize.columns import require_columns, row_ids, text_column, threads_for
 
-__all__ = ["encode", "encoding_spec"]
+__all__ = ["encode", "encode_fields", "encoding_spec"]
 
 ENCODING_VERSION = 1
+
+Int64s = npt.NDArray[np.int64]
 
 # Arrow makes these functions when it is imported, where no type checker sees them.
 pc: Any = pyarrow.compute
@@ -150,7 +152,7 @@ def encode(
     ids = _record_ids(table, clause.record_id)
     refused = {**exact_copies(table, ids), **_without_year(years)}
     records = choose_records(standardized.fields, ids, table.rows, agreement, refused=refused)
-    if not records.ids:
+    if not len(records.ids):
         raise ExtractError(
             f"{party}: none of the {len(table)} rows has enough linkage fields to be linked",
             hint="Check that the agreement names the right columns.",
@@ -212,16 +214,10 @@ def _columns_named(agreement: Agreement, party: str) -> list[str]:
     return [*own, *linkage, *payload, *([clause.year.column] if clause.year else [])]
 
 
-def _record_ids(table: Extract, column: str | None) -> list[str | None]:
+def _record_ids(table: Extract, column: str | None) -> pa.Array:
     if column is None:
-        return [None] * len(table)
-    cells = text_column(table, column).to_pylist()
-    return [_record_id(cell or "") for cell in cells]
-
-
-def _record_id(cell: str) -> str | None:
-    text = clean(cell)
-    return None if not text or is_placeholder(text) else text
+        return pa.nulls(len(table), pa.large_string())
+    return row_ids(text_column(table, column))
 
 
 def _without_year(years: npt.NDArray[np.int64] | None) -> dict[int, str]:
@@ -234,7 +230,6 @@ def _report(work: _Work, issues: Sequence[Issue]) -> EncodingReport:
     table, records, standardized = work.table, work.records, work.standardized
     named = {" ".join(name.split()) for name in _columns_named(work.agreement, work.party)}
     reasons = Counter(item.reason for item in (*table.set_aside, *records.set_aside))
-    chosen = pa.array(records.best_row)
     clause = work.agreement.party(work.party)
     return EncodingReport(
         party=work.party,
@@ -243,12 +238,12 @@ def _report(work: _Work, issues: Sequence[Issue]) -> EncodingReport:
         n_set_aside=dict(sorted(reasons.items())),
         n_repeated=records.n_repeated,
         missing={
-            name: column.take(chosen).null_count
+            name: int(np.count_nonzero(~is_valid(column)[records.best_row]))
             for name, column in standardized.fields.items()
             if name in clause.linkage_fields
         },
         not_brought=tuple(n for n in standardized.fields if n not in clause.linkage_fields),
-        n_without_id=records.ids.count(None) if clause.record_id else 0,
+        n_without_id=records.ids.null_count if clause.record_id else 0,
         issues=(*standardized.issues, *issues),
         columns_left=tuple(name for name in table.columns if name not in named),
         notes=(*table.notes, *standardized.notes),
@@ -275,32 +270,53 @@ def _encodings(work: _Work, secret: Secret, report: EncodingReport) -> EncodedEx
         key_check=key_check(secret, *scope.labels),
         one_record_per_person=agreement.party(work.party).one_record_per_person,
         tokens=work.tokens[order],
-        filters=_filters(fields, secret, scope, spec),
+        filters=encode_fields(fields, secret, scope, spec),
         fields_present=np.column_stack([_present(fields[name]) for name in spec.fields])
         if spec.passes
         else None,
         counts=_counts(report),
         epoch=agreement.epoch,
         canaries=canary_digests(
-            made_up, _filters(made_up, secret, scope, spec), secret=secret, scope=scope
+            made_up, encode_fields(made_up, secret, scope, spec), secret=secret, scope=scope
         ),
     )
 
 
-def _filters(
+def encode_fields(
     fields: Mapping[str, pa.Array], secret: Secret, scope: KeyScope, spec: EncodingSpec
 ) -> dict[str, Filter]:
-    filters = {}
-    for item in spec.filters:
+    """Encode some records, standardized.
+
+    Parameters
+    ----------
+    fields : mapping of str to pyarrow.Array
+        Each linkage field as text, null where it is missing; any number of records, so that many
+        can be encoded some at a time.
+    secret : Secret
+        The linkage secret.
+    scope : KeyScope
+        Agreement, epoch and spec.
+    spec : EncodingSpec
+        How to encode.
+    """
+
+    def encoded(item: FilterSpec) -> Filter:
+        column = fields[item.name]
         encoder = BloomEncoder(
             key=encoding_key(secret, scope, purpose="field-filter", field=item.name),
             tokens=KINDS[item.kind].tokens,
             n_bits=item.n_bits,
             n_hashes=item.n_hashes,
         )
-        column = fields[item.name]
-        filters[item.name] = Filter(words=encoder.encode(column), present=is_valid(column))
-    return {**filters, **_pass_filters(fields, secret, scope, spec)}
+        return Filter(words=encoder.encode(column), present=is_valid(column))
+
+    n_threads = threads_for(max(map(len, fields.values()), default=0))
+    filters = run_in_threads(encoded, spec.filters, n_threads=n_threads)
+    names = [item.name for item in spec.filters]
+    return {
+        **dict(zip(names, filters, strict=True)),
+        **_pass_filters(fields, secret, scope, spec),
+    }
 
 
 def _pass_filters(
@@ -337,36 +353,29 @@ def _payload(
     sent = work.sent_rows
     of_row = work.tokens[work.records.record_of_row[sent]]
     year = np.full(len(sent), -1, dtype=np.int64) if years is None else years[sent]
-    table = pa.table(
-        {
-            "token": token_array(of_row),
-            "year": pa.array(year, mask=year < 0).cast(pa.int32()),
-            **{name: column.take(pa.array(sent)) for name, column in columns.items()},
-        }
-    )
+    columns = {name: column.take(pa.array(sent)) for name, column in columns.items()}
+    rest = {"year": pa.array(year, mask=year < 0).cast(pa.int32()), **columns}
+    order = _row_order(rest, of_row)
+    taken = {name: column.take(pa.array(order)) for name, column in rest.items()}
     return PayloadExtract(
         party=work.party,
         agreement_id=agreement.id,
         agreement_fingerprint=agreement.fingerprint,
-        table=table.take(pa.array(_row_order(table, of_row))),
+        table=pa.table({"token": token_array(of_row[order]), **taken}),
         counts=_counts(report),
     )
 
 
-def _row_order(table: pa.Table, tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def _row_order(columns: Mapping[str, pa.Array], tokens: npt.NDArray[np.uint8]) -> Int64s:
     """Return the order by token, year and values, which the order of the file does not change."""
-    ranks = [_rank(table.column(name)) for name in reversed(table.column_names[1:])]
-    halves = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64)
-    return np.lexsort((*ranks, halves[:, 1], halves[:, 0])).astype(np.int64)
-
-
-def _rank(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    values = column.combine_chunks()
-    distinct = pc.unique(values)
-    place = np.empty(len(distinct), dtype=np.int64)
-    place[pc.sort_indices(distinct).to_numpy(zero_copy_only=False)] = np.arange(len(distinct))
-    where = pc.index_in(values, value_set=distinct).to_numpy(zero_copy_only=False)
-    return np.asarray(place[where], dtype=np.int64)
+    order = _token_order(tokens)
+    same = (np.diff(tokens[order].view(np.uint64), axis=0) == 0).all(axis=1)
+    tied = np.append(same, False) | np.insert(same, 0, False)
+    rows = order[tied]
+    ranks = [ranks_of(column.take(pa.array(rows))) for column in reversed(list(columns.values()))]
+    number = np.cumsum(np.insert(~same, 0, True))[tied]
+    order[tied] = rows[np.lexsort((*ranks, number))]
+    return order
 
 
 def _token_map(work: _Work) -> TokenMap:
@@ -374,12 +383,16 @@ def _token_map(work: _Work) -> TokenMap:
     of_row = work.records.record_of_row[sent]
     return TokenMap(
         tokens=work.tokens[of_row],
-        record_ids=[work.records.ids[i] for i in of_row],
+        record_ids=work.records.ids.take(pa.array(of_row)),
         rows=work.table.rows[sent],
     )
 
 
-def _token_order(tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def _token_order(tokens: npt.NDArray[np.uint8]) -> Int64s:
     # Tokens are random to everybody else, so their order says nothing about the file's order.
     halves = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64)
-    return np.lexsort((halves[:, 1], halves[:, 0])).astype(np.int64)
+    first = np.ascontiguousarray(halves[:, 0])
+    order = np.argsort(first)
+    if (np.diff(first[order]) == 0).any():
+        order = np.lexsort((halves[:, 1], first))
+    return order.astype(np.int64)

@@ -30,11 +30,7 @@ _YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
 _NUMBER = re.compile(r"^[+-]?(?=\.?\d)(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?([eE][+-]?\d+)?$")
 _ROWS_SHOWN = 10
 _LARGEST_INTEGER = 2**53 - 1
-_COARSEN: dict[Coarsening, Callable[[str], str]] = {
-    "year": lambda value: value[:4],
-    "prefix3": lambda value: value[:3],
-    "code": lambda value: value,
-}
+_KEPT: dict[Coarsening, int | None] = {"year": 4, "prefix3": 3, "code": None}
 
 
 def payload_columns(
@@ -59,9 +55,8 @@ def _raw_column(
     extract: Extract, standardized: StandardizedExtract, source: FieldSource
 ) -> pa.Array:
     if source.field is not None and source.coarsen is not None:
-        coarsen = _COARSEN[source.coarsen]
-        values = standardized.fields[source.field].to_pylist()
-        return pa.array([None if v is None else coarsen(v) for v in values], type=pa.large_string())
+        column, n_characters = standardized.fields[source.field], _KEPT[source.coarsen]
+        return pc.utf8_slice_codeunits(column, 0, n_characters) if n_characters else column
     assert source.column is not None  # noqa: S101  # the agreement's own validation
     return text_column(extract, source.column)
 
@@ -115,10 +110,11 @@ def row_years(
     source = agreement.party(party).year
     if source is None:
         return None
-    found = [
-        _YEAR.search(clean(cell or "")) for cell in text_column(extract, source.column).to_pylist()
-    ]
-    years = np.array([int(match.group(1)) if match else -1 for match in found], dtype=np.int64)
+    cells = text_column(extract, source.column).dictionary_encode()
+    found = [_YEAR.search(clean(cell)) for cell in cells.dictionary.to_pylist()]
+    distinct = [int(match.group(1)) if match else -1 for match in found]
+    codes = cells.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    years = np.asarray(np.array([*distinct, -1], dtype=np.int64)[codes], dtype=np.int64)
     allowed = agreement.years
     outside = np.flatnonzero((years >= 0) & ((years < allowed.first) | (years > allowed.last)))
     if len(outside):

@@ -85,6 +85,8 @@ def has_numba() -> bool:
 
 def text_buffers(values: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Return the bytes of a column of ``large_string``, and where each value starts and ends."""
+    if not len(values):
+        return np.zeros(0, dtype=np.uint8), np.zeros(1, dtype=np.int64)
     _, offsets, data = values.buffers()
     bounds = np.frombuffer(offsets, dtype=np.int64, count=len(values) + 1, offset=8 * values.offset)
     content = b"" if data is None else data

@@ -16,6 +16,7 @@ __all__ = [
     "date_forms",
     "fill_slots",
     "fill_templates",
+    "find_plain",
     "finish",
     "gather",
     "number_shapes",
@@ -109,6 +110,29 @@ def spell(
             lengths[row] = n - start
 
 
+@njit(inline="always")
+def _is_entry(out: Any, start: Any, stop: Any, entries: Any, blob: Any, entry: Any) -> Any:
+    """Whether a word is one that has a replacement."""
+    same = entries[entry, 3] >= 0
+    for k in range(8, stop - start):
+        same &= blob[entries[entry, 4] + k] == out[start + k]
+    return same
+
+
+@njit(inline="always")
+def _copy_word(out: Any, start: Any, stop: Any, n: Any, entries: Any, blob: Any, entry: Any) -> Any:
+    """Write a word, or the replacement of an entry, from `n` on; returns the end."""
+    if entry < 0:
+        for k in range(start, stop):
+            out[n] = out[k]
+            n += 1
+    else:
+        for k in range(entries[entry, 3]):
+            out[n] = blob[entries[entry, 2] + k]
+            n += 1
+    return n
+
+
 @njit(nogil=True, cache=True)
 def replace_words(
     out: Any, starts: Any, base: Any, lengths: Any, slots: Any, entries: Any, blob: Any, hits: Any
@@ -132,21 +156,12 @@ def replace_words(
                     packed = packed << 8 | np.int64(out[p])
                 continue
             entry = _find(packed, p - start, slots, entries)
-            if entry < 0:
-                for k in range(start, p):
-                    out[n] = out[k]
-                    n += 1
-            else:
+            if entry >= 0:
                 hits[entry] += 1
-                same = entries[entry, 3] >= 0
-                for k in range(8, p - start):
-                    same &= blob[entries[entry, 4] + k] == out[start + k]
-                if not same:
-                    lengths[row] = -1
-                    break
-                for k in range(entries[entry, 3]):
-                    out[n] = blob[entries[entry, 2] + k]
-                    n += 1
+            if entry >= 0 and not _is_entry(out, start, p, entries, blob, entry):
+                lengths[row] = -1
+                break
+            n = _copy_word(out, start, p, n, entries, blob, entry)
             if p < last and n > first and out[n - 1] != 32:
                 out[n] = 32
                 n += 1
@@ -230,6 +245,30 @@ def refuse_listed(out: Any, starts: Any, base: Any, lengths: Any, slots: Any, li
             p += 1
         if p >= last or _find(_packed(out, first, last), last - first, slots, listed) >= 0:
             lengths[row] = -1
+
+
+@njit(nogil=True, cache=True)
+def find_plain(data: Any, bounds: Any, valid: Any, slots: Any, listed: Any, lengths: Any) -> None:
+    """Give the length of cells of printable ASCII with a digit and without blanks, else -1.
+
+    Those that are `listed` in small letters, by first eight bytes and length, or one character again
+    and again, have -1, too.
+    """
+    for row in range(len(bounds) - 1):
+        lengths[row] = -1
+        first, last = bounds[row], bounds[row + 1]
+        good = valid[row]
+        has_digit, alike = False, True
+        packed = np.int64(0)
+        for p in range(first, last):
+            c = data[p]
+            good &= 33 <= c <= 126
+            has_digit |= 48 <= c <= 57
+            alike &= c == data[first]
+            if p - first < 8:
+                packed = packed << 8 | np.int64(c + 32 if 65 <= c <= 90 else c)
+        if good and has_digit and not alike and _find(packed, last - first, slots, listed) < 0:
+            lengths[row] = last - first
 
 
 @njit(nogil=True, cache=True)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from linkkit.agreement import Agreement, ColumnSource, FieldKind
+from linkkit.engines.local import run_in_threads
 from linkkit.errors import ExtractError
 from linkkit.partner.read import Extract
 from linkkit.partner.standardize.addresses import standard_address
@@ -31,8 +32,14 @@ from linkkit.partner.standardize.names import (
     surname_part,
 )
 from linkkit.partner.standardize.outcome import BLANK, Outcome
-from linkkit.partner.standardize.plain_cells import cells_of, gathered, representatives, written
-from linkkit.partner.standardize.text import standard_text
+from linkkit.partner.standardize.plain_cells import (
+    cells_of,
+    gathered,
+    representatives,
+    written,
+    written_as_is,
+)
+from linkkit.partner.standardize.text import clean, is_placeholder, standard_text
 
 __all__ = [
     "STANDARDIZATION_VERSION",
@@ -40,8 +47,10 @@ __all__ = [
     "StandardizedExtract",
     "apply_reader",
     "require_columns",
+    "row_ids",
     "standardize",
     "text_column",
+    "threads_for",
 ]
 
 STANDARDIZATION_VERSION = 1
@@ -60,6 +69,7 @@ _READERS: dict[FieldKind, Callable[[str], Outcome]] = {
 }
 _PARTS = {"given": given_part, "surname": surname_part}
 _ROWS_SHOWN = 10
+_WORTH_THREADS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,20 +136,55 @@ def standardize(extract: Extract, agreement: Agreement, *, party: str) -> Standa
     """
     sources = agreement.party(party).linkage_fields
     require_columns(extract, [c for s in sources.values() for c in s.columns], party=party)
-    fields: dict[str, pa.Array] = {}
-    issues: list[Issue] = []
-    notes: list[str] = []
-    for name, field in agreement.linkage.fields.items():
+
+    def standardized(name: str) -> tuple[pa.Array, list[Issue], str]:
         if name not in sources:
-            fields[name] = pa.nulls(len(extract), pa.large_string())
-            continue
-        column = _source_column(extract, sources[name])
-        read, note = _reader(field.kind, sources[name], column, agreement.years.last)
-        plain = field.kind if sources[name].part is None else None
-        fields[name], found = apply_reader(read, column, field=name, extract=extract, kind=plain)
-        issues += found
-        notes += [f"{name}: {note}"] if note else []
-    return StandardizedExtract(fields=fields, issues=tuple(issues), notes=tuple(notes))
+            return pa.nulls(len(extract), pa.large_string()), [], ""
+        source, kind = sources[name], agreement.linkage.fields[name].kind
+        column = _source_column(extract, source)
+        read, note = _reader(kind, source, column, agreement.years.last)
+        plain = kind if source.part is None else None
+        column, found = apply_reader(read, column, field=name, extract=extract, kind=plain)
+        return column, found, f"{name}: {note}" if note else ""
+
+    names = list(agreement.linkage.fields)
+    done = list(run_in_threads(standardized, names, n_threads=threads_for(len(extract))))
+    return StandardizedExtract(
+        fields=dict(zip(names, (column for column, _, _ in done), strict=True)),
+        issues=tuple(issue for _, issues, _ in done for issue in issues),
+        notes=tuple(note for _, _, note in done if note),
+    )
+
+
+def threads_for(n_rows: int) -> int | None:
+    """Return how many threads to use for so many rows; None for as many as there are."""
+    return None if n_rows >= _WORTH_THREADS else 1
+
+
+def row_ids(column: pa.Array) -> pa.Array:
+    """Return a party's row ids, cleaned; null where they are blank or a placeholder."""
+    column = column.cast(pa.large_string())
+    cells = cells_of(column)
+    if cells is None:
+        return _read_distinct(_row_id, column)
+    found = written_as_is(cells)
+    rest = np.flatnonzero((found.lengths < 0) & cells.valid)
+    if not len(rest):
+        return column
+    of_row = np.full(len(column), -1, dtype=np.int32)
+    of_row[rest] = np.arange(len(rest))
+    return gathered(found, _read_distinct(_row_id, column.take(pa.array(rest))), of_row)
+
+
+def _read_distinct(read: Callable[[str], str | None], column: pa.Array) -> pa.Array:
+    encoded = column.dictionary_encode()
+    values = [read(cell) for cell in encoded.dictionary.to_pylist()]
+    return pa.array(values, type=pa.large_string()).take(encoded.indices)
+
+
+def _row_id(cell: str) -> str | None:
+    text = clean(cell)
+    return None if not text or is_placeholder(text) else text
 
 
 def require_columns(extract: Extract, names: list[str], *, party: str) -> None:

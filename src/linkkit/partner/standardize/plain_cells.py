@@ -21,7 +21,15 @@ from linkkit.partner.standardize import learned
 from linkkit.partner.standardize.learned import Reader
 from linkkit.partner.standardize.text import plain_words
 
-__all__ = ["Cells", "Written", "cells_of", "gathered", "representatives", "written"]
+__all__ = [
+    "Cells",
+    "Written",
+    "cells_of",
+    "gathered",
+    "representatives",
+    "written",
+    "written_as_is",
+]
 
 _WORTH_COMPILED = 20_000
 _SAMPLE = 50_000
@@ -152,6 +160,20 @@ def written(read: Reader, cells: Cells, *, kind: FieldKind) -> Written | None:
     checked = done[:: max(1, len(done) // _N_CHECKED)]
     agrees = all(read(cells.text(i)).value == found.text(i) for i in checked)
     return found if agrees else None
+
+
+def written_as_is(cells: Cells) -> Written:
+    """Return the cells that :func:`~linkkit.partner.standardize.text.clean` leaves as they are.
+
+    Those of printable ASCII without blanks that have a digit and are no placeholder.
+    """
+    from linkkit.partner.standardize import _column_kernels
+
+    lengths = np.empty(len(cells), dtype=np.int32)
+    listed = {text.casefold() for text in learned.listed_texts() if text.isascii()} - {""}
+    find: Any = _column_kernels.find_plain
+    find(cells.data, cells.bounds, cells.valid, *_table(listed), lengths)
+    return Written(out=cells.data, starts=cells.bounds[:-1], base=0, lengths=lengths)
 
 
 def gathered(found: Written, others: pa.Array, other_of_row: npt.NDArray[np.int32]) -> pa.Array:
