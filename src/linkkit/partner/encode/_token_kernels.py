@@ -323,16 +323,21 @@ _or_eight: Any = _or_vectors
 
 
 @njit(nogil=True, cache=True)
-def or_tokens(masks: Any, ids: Any, starts: Any, out: Any) -> None:
-    """Replace each row by the masks of its tokens, OR-ed, eight words at a time where it can."""
+def or_tokens(masks: Any, ids: Any, starts: Any, places: Any, out: Any) -> None:
+    """Write the masks of each value's tokens, OR-ed, to a row of `out`, if `places` names one.
+
+    Eight words at a time where it can.
+    """
     n_words = masks.shape[1]
     n_parts = np.int64(n_words // 8)
     for row in range(len(starts) - 1):
-        first, last = starts[row], starts[row + 1]
+        first, last, to = starts[row], starts[row + 1], places[row]
+        if to < 0:
+            continue
         for part in range(n_parts if n_words % 8 == 0 else 0):
-            _or_eight(masks, ids, first, last, (n_parts, part), out, row * n_parts + part)
+            _or_eight(masks, ids, first, last, (n_parts, part), out, to * n_parts + part)
         for w in range(0 if n_words % 8 else n_words, n_words):
             word = np.uint64(0)
             for i in range(first, last):
                 word |= masks[ids[i], w]
-            out[row, w] = word
+            out[to, w] = word

@@ -40,10 +40,12 @@ def or_tokens(
     masks: npt.NDArray[np.uint64],
     ids: npt.NDArray[np.int32],
     starts: npt.NDArray[np.int64],
+    places: npt.NDArray[np.int64],
     out: npt.NDArray[np.uint64],
 ) -> None:
-    """OR the masks of each row's tokens into the row, all of whose bits are replaced."""
-    out[:] = 0
+    """Write the masks of each value's tokens, OR-ed, to a row of `out`, if `places` names one."""
+    words = np.zeros((len(starts) - 1, masks.shape[1]), dtype=np.uint64)
     filled = np.flatnonzero(np.diff(starts))
     if len(filled):
-        out[filled] = np.bitwise_or.reduceat(masks[ids], starts[filled], axis=0)
+        words[filled] = np.bitwise_or.reduceat(masks[ids], starts[filled], axis=0)
+    out[places[places >= 0]] = words[places >= 0]

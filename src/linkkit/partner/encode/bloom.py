@@ -80,24 +80,33 @@ class BloomEncoder:
     def __repr__(self) -> str:
         return f"<BloomEncoder: {self.n_bits} bits, {self.n_hashes} for each token>"
 
-    def encode(self, values: pa.Array) -> npt.NDArray[np.uint64]:
+    def encode(
+        self, values: pa.Array, *, places: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.uint64]:
         """Return the filters of some values, zero where a value is null.
 
         Parameters
         ----------
         values : pyarrow.Array
             Standardized, non-empty values, or null.
+        places : ndarray of int64, shape (n_values,), optional
+            The row of the result that each value belongs to, all rows from 0 on once; below 0
+            for a value that is left out. By default the order is that of the values.
 
         Returns
         -------
-        ndarray of uint64, shape (n_values, n_bits / 64)
+        ndarray of uint64, shape (n_places, n_bits / 64)
             Bit `i` of a filter is bit ``i % 64`` of word ``i // 64``.
         """
-        filters = np.empty((len(values), self.n_bits // 64), dtype=np.uint64)
+        if places is None:
+            places = np.arange(len(values))
+        n_rows = int(np.count_nonzero(places >= 0))
+        filters = np.empty((n_rows, self.n_bits // 64), dtype=np.uint64)
         start = 0
         for found in tokenize(values, self._tokens):
             stop = start + len(found.starts) - 1
-            or_tokens(self._masks_of(found.texts), found.ids, found.starts, filters[start:stop])
+            masks = self._masks_of(found.texts)
+            or_tokens(masks, found.ids, found.starts, places[start:stop], filters)
             start = stop
         return filters
 

@@ -26,7 +26,7 @@ from linkkit.partner.encode.grams import gram_table
 from linkkit.partner.encode.kinds import KINDS, filter_spec
 from linkkit.partner.encode.passes import PassKeys, pass_filter, pass_specs
 from linkkit.partner.encode.payload import payload_columns, row_years
-from linkkit.partner.encode.records import Records, choose_records, exact_copies, ranks_of
+from linkkit.partner.encode.records import Records, choose_records, codes_of, exact_copies, ranks_of
 from linkkit.partner.encode.results import EncodeResult, EncodingReport, TokenMap
 from linkkit.partner.encode.salts import salt_codes
 from linkkit.partner.encode.tokenize import is_valid
@@ -150,8 +150,11 @@ def encode(
     standardized = standardize(table, agreement, party=party)
     years = row_years(table, agreement, party=party)
     ids = _record_ids(table, clause.record_id)
-    refused = {**exact_copies(table, ids), **_without_year(years)}
-    records = choose_records(standardized.fields, ids, table.rows, agreement, refused=refused)
+    codes = codes_of(ids)
+    refused = {**exact_copies(table, codes), **_without_year(years)}
+    records = choose_records(
+        standardized.fields, ids, table.rows, agreement, id_codes=codes, refused=refused
+    )
     if not len(records.ids):
         raise ExtractError(
             f"{party}: none of the {len(table)} rows has enough linkage fields to be linked",
@@ -258,9 +261,9 @@ def _encodings(work: _Work, secret: Secret, report: EncodingReport) -> EncodedEx
     agreement = work.agreement
     spec = encoding_spec(agreement)
     order = _token_order(work.tokens)
-    best = pa.array(work.records.best_row[order])
+    best = work.records.best_row[order]
     scope = KeyScope.of(agreement, spec)
-    fields = {name: column.take(best) for name, column in work.standardized.fields.items()}
+    fields = work.standardized.fields
     made_up = canary_fields(agreement, secret, scope)
     return EncodedExtract(
         party=work.party,
@@ -270,8 +273,8 @@ def _encodings(work: _Work, secret: Secret, report: EncodingReport) -> EncodedEx
         key_check=key_check(secret, *scope.labels),
         one_record_per_person=agreement.party(work.party).one_record_per_person,
         tokens=work.tokens[order],
-        filters=encode_fields(fields, secret, scope, spec),
-        fields_present=np.column_stack([_present(fields[name]) for name in spec.fields])
+        filters=encode_fields(fields, secret, scope, spec, rows=best),
+        fields_present=np.column_stack([is_valid(fields[name])[best] for name in spec.fields])
         if spec.passes
         else None,
         counts=_counts(report),
@@ -283,7 +286,12 @@ def _encodings(work: _Work, secret: Secret, report: EncodingReport) -> EncodedEx
 
 
 def encode_fields(
-    fields: Mapping[str, pa.Array], secret: Secret, scope: KeyScope, spec: EncodingSpec
+    fields: Mapping[str, pa.Array],
+    secret: Secret,
+    scope: KeyScope,
+    spec: EncodingSpec,
+    *,
+    rows: Int64s | None = None,
 ) -> dict[str, Filter]:
     """Encode some records, standardized.
 
@@ -298,24 +306,34 @@ def encode_fields(
         Agreement, epoch and spec.
     spec : EncodingSpec
         How to encode.
+    rows : ndarray of int64, optional
+        Which records, and in which order; all by default.
     """
+    n_rows = max(map(len, fields.values()), default=0)
+    places = None
+    if rows is not None and 2 * len(rows) > n_rows:
+        places = np.full(n_rows, -1, dtype=np.int64)
+        places[rows] = np.arange(len(rows))
+
+    def taken(name: str) -> pa.Array:
+        return fields[name] if rows is None else fields[name].take(pa.array(rows))
 
     def encoded(item: FilterSpec) -> Filter:
-        column = fields[item.name]
+        column = taken(item.name) if places is None else fields[item.name]
         encoder = BloomEncoder(
             key=encoding_key(secret, scope, purpose="field-filter", field=item.name),
             tokens=KINDS[item.kind].tokens,
             n_bits=item.n_bits,
             n_hashes=item.n_hashes,
         )
-        return Filter(words=encoder.encode(column), present=is_valid(column))
+        present = is_valid(column) if places is None else is_valid(column)[rows]
+        return Filter(words=encoder.encode(column, places=places), present=present)
 
-    n_threads = threads_for(max(map(len, fields.values()), default=0))
-    filters = run_in_threads(encoded, spec.filters, n_threads=n_threads)
+    filters = run_in_threads(encoded, spec.filters, n_threads=threads_for(n_rows))
     names = [item.name for item in spec.filters]
     return {
         **dict(zip(names, filters, strict=True)),
-        **_pass_filters(fields, secret, scope, spec),
+        **_pass_filters({name: taken(name) for name in spec.fields}, secret, scope, spec),
     }
 
 
@@ -336,10 +354,6 @@ def _pass_filters(
         salts, codes = salt_codes(fields[item.salt], item)
         filters[item.name] = pass_filter(table, salts, codes, item=item, keys=keys)
     return filters
-
-
-def _present(column: pa.Array) -> npt.NDArray[np.bool_]:
-    return np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
 def _payload(

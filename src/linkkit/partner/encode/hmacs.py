@@ -13,7 +13,7 @@ from linkkit.partner.encode import _hmac_reference
 
 __all__ = ["hmac_sha256_many"]
 
-_WORTH_COMPILED = 20_000
+_WORTH_COMPILED = 8_000
 _BLOCK_BYTES = 64
 
 

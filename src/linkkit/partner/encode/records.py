@@ -56,21 +56,23 @@ def choose_records(
     rows: Int64s,
     agreement: Agreement,
     *,
+    id_codes: Int64s,
     refused: Mapping[int, str],
 ) -> Records:
     """Group rows by row id and choose what is encoded.
 
     Rows with the same id are one record, such as the yearly rows of one student, unless they
     state different birth dates, or names that have nothing in common: then the id does not
-    name one person, and the rows are set aside rather than merged. `refused` gives, by
-    position, rows that are set aside for another reason.
+    name one person, and the rows are set aside rather than merged. `id_codes` are the
+    :func:`codes_of` the row ids; `refused` gives, by position, rows that are set aside for another
+    reason.
     """
     kinds = {name: field.kind for name, field in agreement.linkage.fields.items()}
     n_present = np.zeros(len(rows), dtype=np.int64)
     for name, column in fields.items():
         if kinds[name] != "sex":
             n_present += ~_is_null(column)
-    groups = _groups(record_ids, len(rows), refused)
+    groups = _groups(id_codes, refused)
     few = groups.largest(n_present) < FEWEST_FIELDS
     dates = [fields[name] for name in fields if kinds[name] == "date"]
     names = [fields[name] for name in fields if kinds[name] in _NAMES]
@@ -105,15 +107,16 @@ def _set_aside(
     return tuple(sorted(found, key=lambda item: item.row))
 
 
-def _groups(record_ids: pa.Array, n_rows: int, refused: Mapping[int, str]) -> _Groups:
+def _groups(id_codes: Int64s, refused: Mapping[int, str]) -> _Groups:
     """Number the distinct row ids in the order of appearance; a row without one is by itself."""
-    codes = codes_of(record_ids)
-    if record_ids.null_count:
-        alone = np.flatnonzero(codes < 0)
-        codes[alone] = len(record_ids) + alone
+    codes = id_codes.copy()
+    alone = np.flatnonzero(codes < 0)
+    codes[alone] = len(codes) + alone
     if refused:
         codes[list(refused)] = -1
-    if record_ids.null_count or refused:
+    if len(alone) == len(codes) and not refused:
+        codes = np.arange(len(codes))
+    elif len(alone) or refused:
         kept = np.flatnonzero(codes >= 0)
         codes[kept] = codes_of(pa.array(codes[kept]))
     n_groups = int(codes.max(initial=-1)) + 1
@@ -121,7 +124,7 @@ def _groups(record_ids: pa.Array, n_rows: int, refused: Mapping[int, str]) -> _G
     backwards = np.flatnonzero(codes >= 0)[::-1]
     first_row[codes[backwards]] = backwards
     sizes = np.bincount(codes[backwards], minlength=n_groups)
-    several = np.flatnonzero((codes >= 0) & (sizes[codes] > 1)) if n_rows else backwards
+    several = np.flatnonzero((codes >= 0) & (sizes[codes] > 1)) if n_groups else backwards
     return _Groups(of_row=codes, first_row=first_row, several=several)
 
 
@@ -214,14 +217,14 @@ def ranks_of(column: pa.Array) -> Int64s:
     return np.asarray(place[codes], dtype=np.int64)
 
 
-def exact_copies(extract: Extract, record_ids: pa.Array) -> dict[int, str]:
+def exact_copies(extract: Extract, id_codes: Int64s) -> dict[int, str]:
     """Return rows that repeat an earlier row with the same row id in every cell, by position.
 
-    An export that lists a row twice would otherwise count its payload twice.
+    An export that lists a row twice would otherwise count its payload twice. `id_codes` are the
+    :func:`codes_of` the row ids.
     """
-    keys = codes_of(record_ids)
-    rows = np.flatnonzero(keys >= 0)
-    keys = keys[rows]
+    rows = np.flatnonzero(id_codes >= 0)
+    keys = id_codes[rows]
     for column in [None, *extract.table.columns]:
         if column is not None:
             part = column.take(pa.array(rows)).combine_chunks()

@@ -7,6 +7,7 @@ columns and columns where there is no numba go through the functions of
 
 from __future__ import annotations
 
+import bisect
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -31,20 +32,21 @@ __all__ = ["Tokens", "each_once", "has_numba", "is_valid", "or_tokens", "text_bu
 Cutter = Callable[[str], Iterable[str]]
 
 _WORTH_COMPILED = 5_000
-_VALUES_AT_ONCE = 32_768
+_VALUES_AT_ONCE = 131_072
 _ADDRESSES_AT_ONCE = 262_144
 
 # Where each sort of token begins among the numbers that stand for it: see _token_kernels.
 _RANGES: tuple[tuple[int, Callable[[int], str]], ...] = (
-    (69_452, lambda n: f"#{n // 128}:{chr(n % 128)}"),
-    (59_452, lambda n: f"md{n:04d}"),
-    (59_352, lambda n: f"u{n:02d}"),
-    (59_252, lambda n: f"d{n:02d}"),
-    (59_152, lambda n: f"m{n:02d}"),
-    (49_152, lambda n: f"y{n:04d}"),
-    (16_384, lambda n: f"{n // 128}:{chr(n % 128)}"),
     (0, lambda n: chr(n // 128) + chr(n % 128)),
+    (16_384, lambda n: f"{n // 128}:{chr(n % 128)}"),
+    (49_152, lambda n: f"y{n:04d}"),
+    (59_152, lambda n: f"m{n:02d}"),
+    (59_252, lambda n: f"d{n:02d}"),
+    (59_352, lambda n: f"u{n:02d}"),
+    (59_452, lambda n: f"md{n:04d}"),
+    (69_452, lambda n: f"#{n // 128}:{chr(n % 128)}"),
 )
+_STARTS = [start for start, _ in _RANGES]
 _FEWEST_WHOLES = 16_384
 _N_KEYS = 102_220
 _KERNELS: dict[Cutter, tuple[str, str | None]] = {
@@ -205,7 +207,7 @@ def _texts(
             _, first, length = wholes[key - _N_KEYS].tolist()
             texts.append(prefix + data[first : first + length].tobytes().decode())
         else:
-            start, text = next(item for item in _RANGES if key >= item[0])
+            start, text = _RANGES[bisect.bisect_right(_STARTS, key) - 1]
             texts.append(text(key - start))
     return texts
 
@@ -243,13 +245,26 @@ def or_tokens(
     masks: npt.NDArray[np.uint64],
     ids: npt.NDArray[np.int32],
     starts: npt.NDArray[np.int64],
+    places: npt.NDArray[np.int64],
     out: npt.NDArray[np.uint64],
 ) -> None:
-    """Replace each row of `out` by the masks of its tokens, OR-ed."""
+    """Write the masks of each value's tokens, OR-ed, to a row of `out`.
+
+    Parameters
+    ----------
+    masks : ndarray of uint64, shape (n_distinct, n_words)
+        The bits of each token.
+    ids, starts : ndarray
+        As in :class:`Tokens`.
+    places : ndarray of int64, shape (n_values,)
+        Which row each value is written to; none below 0.
+    out : ndarray of uint64, shape (n_rows, n_words)
+        Changed in place.
+    """
     if len(starts) > _WORTH_COMPILED and has_numba():
         from linkkit.partner.encode import _token_kernels
 
         compiled: Any = _token_kernels.or_tokens
-        compiled(masks, ids, starts, out)
+        compiled(masks, ids, starts, places, out)
     else:
-        _token_reference.or_tokens(masks, ids, starts, out)
+        _token_reference.or_tokens(masks, ids, starts, places, out)

@@ -10,7 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+from numba.np import arrayobj
 
 __all__ = [
     "date_forms",
@@ -29,7 +32,7 @@ __all__ = [
 _MULTIPLIER = 0x9E3779B97F4A7C15
 _CLOSER, _SEPARATOR, _DROPPED = 0, 1, 2
 _LONGEST = 200
-_P_O_BOX = int.from_bytes(b"p o box", "big")
+_P_O_BOX = int.from_bytes(b"p o box", "little")
 
 
 @njit(inline="always")
@@ -60,12 +63,57 @@ def fill_slots(entries: Any, slots: Any) -> None:
         slots[slot] = entry
 
 
+_array_of: Any = arrayobj.make_array
+_WORD = ir.IntType(64)
+
+
+@intrinsic
+def _load_eight(typing_context: Any, data: Any, at: Any) -> Any:  # noqa: ARG001
+    """Return eight bytes of an array as a little-endian number."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        start = _array_of(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(start, [arguments[1]]), _WORD.as_pointer())
+        return builder.load(place, align=1)
+
+    return types.int64(data, types.int64), emit
+
+
+@intrinsic
+def _n_zero_bits(typing_context: Any, word: Any) -> Any:  # noqa: ARG001
+    """Count the zero bits below the lowest bit that is set; 64 where none is."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), emit
+
+
+# The decorator supplies the first argument; to the type checker it does not look so.
+_eight_bytes: Any = _load_eight
+_trailing_zeros: Any = _n_zero_bits
+
+
+# Functions that are inlined take numbers where speed matters: numba counts references to arrays.
+@njit(inline="always")
+def _first_bytes(word: Any, n: Any) -> Any:
+    """Return the first bytes of eight, the first the lowest."""
+    return word if n >= 8 else word & ((np.int64(1) << np.int64(8 * n)) - 1)
+
+
 @njit(inline="always")
 def _packed(data: Any, first: Any, last: Any) -> Any:
-    packed = np.int64(0)
-    for p in range(first, min(first + 8, last)):
-        packed = packed << 8 | np.int64(data[p])
-    return packed
+    """Return the first eight bytes of a text; eight bytes are read, whatever its length."""
+    return _first_bytes(_eight_bytes(data, np.int64(first)), last - first)
+
+
+@njit(inline="always")
+def _blank_in(word: Any) -> Any:
+    """Return which of eight bytes is the first blank, 8 if none is."""
+    # A byte of `other` is zero where there is a blank (Warren, Hacker's Delight, 6-1).
+    other = word ^ np.int64(0x2020202020202020)
+    found = (other - np.int64(0x0101010101010101)) & ~other & np.int64(-0x7F7F7F7F7F7F7F80)
+    return _trailing_zeros(found) >> 3
 
 
 @njit(nogil=True, cache=True)
@@ -110,29 +158,6 @@ def spell(
             lengths[row] = n - start
 
 
-@njit(inline="always")
-def _is_entry(out: Any, start: Any, stop: Any, entries: Any, blob: Any, entry: Any) -> Any:
-    """Whether a word is one that has a replacement."""
-    same = entries[entry, 3] >= 0
-    for k in range(8, stop - start):
-        same &= blob[entries[entry, 4] + k] == out[start + k]
-    return same
-
-
-@njit(inline="always")
-def _copy_word(out: Any, start: Any, stop: Any, n: Any, entries: Any, blob: Any, entry: Any) -> Any:
-    """Write a word, or the replacement of an entry, from `n` on; returns the end."""
-    if entry < 0:
-        for k in range(start, stop):
-            out[n] = out[k]
-            n += 1
-    else:
-        for k in range(entries[entry, 3]):
-            out[n] = blob[entries[entry, 2] + k]
-            n += 1
-    return n
-
-
 @njit(nogil=True, cache=True)
 def replace_words(
     out: Any, starts: Any, base: Any, lengths: Any, slots: Any, entries: Any, blob: Any, hits: Any
@@ -149,23 +174,42 @@ def replace_words(
         first = starts[row] - base
         last = first + lengths[row]
         n = start = first
-        packed = np.int64(0)
-        for p in range(first, last + 1):
-            if p < last and out[p] != 32:
-                if p - start < 8:
-                    packed = packed << 8 | np.int64(out[p])
-                continue
-            entry = _find(packed, p - start, slots, entries)
+        while start < last:
+            word = _eight_bytes(out, np.int64(start))
+            n_more = _blank_in(word)
+            stop = start + n_more
+            while n_more == 8 and stop < last:
+                n_more = _blank_in(_eight_bytes(out, np.int64(stop)))
+                stop += n_more
+            stop = min(stop, last)
+            packed = _first_bytes(word, stop - start)
+            slot = _slot(packed, stop - start, len(slots))
+            entry = slots[slot]
+            while entry >= 0:
+                if entries[entry, 0] == packed and entries[entry, 1] == stop - start:
+                    break
+                slot = (slot + 1) & (len(slots) - 1)
+                entry = slots[slot]
+            n_bytes = stop - start
             if entry >= 0:
                 hits[entry] += 1
-            if entry >= 0 and not _is_entry(out, start, p, entries, blob, entry):
-                lengths[row] = -1
-                break
-            n = _copy_word(out, start, p, n, entries, blob, entry)
-            if p < last and n > first and out[n - 1] != 32:
+                same = entries[entry, 3] >= 0
+                for k in range(8, n_bytes):
+                    same &= blob[entries[entry, 4] + k] == out[start + k]
+                if not same:
+                    lengths[row] = -1
+                    break
+                n_bytes = entries[entry, 3]
+                for k in range(n_bytes):
+                    out[n + k] = blob[entries[entry, 2] + k]
+            elif start > n:
+                for k in range(n_bytes):
+                    out[n + k] = out[start + k]
+            n += n_bytes
+            if stop < last and n > first and out[n - 1] != 32:
                 out[n] = 32
                 n += 1
-            start, packed = p + 1, np.int64(0)
+            start = stop + 1
         if n > first and out[n - 1] == 32:
             n -= 1
         if lengths[row] >= 0:
@@ -266,7 +310,8 @@ def find_plain(data: Any, bounds: Any, valid: Any, slots: Any, listed: Any, leng
             has_digit |= 48 <= c <= 57
             alike &= c == data[first]
             if p - first < 8:
-                packed = packed << 8 | np.int64(c + 32 if 65 <= c <= 90 else c)
+                small = np.int64(c) + 32 * (65 <= c <= 90)
+                packed |= small << np.int64(8 * (p - first))
         if good and has_digit and not alike and _find(packed, last - first, slots, listed) < 0:
             lengths[row] = last - first
 
@@ -296,16 +341,42 @@ def gather(
 def _digits_at(data: Any, p: Any, last: Any) -> Any:
     """Return how many digits follow, at most nine, and their number."""
     n = 0
-    number = 0
+    number: Any = 0
     while p + n < last and n < 9 and 48 <= data[p + n] <= 57:
         number = number * 10 + (np.int64(data[p + n]) - 48)
         n += 1
     return n, number
 
 
+@njit(inline="always")
+def _ending(data: Any, p: Any, last: Any) -> Any:
+    """Return 1 for a rest of " 00:00:00", 2 for " 0:00", 0 for another."""
+    ending = 0
+    if last - p == 9 and data[p] == 32:
+        ending = 1
+        for k in range(8):
+            ending &= data[p + 1 + k] == (58 if k in {2, 5} else 48)
+    elif last - p == 5 and data[p] == 32:
+        zeros = data[p + 1] == 48 and data[p + 3] == 48 and data[p + 4] == 48
+        ending = 2 if zeros and data[p + 2] == 58 else 0
+    return ending
+
+
+@njit(inline="always")
+def _trimmed(data: Any, first: Any, last: Any) -> Any:
+    """Return where a text begins and ends without blanks around it."""
+    while first < last and data[first] == 32:
+        first += 1
+    while first < last and data[last - 1] == 32:
+        last -= 1
+    return first, last
+
+
 @njit(nogil=True, cache=True)
 def date_forms(data: Any, bounds: Any, valid: Any, forms: Any, parts: Any) -> None:
     """Read dates in digits: `forms` says in what form a cell is, -1 in none; `parts` the numbers.
+
+    Blanks before and after do not count.
 
     Forms are numbered ``((kind * 3 + separator) * 3 + ending) * 4 + widths``: kind 0 year first, 1
     year last, 2 eight digits; separator ``-/.``; ending none, " 00:00:00" or " 0:00"; widths
@@ -313,7 +384,7 @@ def date_forms(data: Any, bounds: Any, valid: Any, forms: Any, parts: Any) -> No
     """
     for row in range(len(bounds) - 1):
         forms[row] = -1
-        p, last = bounds[row], bounds[row + 1]
+        p, last = _trimmed(data, bounds[row], bounds[row + 1])
         if not valid[row] or last - p < 8 or last - p > 19:
             continue
         n_a, a = _digits_at(data, p, last)
@@ -339,14 +410,7 @@ def date_forms(data: Any, bounds: Any, valid: Any, forms: Any, parts: Any) -> No
                 widths = (n_a - 1) * 2 + n_b - 1
             else:
                 continue
-        ending = 0
-        if last - p == 9 and data[p] == 32:
-            ending = 1
-            for k in range(8):
-                ending &= data[p + 1 + k] == (58 if k in {2, 5} else 48)
-        elif last - p == 5 and data[p] == 32:
-            zeros = data[p + 1] == 48 and data[p + 3] == 48 and data[p + 4] == 48
-            ending = 2 if zeros and data[p + 2] == 58 else 0
+        ending = _ending(data, p, last)
         if p == last or ending > 0:
             forms[row] = ((kind * 3 + separator) * 3 + ending) * 4 + widths
             parts[row, 0], parts[row, 1], parts[row, 2] = year, one, two

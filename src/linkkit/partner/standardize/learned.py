@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import inspect
 import random
+import re
 import string
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from types import ModuleType
 
@@ -43,6 +44,11 @@ _N_TRIES = 100
 _ONE, _OTHER = "qqvx", "zzkq"
 # What regular expressions look for, which no list shows.
 _IN_PATTERNS = frozenset("aka fka nee formerly of y e i".split())
+_IN_ORDER = [(string.digits * 2)[i : i + 4] for i in range(10)]
+_DIGITS = re.compile(r"[0-9]+")
+_MADE_UP = re.compile(
+    "|".join([r"([0-9])\1\1", r"(?<![0-9])0+(?![0-9])", *_IN_ORDER, *(x[::-1] for x in _IN_ORDER)])
+)
 _PAIRED = '()[]{}<>"='
 
 
@@ -184,7 +190,10 @@ def month_place(read: Reader, year: int, form: tuple[int, int, int, int], where:
 
 
 def _month_of(read: Reader, year: int, form: tuple[int, int, int, int], one: int, two: int) -> int:
-    value = _value(read, _date_cell(year, form, one, two))
+    cell = _date_cell(year, form, one, two)
+    value = _value(read, cell)
+    if value != _value(read, f" {cell}  "):
+        return 0
     if value == f"{year:04d}{one:02d}{two:02d}":
         return 1
     return 2 if value == f"{year:04d}{two:02d}{one:02d}" else 0
@@ -253,14 +262,6 @@ def is_dull(cell: str) -> bool:
 
     Such codes may be fillers, and need a closer look.
     """
-    runs = "".join(c if c.isdigit() else " " for c in cell).split()
-    digits = "".join(runs)
-    in_order = [(string.digits * 2)[i : i + 4] for i in range(10)]
-    patterns: Iterable[str] = [d * 3 for d in string.digits] + in_order
-    patterns = [*patterns, *(run[::-1] for run in in_order)]
-    return (
-        not digits
-        or any(not run.strip("0") for run in runs)
-        or any(pattern in run for run in runs for pattern in patterns)
-        or (len(digits) >= 7 and len(set(digits)) < 4)
-    )
+    digits = "".join(_DIGITS.findall(cell))
+    few = not digits or (len(digits) >= 7 and len(set(digits)) < 4)
+    return few or _MADE_UP.search(cell) is not None

@@ -35,10 +35,11 @@ _WORTH_COMPILED = 20_000
 _SAMPLE = 50_000
 _FEWEST_HITS = 10
 _N_ROUNDS = 3
-_N_CHECKED = 200
+_N_CHECKED = 100
 _FEWEST_OF_SHAPE = 50
 _MOST_SHAPES = 65_536
 _TEMPLATE_BYTES = 24
+_SLACK = 8  # the kernels read eight bytes at a time
 _N_FORMS = 108
 _LATEST_YEAR = 9_999
 
@@ -215,7 +216,7 @@ def _table(texts: Iterable[str], n_columns: int = 2) -> tuple[npt.NDArray[np.int
     """Return a hash table of texts by their first eight bytes and length, and its entries."""
     from linkkit.partner.standardize import _column_kernels
 
-    rows = [(int.from_bytes(t.encode()[:8], "big"), len(t)) for t in texts]
+    rows = [(int.from_bytes(t.encode()[:8], "little"), len(t)) for t in texts]
     entries = np.full((len(rows), n_columns), -1, dtype=np.int64)
     entries[:, :2] = np.array(rows, dtype=np.int64).reshape(-1, 2)
     slots = np.full(1 << (4 * len(rows) + 1).bit_length(), -1, dtype=np.int32)
@@ -257,7 +258,7 @@ def _words(read: Reader, cells: Cells, *, is_name: bool, has_numbers: bool) -> W
     finish: Any = _column_kernels.finish
     classes = np.frombuffer(learned.byte_classes(read, has_numbers=has_numbers), dtype=np.uint8)
     lengths, base = np.empty(len(cells), dtype=np.int32), int(cells.bounds[0])
-    out = np.empty(int(cells.bounds[-1]) - base + len(cells) + 1, dtype=np.uint8)
+    out = np.empty(int(cells.bounds[-1]) - base + _SLACK, dtype=np.uint8)
     spell(cells.data, cells.bounds, cells.valid, classes, is_name, out, base, lengths)
     starts = cells.bounds[:-1]
     listed = _table({plain_words(text) for text in learned.listed_texts()} - {""})
@@ -265,7 +266,9 @@ def _words(read: Reader, cells: Cells, *, is_name: bool, has_numbers: bool) -> W
     refuse(out, starts, base, lengths, *listed)
     _replace(_Lexicon(read, has_numbers=has_numbers), out, starts, base, lengths)
     po_box = has_numbers and learned.joins_po_box(read)
-    finish(out, starts, base, lengths, learned.initials_rule(read), po_box)
+    initials = learned.initials_rule(read)
+    if initials or po_box:
+        finish(out, starts, base, lengths, initials, po_box)
     refuse(out, starts, base, lengths, *listed)
     return Written(out=out, starts=starts, base=base, lengths=lengths)
 
@@ -278,7 +281,7 @@ def _replace(
 
     replace: Any = _column_kernels.replace_words
     n = min(_SAMPLE, len(lengths))
-    sample = out[: int(starts[n - 1]) - base + int(max(lengths[n - 1], 0)) + 1]
+    sample = out[: int(starts[n - 1]) - base + int(max(lengths[n - 1], 0)) + _SLACK]
     for _ in range(_N_ROUNDS):
         replace(
             sample.copy(), starts[:n], base, lengths[:n].copy(), lexicon.slots, lexicon.entries,
@@ -361,7 +364,7 @@ def _codes(read: Reader, cells: Cells, *, any_letter: bool) -> Written:
         if template is not None and len(template) <= _TEMPLATE_BYTES:
             templates[shape, : len(template)] = template
             template_lengths[shape] = len(template)
-    out = np.empty(_TEMPLATE_BYTES * len(cells), np.uint8)
+    out = np.empty(_TEMPLATE_BYTES * len(cells) + _SLACK, np.uint8)
     lengths = np.empty(len(cells), np.int32)
     codes = {plain_words(text).replace(" ", "") for text in learned.listed_texts()} - {""}
     fill: Any = _column_kernels.fill_templates
@@ -388,11 +391,11 @@ def representatives(
         forms, parts = _read_dates(cells)
         classes = (forms * np.int64(4) + _ranges(parts)) * 2 + (parts[:, 1] == parts[:, 2])
         classes[forms < 0] = -1
+        counts = np.bincount(classes + 1)[1:]
+        examples = np.zeros(len(counts), dtype=np.int64)
+        examples[classes[::-1]] = np.arange(len(classes))[::-1]
     else:
         n_literal = _DIGITS_TOLD_APART if kind == "phone" else _LITERAL_DIGITS
-        classes = _shapes(cells, n_literal, any_letter=True)[0].astype(np.int64)
-    known = np.flatnonzero(classes >= 0)
-    _, firsts, counts = np.unique(classes[known], return_index=True, return_counts=True)
-    left[known] = False
-    pairs = zip(known[firsts].tolist(), counts.tolist(), strict=True)
-    return {cells.text(i): n for i, n in pairs}, left
+        classes, examples, counts = _shapes(cells, n_literal, any_letter=True)
+    left[classes >= 0] = False
+    return {cells.text(int(examples[c])): int(counts[c]) for c in np.flatnonzero(counts)}, left
