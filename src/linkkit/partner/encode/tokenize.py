@@ -30,6 +30,8 @@ from linkkit.partner.encode.kinds import (
 __all__ = ["Tokens", "each_once", "has_numba", "is_valid", "or_tokens", "text_buffers", "tokenize"]
 
 Cutter = Callable[[str], Iterable[str]]
+Ids = npt.NDArray[np.int32]
+Int64s = npt.NDArray[np.int64]
 
 _WORTH_COMPILED = 5_000
 _VALUES_AT_ONCE = 131_072
@@ -72,8 +74,8 @@ class Tokens:
         The distinct tokens.
     """
 
-    ids: npt.NDArray[np.int32]
-    starts: npt.NDArray[np.int64]
+    ids: Ids
+    starts: Int64s
     texts: list[str]
 
     def __repr__(self) -> str:
@@ -85,7 +87,7 @@ def has_numba() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-def text_buffers(values: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def text_buffers(values: pa.Array) -> tuple[npt.NDArray[np.uint8], Int64s]:
     """Return the bytes of a column of ``large_string``, and where each value starts and ends."""
     if not len(values):
         return np.zeros(0, dtype=np.uint8), np.zeros(1, dtype=np.int64)
@@ -153,7 +155,7 @@ def _of_distinct(values: pa.Array, tokens: Cutter) -> Tokens:
     return _taken(Tokens(ids=ids, starts=starts, texts=texts), codes, is_valid(values))
 
 
-def _taken(found: Tokens, of_value: npt.NDArray[np.int64], kept: npt.NDArray[np.bool_]) -> Tokens:
+def _taken(found: Tokens, of_value: Int64s, kept: npt.NDArray[np.bool_]) -> Tokens:
     """Return the tokens of values by position, none where `kept` is false."""
     counts = np.zeros(len(of_value), dtype=np.int64)
     counts[kept] = np.diff(found.starts)[of_value[kept]]
@@ -186,26 +188,28 @@ def _compiled(values: pa.Array, tokens: Cutter) -> Tokens:
     table = np.full(_N_KEYS + len(wholes), -1, dtype=np.int32)
     found = np.empty(min(len(table), len(ids)), dtype=np.int32)
     number: Any = _token_kernels.number_keys
-    texts = _texts(found[: number(ids, table, found)].tolist(), data, wholes, prefix or "")
+    wholes[:, 1] -= bounds[0]
+    text = content.tobytes().decode("latin-1") if prefix else ""
+    texts = _texts(found[: number(ids, table, found)], text, wholes, prefix or "")
     plain = Tokens(ids=ids, starts=starts, texts=texts)
     return _with_odd(plain, odd, values, tokens) if odd.any() else plain
 
 
-def _room(
-    wholes: npt.NDArray[np.int64], prefix: str | None
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | tuple[()]:
+def _room(wholes: Int64s, prefix: str | None) -> tuple[Ids, Int64s] | tuple[()]:
     """Return the hash table of words that count as wholes, at most half full."""
     return () if prefix is None else (np.full(2 * len(wholes) or 1, -1, dtype=np.int32), wholes)
 
 
-def _texts(
-    keys: list[int], data: npt.NDArray[np.uint8], wholes: npt.NDArray[np.int64], prefix: str
-) -> list[str]:
+def _texts(keys: Ids, content: str, wholes: Int64s, prefix: str) -> list[str]:
+    """Return the tokens that keys stand for; `wholes` lie in `content`, which is ASCII there."""
+    edges = wholes[keys[keys >= _N_KEYS] - _N_KEYS, 1:]
+    ends = (edges[:, 0] + edges[:, 1]).tolist()
+    places = zip(edges[:, 0].tolist(), ends, strict=True)
     texts = []
-    for key in keys:
+    for key in keys.tolist():
         if key >= _N_KEYS:
-            _, first, length = wholes[key - _N_KEYS].tolist()
-            texts.append(prefix + data[first : first + length].tobytes().decode())
+            first, last = next(places)
+            texts.append(prefix + content[first:last])
         else:
             start, text = _RANGES[bisect.bisect_right(_STARTS, key) - 1]
             texts.append(text(key - start))
@@ -227,9 +231,7 @@ def _with_odd(
     return _taken(both, of_value, np.ones(len(odd), dtype=np.bool_))
 
 
-def each_once(
-    ids: npt.NDArray[np.int32], starts: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+def each_once(ids: Ids, starts: Int64s) -> tuple[Ids, Int64s]:
     """Return the distinct tokens of each value, in the order of appearance, and their starts."""
     if len(starts) > _WORTH_COMPILED and has_numba():
         from linkkit.partner.encode import _token_kernels
@@ -243,9 +245,9 @@ def each_once(
 
 def or_tokens(
     masks: npt.NDArray[np.uint64],
-    ids: npt.NDArray[np.int32],
-    starts: npt.NDArray[np.int64],
-    places: npt.NDArray[np.int64],
+    ids: Ids,
+    starts: Int64s,
+    places: Int64s,
     out: npt.NDArray[np.uint64],
 ) -> None:
     """Write the masks of each value's tokens, OR-ed, to a row of `out`.
