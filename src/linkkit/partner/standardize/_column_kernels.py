@@ -438,7 +438,7 @@ def write_dates(forms: Any, parts: Any, orders: Any, closer: Any, out: Any, leng
         if not 1 <= month <= 12 or day < 1:
             continue
         leap = month == 2 and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-        number = year * 10_000 + month * 100 + day
+        number: Any = year * 10_000 + month * 100 + day
         good = day <= days[month] + leap and number % 10_000 != 101
         for other in closer:
             good &= other != number
@@ -453,7 +453,8 @@ def write_dates(forms: Any, parts: Any, orders: Any, closer: Any, out: Any, leng
 def _is_dull(data: Any, first: Any, last: Any) -> Any:
     """Whether digits look made up: three alike or four in order, a run of zeros, few different."""
     seen, n_digits, n_alike, n_up, n_down = 0, 0, 1, 1, 1
-    before, zeros, dull = -2, False, False
+    before: Any = -2
+    zeros, dull = False, False
     for p in range(first, last):
         digit = np.int64(data[p]) - 48
         if not 0 <= digit <= 9:
@@ -493,7 +494,7 @@ def number_shapes(
         if not valid[row] or last == first or last - first > 24:
             continue
         mixed = np.uint64(last - first)
-        n_digits = 0
+        n_digits: Any = 0
         for p in range(first, last):
             c = np.uint64(data[p])
             if 48 <= c <= 57:
