@@ -163,7 +163,7 @@ def test_plain_cells_are_written_by_kernels() -> None:
 def test_what_looks_made_up_is_the_same_to_both(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(1)
     values = ["".join(rng.choices("0123456789-", k=rng.randint(1, 12))) for _ in range(3000)]
-    from linkkit.partner.standardize import _column_kernels
+    from linkkit.partner.standardize import _code_kernels
 
     data = np.frombuffer("".join(values).encode(), dtype=np.uint8)
     bounds = np.append(0, np.cumsum([len(v) for v in values])).astype(np.int64)
@@ -171,7 +171,7 @@ def test_what_looks_made_up_is_the_same_to_both(monkeypatch: pytest.MonkeyPatch)
     templates = np.arange(24, dtype=np.int16)[None, :].copy()
     out, lengths = np.zeros(24 * n, np.uint8), np.zeros(n, np.int32)
     none = plain_cells._table(["qqqqqqqqqqqqqqqqqqqqqq"])
-    _column_kernels.fill_templates(
+    _code_kernels.fill_templates(
         data, bounds, np.zeros(n, np.int32), templates, np.ones(1, np.int32), *none, out, lengths
     )
     assert [int(x) < 0 for x in lengths] == [learned.is_dull(value) for value in values]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from linkkit.agreement import Agreement, Coarsening, FieldSource, VariableType
 from linkkit.errors import NotAuthorizedError
@@ -20,6 +21,9 @@ from linkkit.partner.standardize.outcome import Outcome
 from linkkit.partner.standardize.text import clean, is_placeholder, nothing_left
 
 __all__ = ["payload_columns", "row_years"]
+
+# Arrow makes these functions when it is imported, where no type checker sees them.
+pc: Any = pyarrow.compute
 
 _TYPES: dict[VariableType, pa.DataType] = {
     "integer": pa.int64(),

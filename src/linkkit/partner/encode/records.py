@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from linkkit.agreement import Agreement
 from linkkit.partner.read import Extract, SetAside
 
 __all__ = ["Records", "choose_records", "codes_of", "exact_copies", "ranks_of"]
+
+# Arrow makes these functions when it is imported, where no type checker sees them.
+pc: Any = pyarrow.compute
 
 _NAMES = ("given_name", "surname", "name")
 
@@ -85,8 +89,8 @@ def choose_records(
         f"{shared} names": of_names,
     }
     good = ~(few | of_dates | of_names)
-    number = np.where(good, np.cumsum(good) - 1, -1)
-    record_of_row = np.where(groups.of_row >= 0, number[groups.of_row], -1)
+    number = np.append(np.where(good, np.cumsum(good) - 1, -1), -1)
+    record_of_row = number[groups.of_row]  # the last stands for rows in no group
     n_records = int(np.count_nonzero(good))
     return Records(
         ids=record_ids.take(pa.array(groups.first_row[good])),
@@ -102,7 +106,7 @@ def _set_aside(
 ) -> tuple[SetAside, ...]:
     found = [SetAside(row=int(rows[i]), reason=reason) for i, reason in refused.items()]
     for reason, of_group in bad.items():
-        these = np.flatnonzero((groups.of_row >= 0) & of_group[groups.of_row])
+        these = np.flatnonzero(np.append(of_group, False)[groups.of_row])
         found += [SetAside(row=row, reason=reason) for row in rows[these].tolist()]
     return tuple(sorted(found, key=lambda item: item.row))
 

@@ -178,7 +178,7 @@ def month_place(read: Reader, year: int, form: tuple[int, int, int, int], where:
     year : int
         Of the date.
     form : tuple of int
-        Kind, separator, ending and widths as :func:`_column_kernels.date_forms` numbers them.
+        Kind, separator, ending and widths as :func:`_code_kernels.date_forms` numbers them.
     where : int
         0 where both parts are at most 12, 1 where the first is above, 2 where the second is.
     """

@@ -168,11 +168,11 @@ def written_as_is(cells: Cells) -> Written:
 
     Those of printable ASCII without blanks that have a digit and are no placeholder.
     """
-    from linkkit.partner.standardize import _column_kernels
+    from linkkit.partner.standardize import _word_kernels
 
     lengths = np.empty(len(cells), dtype=np.int32)
     listed = {text.casefold() for text in learned.listed_texts() if text.isascii()} - {""}
-    find: Any = _column_kernels.find_plain
+    find: Any = _word_kernels.find_plain
     find(cells.data, cells.bounds, cells.valid, *_table(listed), lengths)
     return Written(out=cells.data, starts=cells.bounds[:-1], base=0, lengths=lengths)
 
@@ -182,7 +182,7 @@ def gathered(found: Written, others: pa.Array, other_of_row: npt.NDArray[np.int3
 
     `other_of_row` is the position in `others`, -1 for null.
     """
-    from linkkit.partner.standardize import _column_kernels
+    from linkkit.partner.standardize import _word_kernels
 
     rest = cells_of_values(others)
     lengths = np.diff(rest.bounds)
@@ -190,7 +190,7 @@ def gathered(found: Written, others: pa.Array, other_of_row: npt.NDArray[np.int3
     n_rest = int(lengths[other_of_row[usable]].sum()) if len(rest) else 0
     n_bytes = int(found.lengths[found.lengths > 0].sum(dtype=np.int64)) + n_rest
     text, bounds = np.empty(n_bytes, np.uint8), np.zeros(len(found.lengths) + 1, np.int64)
-    gather: Any = _column_kernels.gather
+    gather: Any = _word_kernels.gather
     gather(
         found.out, found.starts, found.base, found.lengths, rest.data, rest.bounds,
         np.where(usable, other_of_row, np.int32(-1)), bounds, text,
@@ -214,13 +214,13 @@ def cells_of_values(column: pa.Array) -> Cells:
 
 def _table(texts: Iterable[str], n_columns: int = 2) -> tuple[npt.NDArray[np.int32], Int64s]:
     """Return a hash table of texts by their first eight bytes and length, and its entries."""
-    from linkkit.partner.standardize import _column_kernels
+    from linkkit.partner.standardize import _lookup_kernels
 
     rows = [(int.from_bytes(t.encode()[:8], "little"), len(t)) for t in texts]
     entries = np.full((len(rows), n_columns), -1, dtype=np.int64)
     entries[:, :2] = np.array(rows, dtype=np.int64).reshape(-1, 2)
     slots = np.full(1 << (4 * len(rows) + 1).bit_length(), -1, dtype=np.int32)
-    fill: Any = _column_kernels.fill_slots
+    fill: Any = _lookup_kernels.fill_slots
     fill(entries, slots)
     return slots, entries
 
@@ -252,17 +252,17 @@ class _Lexicon:
 
 
 def _words(read: Reader, cells: Cells, *, is_name: bool, has_numbers: bool) -> Written:
-    from linkkit.partner.standardize import _column_kernels
+    from linkkit.partner.standardize import _word_kernels
 
-    spell: Any = _column_kernels.spell
-    finish: Any = _column_kernels.finish
+    spell: Any = _word_kernels.spell
+    finish: Any = _word_kernels.finish
     classes = np.frombuffer(learned.byte_classes(read, has_numbers=has_numbers), dtype=np.uint8)
     lengths, base = np.empty(len(cells), dtype=np.int32), int(cells.bounds[0])
     out = np.empty(int(cells.bounds[-1]) - base + _SLACK, dtype=np.uint8)
     spell(cells.data, cells.bounds, cells.valid, classes, is_name, out, base, lengths)
     starts = cells.bounds[:-1]
     listed = _table({plain_words(text) for text in learned.listed_texts()} - {""})
-    refuse: Any = _column_kernels.refuse_listed
+    refuse: Any = _word_kernels.refuse_listed
     refuse(out, starts, base, lengths, *listed)
     _replace(_Lexicon(read, has_numbers=has_numbers), out, starts, base, lengths)
     po_box = has_numbers and learned.joins_po_box(read)
@@ -277,9 +277,9 @@ def _replace(
     lexicon: _Lexicon, out: Bytes, starts: Int64s, base: int, lengths: npt.NDArray[np.int32]
 ) -> None:
     """Replace listed words by what the reader makes of them, asked for a sample first."""
-    from linkkit.partner.standardize import _column_kernels
+    from linkkit.partner.standardize import _word_kernels
 
-    replace: Any = _column_kernels.replace_words
+    replace: Any = _word_kernels.replace_words
     n = min(_SAMPLE, len(lengths))
     sample = out[: int(starts[n - 1]) - base + int(max(lengths[n - 1], 0)) + _SLACK]
     for _ in range(_N_ROUNDS):
@@ -293,11 +293,11 @@ def _replace(
 
 
 def _read_dates(cells: Cells) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
-    from linkkit.partner.standardize import _column_kernels
+    from linkkit.partner.standardize import _code_kernels
 
     forms = np.empty(len(cells), dtype=np.int16)
     parts = np.zeros((len(cells), 3), dtype=np.int16)
-    read_forms: Any = _column_kernels.date_forms
+    read_forms: Any = _code_kernels.date_forms
     read_forms(cells.data, cells.bounds, cells.valid, forms, parts)
     return forms, parts
 
@@ -307,7 +307,7 @@ def _ranges(parts: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
 
 
 def _dates(read: Reader, cells: Cells) -> Written:
-    from linkkit.partner.standardize import _column_kernels
+    from linkkit.partner.standardize import _code_kernels
 
     forms, parts = _read_dates(cells)
     orders = np.zeros((_N_FORMS, _LATEST_YEAR + 1, 3), dtype=np.int8)
@@ -319,7 +319,7 @@ def _dates(read: Reader, cells: Cells) -> Written:
         shape = (form // 36, form // 12 % 3, form // 4 % 3, form % 4)
         orders[form, year, where] = learned.month_place(read, year, shape, where)
     out, lengths = np.empty(8 * len(cells), np.uint8), np.empty(len(cells), np.int32)
-    write: Any = _column_kernels.write_dates
+    write: Any = _code_kernels.write_dates
     write(forms, parts, orders, np.array(learned.listed_dates()), out, lengths)
     return Written(out=out, starts=np.arange(len(cells)) * 8, base=0, lengths=lengths)
 
@@ -328,13 +328,13 @@ def _shapes(
     cells: Cells, n_literal: int, *, any_letter: bool
 ) -> tuple[npt.NDArray[np.int32], Int64s, Int64s]:
     """Return the shape of each code, and each shape's first row and how often it is."""
-    from linkkit.partner.standardize import _column_kernels
+    from linkkit.partner.standardize import _code_kernels
 
     shapes = np.empty(len(cells), dtype=np.int32)
     slots = np.full(4 * _MOST_SHAPES, -1, dtype=np.int32)
     hashes = np.zeros(_MOST_SHAPES, dtype=np.uint64)
     examples, counts = np.zeros((2, _MOST_SHAPES), dtype=np.int64)
-    number: Any = _column_kernels.number_shapes
+    number: Any = _code_kernels.number_shapes
     n = number(
         cells.data,
         cells.bounds,
@@ -351,7 +351,7 @@ def _shapes(
 
 
 def _codes(read: Reader, cells: Cells, *, any_letter: bool) -> Written:
-    from linkkit.partner.standardize import _column_kernels
+    from linkkit.partner.standardize import _code_kernels
 
     shapes, examples, counts = _shapes(cells, _LITERAL_DIGITS, any_letter=any_letter)
     templates = np.zeros((max(len(examples), 1), _TEMPLATE_BYTES), dtype=np.int16)
@@ -367,7 +367,7 @@ def _codes(read: Reader, cells: Cells, *, any_letter: bool) -> Written:
     out = np.empty(_TEMPLATE_BYTES * len(cells) + _SLACK, np.uint8)
     lengths = np.empty(len(cells), np.int32)
     codes = {plain_words(text).replace(" ", "") for text in learned.listed_texts()} - {""}
-    fill: Any = _column_kernels.fill_templates
+    fill: Any = _code_kernels.fill_templates
     fill(
         cells.data, cells.bounds, shapes, templates, template_lengths, *_table(codes), out, lengths
     )
