@@ -393,7 +393,8 @@ def representatives(
         classes[forms < 0] = -1
         counts = np.bincount(classes + 1)[1:]
         examples = np.zeros(len(counts), dtype=np.int64)
-        examples[classes[::-1]] = np.arange(len(classes))[::-1]
+        backwards = np.flatnonzero(classes >= 0)[::-1]
+        examples[classes[backwards]] = backwards
     else:
         n_literal = _DIGITS_TOLD_APART if kind == "phone" else _LITERAL_DIGITS
         classes, examples, counts = _shapes(cells, n_literal, any_letter=True)
