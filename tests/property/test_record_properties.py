@@ -12,7 +12,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkkit.partner.encode.extract import _row_order
+from linkkit.partner.encode.extract import _row_order, _token_order
 from linkkit.partner.encode.records import choose_records, codes_of, exact_copies
 from linkkit.partner.encode.tokens import record_tokens
 from linkkit.partner.keys import TokenKey, derive_key
@@ -108,15 +108,13 @@ def test_payload_is_ordered_by_token_and_values(data: st.DataObject, n_rows: int
     def draw(values: list[Any]) -> list[Any]:
         return [data.draw(st.sampled_from(values)) for _ in range(n_rows)]
 
-    halves = [bytes([a] * 8 + [b] * 8) for a, b in zip(draw([1, 200]), draw([3, 250]), strict=True)]
-    tokens = np.frombuffer(b"".join(halves), dtype=np.uint8).reshape(-1, 16)
+    found, ranks = np.unique(draw(list(range(9))), return_inverse=True)
     years, marks = draw([None, 2024, 2025]), draw([None, 0.5, 1.5, -2.0])
-    order = _row_order(
-        {"year": pa.array(years, pa.int32()), "mark": pa.array(marks, pa.float64())}, tokens
-    )
+    columns = {"year": pa.array(years, pa.int32()), "mark": pa.array(marks, pa.float64())}
+    order = _row_order(columns, ranks, n_records=len(found))
 
     def key(i: int) -> Any:
-        return halves[i], *((value is None, value or 0) for value in (years[i], marks[i]))
+        return ranks[i], *((value is None, value or 0) for value in (years[i], marks[i]))
 
     assert [key(i) for i in order] == sorted(key(i) for i in range(n_rows))
 
@@ -146,3 +144,11 @@ def test_row_ids_are_cleaned_in_large_columns_as_one_by_one(monkeypatch: Any) ->
     monkeypatch.setattr(plain_cells, "_WORTH_COMPILED", 0)
     assert columns.row_ids(column).to_pylist() == one_by_one.to_pylist()
     assert one_by_one.to_pylist()[3:8] == ["S-12", "S 12", "12", None, None]
+
+
+def test_tokens_are_ordered_byte_by_byte() -> None:
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, 3, (200, 16), dtype=np.uint8)  # many agree in the first half
+    tokens[:100, :8] = 255
+    listed = [token.tobytes() for token in tokens[_token_order(tokens)]]
+    assert listed == sorted(token.tobytes() for token in tokens)

@@ -61,6 +61,7 @@ class _Work:
     standardized: StandardizedExtract
     records: Records
     tokens: npt.NDArray[np.uint8]
+    order: Int64s
 
     @property
     def sent_rows(self) -> npt.NDArray[np.int64]:
@@ -168,6 +169,7 @@ def encode(
         standardized=standardized,
         records=records,
         tokens=tokens,
+        order=_token_order(tokens),
     )
     columns, issues = payload_columns(table, standardized, agreement, party=party)
     report = _report(work, issues)
@@ -260,7 +262,7 @@ def _counts(report: EncodingReport) -> dict[str, int]:
 def _encodings(work: _Work, secret: Secret, report: EncodingReport) -> EncodedExtract:
     agreement = work.agreement
     spec = encoding_spec(agreement)
-    order = _token_order(work.tokens)
+    order = work.order
     best = work.records.best_row[order]
     scope = KeyScope.of(agreement, spec)
     fields = work.standardized.fields
@@ -369,7 +371,9 @@ def _payload(
     year = np.full(len(sent), -1, dtype=np.int64) if years is None else years[sent]
     columns = {name: column.take(pa.array(sent)) for name, column in columns.items()}
     rest = {"year": pa.array(year, mask=year < 0).cast(pa.int32()), **columns}
-    order = _row_order(rest, of_row)
+    ranks = np.empty(len(work.order), dtype=np.int64)
+    ranks[work.order] = np.arange(len(work.order))
+    order = _row_order(rest, ranks[work.records.record_of_row[sent]], n_records=len(work.order))
     taken = {name: column.take(pa.array(order)) for name, column in rest.items()}
     return PayloadExtract(
         party=work.party,
@@ -380,15 +384,20 @@ def _payload(
     )
 
 
-def _row_order(columns: Mapping[str, pa.Array], tokens: npt.NDArray[np.uint8]) -> Int64s:
-    """Return the order by token, year and values, which the order of the file does not change."""
-    order = _token_order(tokens)
-    same = (np.diff(tokens[order].view(np.uint64), axis=0) == 0).all(axis=1)
-    tied = np.append(same, False) | np.insert(same, 0, False)
+def _row_order(columns: Mapping[str, pa.Array], ranks: Int64s, *, n_records: int) -> Int64s:
+    """Return the order by token, year and values, which the order of the file does not change.
+
+    `ranks` are those of the rows' tokens among the tokens of all records, each of which has a row.
+    """
+    if len(ranks) == n_records:
+        order = np.empty(len(ranks), dtype=np.int64)
+        order[ranks] = np.arange(len(ranks))
+        return order
+    order = np.argsort(ranks, kind="stable")
+    tied = (np.bincount(ranks) > 1)[ranks[order]]
     rows = order[tied]
-    ranks = [ranks_of(column.take(pa.array(rows))) for column in reversed(list(columns.values()))]
-    number = np.cumsum(np.insert(~same, 0, True))[tied]
-    order[tied] = rows[np.lexsort((*ranks, number))]
+    values = [ranks_of(column.take(pa.array(rows))) for column in reversed(list(columns.values()))]
+    order[tied] = rows[np.lexsort((*values, ranks[rows]))]
     return order
 
 

@@ -117,7 +117,7 @@ def tokenize(values: pa.Array, tokens: Cutter) -> Iterator[Tokens]:
     Yields
     ------
     Tokens
-        Of the next values, with numbers of their own.
+        Of the next values, with numbers of their own. Good until the next are asked for.
 
     Examples
     --------
@@ -126,13 +126,16 @@ def tokenize(values: pa.Array, tokens: Cutter) -> Iterator[Tokens]:
     (['_a', 'an', 'na', 'a_'], array([0, 4, 4]))
     """
     values = values.cast(pa.large_string())
+    room = np.empty(0, dtype=np.int32)
     step = _ADDRESSES_AT_ONCE if tokens is address_parts else _VALUES_AT_ONCE
     for start in range(0, len(values), step):
         chunk = values.slice(start, step)
         if tokens is whole:
             yield _wholes(chunk)
         elif tokens in _KERNELS and len(values) >= _WORTH_COMPILED and has_numba():
-            yield _compiled(chunk, tokens)
+            n_keys = _most_tokens(chunk, tokens)
+            room = room if len(room) >= n_keys else np.empty(n_keys, dtype=np.int32)
+            yield _compiled(chunk, tokens, room)
         else:
             yield _of_distinct(chunk, tokens)
 
@@ -166,15 +169,22 @@ def _taken(found: Tokens, of_value: Int64s, kept: npt.NDArray[np.bool_]) -> Toke
     return Tokens(ids=found.ids[places], starts=starts, texts=found.texts)
 
 
-def _compiled(values: pa.Array, tokens: Cutter) -> Tokens:
+def _most_tokens(values: pa.Array, tokens: Cutter) -> int:
+    _, bounds = text_buffers(values)
+    n_bytes, n = int(bounds[-1] - bounds[0]), len(values)
+    if tokens is date_parts:
+        return 14 * n
+    return 2 * n_bytes if tokens is digit_places else n_bytes + 2 * n
+
+
+def _compiled(values: pa.Array, tokens: Cutter, keys: Ids) -> Tokens:
     from linkkit.partner.encode import _token_kernels
 
     name, prefix = _KERNELS[tokens]
     data, bounds = text_buffers(values)
     content = data[bounds[0] : bounds[-1]]
     n, present = len(values), is_valid(values)
-    most = 14 * n if tokens is date_parts else 2 * (len(content) + n)
-    keys, starts = np.empty(most, dtype=np.int32), np.zeros(n + 1, dtype=np.int64)
+    starts = np.zeros(n + 1, dtype=np.int64)
     odd = np.zeros(n, dtype=np.bool_)
     mixed = bool(content.max(initial=0) >= 128)
     wholes = np.zeros((0, 3), dtype=np.int64)
