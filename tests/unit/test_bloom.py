@@ -36,7 +36,7 @@ def test_chunks_do_not_change_filters(monkeypatch: pytest.MonkeyPatch) -> None:
     values = [f"name {i}" for i in range(50)]
     options = {"key": KEY, "tokens": KINDS["text"].tokens, "n_bits": 512, "n_hashes": 20}
     whole = bloom_filters(values, **options)
-    monkeypatch.setattr("linkkit.partner.encode.bloom._VALUES_AT_ONCE", 7)
+    monkeypatch.setattr("linkkit.partner.encode.tokenize._VALUES_AT_ONCE", 7)
     assert np.array_equal(bloom_filters(values, **options), whole)
 
 

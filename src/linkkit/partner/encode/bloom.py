@@ -7,14 +7,26 @@ Bit positions are independent HMAC-SHA256 outputs, never double hashing (Kroll a
 from __future__ import annotations
 
 import hmac
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-__all__ = ["bloom_filters", "bloom_filters_reference", "token_positions"]
+from linkkit.partner.encode.hmacs import hmac_sha256_many
+from linkkit.partner.encode.tokenize import or_tokens, tokenize
 
-_VALUES_AT_ONCE = 65_536
+__all__ = [
+    "BloomEncoder",
+    "bloom_filters",
+    "bloom_filters_reference",
+    "token_masks",
+    "token_positions",
+]
+
+_BITS_AT_ONCE = 1 << 24
+_POSITIONS_PER_BLOCK = 16
 
 
 def token_positions(key: bytes, token: str, *, n_bits: int, n_hashes: int) -> list[int]:
@@ -40,6 +52,102 @@ def token_positions(key: bytes, token: str, *, n_bits: int, n_hashes: int) -> li
         block += 1
     words = np.frombuffer(stream[: 2 * n_hashes], dtype=">u2")
     return [int(word) % n_bits for word in words]
+
+
+class BloomEncoder:
+    """Encodes the values of one field, batch after batch, and hashes each distinct token once.
+
+    Parameters
+    ----------
+    key : bytes
+        The field's sub-key.
+    tokens : callable
+        Splits a value into tokens, at least one.
+    n_bits, n_hashes : int
+        Width, and bits per token.
+    """
+
+    __slots__ = ("_key", "_masks", "_rows", "_tokens", "n_bits", "n_hashes")
+
+    def __init__(
+        self, *, key: bytes, tokens: Callable[[str], Iterable[str]], n_bits: int, n_hashes: int
+    ) -> None:
+        self._key, self._tokens = key, tokens
+        self.n_bits, self.n_hashes = n_bits, n_hashes
+        self._rows: dict[str, int] = {}
+        self._masks = np.zeros((0, n_bits // 64), dtype=np.uint64)
+
+    def __repr__(self) -> str:
+        return f"<BloomEncoder: {self.n_bits} bits, {self.n_hashes} for each token>"
+
+    def encode(
+        self, values: pa.Array, *, places: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.uint64]:
+        """Return the filters of some values, zero where a value is null.
+
+        Parameters
+        ----------
+        values : pyarrow.Array
+            Standardized, non-empty values, or null.
+        places : ndarray of int64, shape (n_values,), optional
+            The row of the result that each value belongs to, all rows from 0 on once; below 0
+            for a value that is left out. By default the order is that of the values.
+
+        Returns
+        -------
+        ndarray of uint64, shape (n_places, n_bits / 64)
+            Bit `i` of a filter is bit ``i % 64`` of word ``i // 64``.
+        """
+        if places is None:
+            places = np.arange(len(values))
+        n_rows = int(np.count_nonzero(places >= 0))
+        filters = np.empty((n_rows, self.n_bits // 64), dtype=np.uint64)
+        start = 0
+        for found in tokenize(values, self._tokens):
+            stop = start + len(found.starts) - 1
+            masks = self._masks_of(found.texts)
+            or_tokens(masks, found.ids, found.starts, places[start:stop], filters)
+            start = stop
+        return filters
+
+    def _masks_of(self, tokens: Sequence[str]) -> npt.NDArray[np.uint64]:
+        rows = self._rows
+        known = len(rows)
+        places = [rows.setdefault(token, len(rows)) for token in tokens]
+        if len(rows) > known:
+            new = list(itertools.islice(rows, known, None))
+            masks = token_masks(new, self._key, n_bits=self.n_bits, n_hashes=self.n_hashes)
+            self._masks = np.vstack([self._masks, masks])
+        return self._masks[places]
+
+
+def token_masks(
+    tokens: Sequence[str], key: bytes, *, n_bits: int, n_hashes: int
+) -> npt.NDArray[np.uint64]:
+    """Return the bits that each token sets, shape (n_tokens, n_bits / 64).
+
+    See :func:`token_positions` for the parameters.
+    """
+    masks = np.zeros((len(tokens), n_bits // 64), dtype=np.uint64)
+    step = max(_BITS_AT_ONCE // n_bits, 1)
+    for start in range(0, len(tokens), step):
+        some = tokens[start : start + step]
+        positions = _positions([token.encode() for token in some], key, n_hashes) % n_bits
+        bits = np.zeros((len(some), n_bits), dtype=np.uint8)
+        bits[np.arange(len(some))[:, None], positions] = 1
+        masks[start : start + step] = np.packbits(bits, axis=1, bitorder="little").view("<u8")
+    return masks
+
+
+def _positions(messages: Sequence[bytes], key: bytes, n_hashes: int) -> npt.NDArray[np.int64]:
+    n_blocks = -(-n_hashes // _POSITIONS_PER_BLOCK)
+    counters = [block.to_bytes(4, "big") for block in range(n_blocks)]
+    data = b"".join([counter + message for message in messages for counter in counters])
+    lengths = np.array([len(message) + 4 for message in messages], dtype=np.int64)
+    bounds = np.append(0, np.cumsum(np.repeat(lengths, n_blocks)))
+    digests = hmac_sha256_many(key, np.frombuffer(data, dtype=np.uint8), bounds)
+    words = digests.reshape(len(messages), -1).view(">u2")[:, :n_hashes]
+    return words.astype(np.int64)
 
 
 def bloom_filters(
@@ -70,26 +178,8 @@ def bloom_filters(
     ndarray of uint64, shape (n_values, n_bits / 64)
         Bit `i` of a filter is bit ``i % 64`` of word ``i // 64``.
     """
-    ids: dict[str, int] = {}
-    filters = np.zeros((len(values), n_bits // 64), dtype=np.uint64)
-    masks = np.zeros((0, n_bits // 64), dtype=np.uint64)
-    for start in range(0, len(values), _VALUES_AT_ONCE):
-        chunk = values[start : start + _VALUES_AT_ONCE]
-        lists = [[ids.setdefault(token, len(ids)) for token in tokens(value)] for value in chunk]
-        new = list(ids)[len(masks) :]
-        masks = np.vstack([masks, _masks(new, key, n_bits, n_hashes)])
-        flat = np.fromiter((i for row in lists for i in row), dtype=np.int64)
-        starts = np.cumsum([0] + [len(row) for row in lists[:-1]])
-        filters[start : start + len(chunk)] = np.bitwise_or.reduceat(masks[flat], starts, axis=0)
-    return filters
-
-
-def _masks(tokens: Sequence[str], key: bytes, n_bits: int, n_hashes: int) -> npt.NDArray[np.uint64]:
-    masks = np.zeros((len(tokens), n_bits // 64), dtype=np.uint64)
-    for row, token in enumerate(tokens):
-        for position in token_positions(key, token, n_bits=n_bits, n_hashes=n_hashes):
-            masks[row, position // 64] |= np.uint64(1 << (position % 64))
-    return masks
+    encoder = BloomEncoder(key=key, tokens=tokens, n_bits=n_bits, n_hashes=n_hashes)
+    return encoder.encode(pa.array(values, type=pa.large_string()))
 
 
 def bloom_filters_reference(

@@ -3,99 +3,41 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute
 
 from linkkit.agreement import Agreement
 from linkkit.agreement.document import require_agreement
-from linkkit.errors import ExtractError, OptionError, SecretError
-from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, FilterSpec, PayloadExtract
-from linkkit.exchange.artifacts import token_array
-from linkkit.partner.encode.bloom import bloom_filters
+from linkkit.errors import SecretError
+from linkkit.exchange import EncodedExtract, PayloadExtract
+from linkkit.exchange.artifacts import token_array, token_matrix
 from linkkit.partner.encode.canary import canary_digests, canary_fields
-from linkkit.partner.encode.clk_profile import as_clkhash_secret, clk_encodings, record_specs
-from linkkit.partner.encode.clk_rows import ClkRows, as_schema_reads, clk_rows, schema_notes
-from linkkit.partner.encode.grams import gram_table
-from linkkit.partner.encode.kinds import KINDS, filter_spec
-from linkkit.partner.encode.passes import (
-    PassKeys,
-    pass_filter,
-    pass_specs,
-    with_random_filters,
+from linkkit.partner.encode.clk_profile import as_clkhash_secret, clk_encodings
+from linkkit.partner.encode.filters import record_filters, sent_filters
+from linkkit.partner.encode.prepared import (
+    PreparedExtract,
+    encoding_spec,
+    prepare_extract,
+    report_of,
 )
-from linkkit.partner.encode.payload import payload_columns, row_years
-from linkkit.partner.encode.records import Records, choose_records, exact_copies
-from linkkit.partner.encode.results import EncodeResult, EncodingReport, TokenMap
-from linkkit.partner.encode.salts import salt_codes
-from linkkit.partner.encode.tokens import record_tokens
-from linkkit.partner.keys import (
-    ClkhashSecret,
-    KeyScope,
-    Secret,
-    TokenKey,
-    encoding_key,
-    key_check,
-)
-from linkkit.partner.read import Extract, extract_from_frame, read_extract
-from linkkit.partner.standardize import (
-    STANDARDIZATION_VERSION,
-    Issue,
-    StandardizedExtract,
-    standardize,
-)
-from linkkit.partner.standardize.columns import require_columns, text_column
-from linkkit.partner.standardize.text import clean, is_placeholder
+from linkkit.partner.encode.records import ranks_of
+from linkkit.partner.encode.results import EncodeResult, TokenMap
+from linkkit.partner.keys import ClkhashSecret, KeyScope, Secret, TokenKey, key_check
 
-__all__ = ["encode", "encoding_spec"]
+__all__ = [
+    "encode",
+    "encodings_of",
+    "payload_of",
+    "require_keys",
+    "row_order",
+    "token_map_of",
+]
 
-ENCODING_VERSION = 1
-
-# Arrow makes these functions when it is imported, where no type checker sees them.
-pc: Any = pyarrow.compute
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class _Work:
-    """All that is known of an extract on its way to an encoding."""
-
-    agreement: Agreement
-    party: str
-    table: Extract
-    standardized: StandardizedExtract
-    records: Records
-    tokens: npt.NDArray[np.uint8]
-    clks: ClkRows | None = None
-
-    @property
-    def sent_rows(self) -> npt.NDArray[np.int64]:
-        """Positions of the rows that belong to a record."""
-        return np.flatnonzero(self.records.record_of_row >= 0)
-
-
-def encoding_spec(agreement: Agreement) -> EncodingSpec:
-    """Return how an agreement's linkage fields are encoded, the same at every party."""
-    fields = agreement.linkage.fields
-    passes = pass_specs(agreement.linkage)
-    records = record_specs(agreement.linkage)
-    return EncodingSpec(
-        profile=agreement.linkage.profile,
-        encoding_version=ENCODING_VERSION,
-        standardization_version=STANDARDIZATION_VERSION,
-        filters=()
-        if passes or records
-        else tuple(filter_spec(name, field.kind) for name, field in fields.items()),
-        fields=tuple(fields) if passes else (),
-        passes=passes,
-        records=records,
-    )
+Int64s = npt.NDArray[np.int64]
 
 
 def encode(
@@ -156,62 +98,24 @@ def encode(
     >>> district.encodings
     <EncodedExtract of 'district': 40 records, 7 filters, profile 'field'>
     """
-    require_agreement(agreement)
-    _require_keys(secret, token_key, profile=agreement.linkage.profile)
-    _require_party(party)
-    agreement.require_in_force(today=today)
-    clause = agreement.party(party)
-    table = _as_extract(extract, party)
-    require_columns(table, _columns_named(agreement, party), party=party)
-    standardized = standardize(table, as_schema_reads(agreement, party), party=party)
-    clks = _clk_rows(table, standardized, agreement, secret, party=party)
-    chosen = standardized if clks is None else clks.standardized
-    years = row_years(table, agreement, party=party)
-    ids = record_ids(table, clause.record_id)
-    refused = {**({} if clks is None else clks.lost(ids)), **exact_copies(table, ids)}
-    refused |= _without_year(years)
-    records = choose_records(chosen.fields, ids, table.rows, agreement, refused=refused)
-    if not records.ids:
-        raise ExtractError(
-            f"{party}: none of the {len(table)} rows has enough linkage fields to be linked",
-            hint="Check that the agreement names the right columns.",
-        )
-    tokens = record_tokens(records.ids, key=token_key, agreement_id=agreement.id, party=party)
-    work = _Work(
-        agreement=agreement,
-        party=party,
-        table=table,
-        standardized=chosen,
-        records=records,
-        tokens=tokens,
-        clks=clks,
+    require_keys(agreement, secret, token_key)
+    work = prepare_extract(
+        extract, agreement, party=party, secret=secret, token_key=token_key, today=today
     )
-    columns, issues = payload_columns(table, standardized, agreement, party=party)
-    report = _report(work, issues, secret)
+    report = report_of(work)
+    set_aside = sorted((*work.table.set_aside, *work.records.set_aside), key=lambda item: item.row)
     return EncodeResult(
-        encodings=_encodings(work, secret, report),
-        payload=_payload(work, columns, years, report),
-        token_map=_token_map(work),
-        set_aside=(*table.set_aside, *records.set_aside),
+        encodings=encodings_of(work, secret, counts=report.counts),
+        payload=payload_of(work, counts=report.counts),
+        token_map=token_map_of(work),
+        set_aside=tuple(set_aside),
         report=report,
     )
 
 
-def _clk_rows(
-    table: Extract,
-    standardized: StandardizedExtract,
-    agreement: Agreement,
-    secret: Secret | ClkhashSecret,
-    *,
-    party: str,
-) -> ClkRows | None:
-    if agreement.linkage.profile != "clkhash":
-        return None
-    shared = as_clkhash_secret(secret, agreement, encoding_spec(agreement))
-    return clk_rows(table, standardized, agreement, shared, party=party)
-
-
-def _require_keys(secret: object, token_key: object, *, profile: str) -> None:
+def require_keys(agreement: object, secret: object, token_key: object) -> None:
+    """Refuse anything but an agreement, the secret that its profile takes, and a token key."""
+    profile = require_agreement(agreement).linkage.profile
     if isinstance(secret, ClkhashSecret) and profile != "clkhash":
         raise SecretError(
             f"a ClkhashSecret is for agreements of the profile 'clkhash', and this is '{profile}'",
@@ -229,103 +133,26 @@ def _require_keys(secret: object, token_key: object, *, profile: str) -> None:
         )
 
 
-def _require_party(party: object) -> None:
-    if not isinstance(party, str):
-        raise OptionError(
-            f"'party' is the name of a party, not {type(party).__name__}",
-            hint="See the docstring of linkkit.encode.",
-        )
-
-
-def _as_extract(extract: Any, party: str) -> Extract:
-    if isinstance(extract, Extract):
-        return extract
-    if isinstance(extract, (str, Path)):
-        return read_extract(extract)
-    return extract_from_frame(extract, source=f"the extract of '{party}'")
-
-
-def _columns_named(agreement: Agreement, party: str) -> list[str]:
-    clause = agreement.party(party)
-    linkage = [c for source in clause.linkage_fields.values() for c in source.columns]
-    payload = [source.column for source in clause.payload.values() if source.column]
-    own = [clause.record_id] if clause.record_id else []
-    return [*own, *linkage, *payload, *([clause.year.column] if clause.year else [])]
-
-
-def record_ids(table: Extract, column: str | None) -> list[str | None]:
-    if column is None:
-        return [None] * len(table)
-    cells = text_column(table, column).to_pylist()
-    return [_record_id(cell or "") for cell in cells]
-
-
-def _record_id(cell: str) -> str | None:
-    text = clean(cell)
-    return None if not text or is_placeholder(text) else text
-
-
-def _without_year(years: npt.NDArray[np.int64] | None) -> dict[int, str]:
-    if years is None:
-        return {}
-    return dict.fromkeys(np.flatnonzero(years < 0).tolist(), "no year to be read")
-
-
-def _report(work: _Work, issues: Sequence[Issue], secret: Secret | ClkhashSecret) -> EncodingReport:
-    table, records, standardized = work.table, work.records, work.standardized
-    named = {" ".join(name.split()) for name in _columns_named(work.agreement, work.party)}
-    reasons = Counter(item.reason for item in (*table.set_aside, *records.set_aside))
-    chosen = pa.array(records.best_row)
-    clause = work.agreement.party(work.party)
-    return EncodingReport(
-        party=work.party,
-        n_rows=len(table) + len(table.set_aside),
-        n_records=len(records.ids),
-        n_set_aside=dict(sorted(reasons.items())),
-        n_repeated=records.n_repeated,
-        missing={
-            name: column.take(chosen).null_count
-            for name, column in standardized.fields.items()
-            if name in clause.linkage_fields
-        },
-        not_brought=tuple(n for n in standardized.fields if n not in clause.linkage_fields),
-        n_without_id=records.ids.count(None) if clause.record_id else 0,
-        issues=(*standardized.issues, *issues),
-        columns_left=tuple(name for name in table.columns if name not in named),
-        notes=(*table.notes, *standardized.notes, *_schema_notes(work.agreement, secret)),
-    )
-
-
-def _schema_notes(agreement: Agreement, secret: Secret | ClkhashSecret) -> tuple[str, ...]:
-    if agreement.linkage.profile != "clkhash":
-        return ()
-    return schema_notes(agreement, secret if isinstance(secret, ClkhashSecret) else None)
-
-
-def _counts(report: EncodingReport) -> dict[str, int]:
-    return {"n_records": report.n_records, "n_set_aside": sum(report.n_set_aside.values())}
-
-
-def _encodings(
-    work: _Work, secret: Secret | ClkhashSecret, report: EncodingReport
+def encodings_of(
+    work: PreparedExtract, secret: Secret | ClkhashSecret, *, counts: Mapping[str, int]
 ) -> EncodedExtract:
+    """Return what goes to the linkage unit."""
     agreement = work.agreement
     spec = encoding_spec(agreement)
     order = _token_order(work.tokens)
+    best = work.records.best_row[order]
     if work.clks is not None or isinstance(secret, ClkhashSecret):
         words = work.clks.words if work.clks is not None else np.zeros((0, 0), dtype=np.uint64)
         return clk_encodings(
-            words[work.records.best_row[order]],
+            words[best],
             work.tokens[order],
             agreement=agreement,
             secret=as_clkhash_secret(secret, agreement, spec),
             spec=spec,
             party=work.party,
-            counts=_counts(report),
+            counts=counts,
         )
-    best = pa.array(work.records.best_row[order])
     scope = KeyScope.of(agreement, spec)
-    fields = {name: column.take(best) for name, column in work.standardized.fields.items()}
     made_up = canary_fields(agreement, secret, scope)
     return EncodedExtract(
         party=work.party,
@@ -335,86 +162,19 @@ def _encodings(
         key_check=key_check(secret, *scope.labels),
         one_record_per_person=agreement.party(work.party).one_record_per_person,
         tokens=work.tokens[order],
-        filters={
-            **_filters(fields, secret, scope, spec),
-            **{
-                name: with_random_filters(item)
-                for name, item in _pass_filters(fields, secret, scope, spec).items()
-            },
-        },
-        counts=_counts(report),
+        filters=sent_filters(work.standardized.fields, secret, scope, spec, rows=best),
+        counts=counts,
         epoch=agreement.epoch,
         canaries=canary_digests(
-            made_up,
-            {
-                **_filters(made_up, secret, scope, spec),
-                **_pass_filters(made_up, secret, scope, spec),
-            },
-            secret=secret,
-            scope=scope,
+            made_up, record_filters(made_up, secret, scope, spec), secret=secret, scope=scope
         ),
     )
 
 
-def _filters(
-    fields: Mapping[str, pa.Array], secret: Secret, scope: KeyScope, spec: EncodingSpec
-) -> dict[str, Filter]:
-    filters = {}
-    for item in spec.filters:
-        key = encoding_key(secret, scope, purpose="field-filter", field=item.name)
-        filters[item.name] = _filter(fields[item.name], key, item)
-    return filters
-
-
-def _pass_filters(
-    fields: Mapping[str, pa.Array], secret: Secret, scope: KeyScope, spec: EncodingSpec
-) -> dict[str, Filter]:
-    if not spec.passes:
-        return {}
-    kinds = {field.name: field.kind for item in spec.passes for field in item.fields}
-    table = gram_table(fields, kinds, fields=[name for name in spec.fields if name in kinds])
-    filters = {}
-    for item in spec.passes:
-        salts, tokens = (
-            encoding_key(secret, scope, purpose=purpose, field=item.name)
-            for purpose in ("pass-salt", "pass-token")
-        )
-        keys = PassKeys(salts=salts, tokens=tokens)
-        distinct, codes = salt_codes(fields, item)
-        filters[item.name] = pass_filter(table, distinct, codes, item=item, keys=keys)
-    return filters
-
-
-def _present(column: pa.Array) -> npt.NDArray[np.bool_]:
-    return np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
-
-
-def _filter(column: pa.Array, key: bytes, item: FilterSpec) -> Filter:
-    distinct = column.dictionary_encode()
-    present = _present(column)
-    words = np.zeros((len(column), item.n_words), dtype=np.uint64)
-    values = distinct.dictionary.to_pylist()
-    if values:
-        table = bloom_filters(
-            values,
-            key=key,
-            tokens=KINDS[item.kind].tokens,
-            n_bits=item.n_bits,
-            n_hashes=item.n_hashes,
-        )
-        codes = distinct.indices.fill_null(0).to_numpy(zero_copy_only=False)
-        words = np.where(present[:, None], table[codes], words)
-    return Filter(words=words, present=present)
-
-
-def _payload(
-    work: _Work,
-    columns: dict[str, pa.Array],
-    years: npt.NDArray[np.int64] | None,
-    report: EncodingReport,
-) -> PayloadExtract:
-    agreement = work.agreement
-    agreement.authorize_payload(work.party, columns)
+def payload_of(work: PreparedExtract, *, counts: Mapping[str, int]) -> PayloadExtract:
+    """Return what goes to the steward."""
+    agreement, years = work.agreement, work.years
+    agreement.authorize_payload(work.party, work.payload)
     sent = work.sent_rows
     of_row = work.tokens[work.records.record_of_row[sent]]
     year = np.full(len(sent), -1, dtype=np.int64) if years is None else years[sent]
@@ -422,45 +182,50 @@ def _payload(
         {
             "token": token_array(of_row),
             "year": pa.array(year, mask=year < 0).cast(pa.int32()),
-            **{name: column.take(pa.array(sent)) for name, column in columns.items()},
+            **{name: column.take(pa.array(sent)) for name, column in work.payload.items()},
         }
     )
     return PayloadExtract(
         party=work.party,
         agreement_id=agreement.id,
         agreement_fingerprint=agreement.fingerprint,
-        table=table.take(pa.array(_row_order(table, of_row))),
-        counts=_counts(report),
+        table=table.take(pa.array(row_order(table))),
+        counts=counts,
     )
 
 
-def _row_order(table: pa.Table, tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def row_order(table: pa.Table) -> Int64s:
     """Return the order by token, year and values, which the order of the file does not change."""
-    ranks = [_rank(table.column(name)) for name in reversed(table.column_names[1:])]
-    halves = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64)
-    return np.lexsort((*ranks, halves[:, 1], halves[:, 0])).astype(np.int64)
+    tokens = np.ascontiguousarray(token_matrix(table.column("token")))
+    order = _token_order(tokens)
+    if not len(order):
+        return order
+    same = (np.diff(tokens[order].view(np.uint64), axis=0) == 0).all(axis=1)
+    tied = np.append(same, False) | np.insert(same, 0, False)
+    rows = order[tied]
+    columns = [table.column(name).combine_chunks() for name in reversed(table.column_names[1:])]
+    ranks = [ranks_of(column.take(pa.array(rows))) for column in columns]
+    number = np.cumsum(np.insert(~same, 0, True))[tied]
+    order[tied] = rows[np.lexsort((*ranks, number))]
+    return order
 
 
-def _rank(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    values = column.combine_chunks()
-    distinct = pc.unique(values)
-    place = np.empty(len(distinct), dtype=np.int64)
-    place[pc.sort_indices(distinct).to_numpy(zero_copy_only=False)] = np.arange(len(distinct))
-    where = pc.index_in(values, value_set=distinct).to_numpy(zero_copy_only=False)
-    return np.asarray(place[where], dtype=np.int64)
-
-
-def _token_map(work: _Work) -> TokenMap:
+def token_map_of(work: PreparedExtract) -> TokenMap:
+    """Return what stays home: which row got which token."""
     sent = work.sent_rows
     of_row = work.records.record_of_row[sent]
     return TokenMap(
         tokens=work.tokens[of_row],
-        record_ids=[work.records.ids[i] for i in of_row],
+        record_ids=work.records.ids.take(pa.array(of_row)),
         rows=work.table.rows[sent],
     )
 
 
-def _token_order(tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def _token_order(tokens: npt.NDArray[np.uint8]) -> Int64s:
     # Tokens are random to everybody else, so their order says nothing about the file's order.
     halves = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64)
-    return np.lexsort((halves[:, 1], halves[:, 0])).astype(np.int64)
+    first = np.ascontiguousarray(halves[:, 0])
+    order = np.argsort(first)
+    if (np.diff(first[order]) == 0).any():
+        order = np.lexsort((halves[:, 1], first))
+    return order.astype(np.int64)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from linkkit.agreement import FieldKind
 from linkkit.partner.encode.kinds import KINDS
+from linkkit.partner.encode.tokenize import each_once, tokenize
 
 __all__ = ["BLOCK_BYTES", "GramTable", "gram_block", "gram_table"]
 
@@ -86,27 +87,31 @@ def gram_table(
     """
     n_records = len(next(iter(columns.values())))
     values = np.full((n_records, len(fields)), -1, dtype=np.int32)
-    lengths: list[int] = []
-    grams: list[int] = []
+    starts = [np.zeros(1, dtype=np.int64)]
+    grams: list[npt.NDArray[np.int32]] = []
     blocks: list[bytes] = []
     field_of_gram: list[int] = []
+    n_values = n_grams = 0
     for f, name in enumerate(fields):
         distinct = columns[name].dictionary_encode()
         ids: dict[str, int] = {}
-        first_gram, first_value = len(blocks), len(lengths)
-        for value in distinct.dictionary.to_pylist():
-            mine = dict.fromkeys(KINDS[kinds[name]].tokens(value))
-            lengths.append(len(mine))
-            grams.extend([ids.setdefault(token, first_gram + len(ids)) for token in mine])
+        first_gram = len(blocks)
+        codes = distinct.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        values[:, f] = np.where(codes >= 0, codes + n_values, -1)
+        for found in tokenize(distinct.dictionary, KINDS[kinds[name]].tokens):
+            places = [ids.setdefault(token, first_gram + len(ids)) for token in found.texts]
+            mine, edges = each_once(np.array(places, dtype=np.int32)[found.ids], found.starts)
+            grams.append(mine)
+            starts.append(n_grams + edges[1:])
+            n_grams += len(mine)
+        n_values += len(distinct.dictionary)
         blocks.extend(gram_block(name, token) for token in ids)
         field_of_gram.extend([f] * len(ids))
-        codes = distinct.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        values[:, f] = np.where(codes >= 0, codes + first_value, -1)
     return GramTable(
         fields=tuple(fields),
         values=values,
-        starts=np.append(0, np.cumsum(np.array(lengths, dtype=np.int64))),
-        grams=np.array(grams, dtype=np.int32),
+        starts=np.concatenate(starts),
+        grams=np.concatenate([np.zeros(0, dtype=np.int32), *grams]),
         blocks=np.frombuffer(b"".join(blocks), dtype=np.uint8).reshape(-1, BLOCK_BYTES),
         field_of_gram=np.array(field_of_gram, dtype=np.int32),
     )

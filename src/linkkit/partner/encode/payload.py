@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from linkkit.agreement import Agreement, Coarsening, FieldSource, VariableType
 from linkkit.errors import NotAuthorizedError
@@ -28,6 +29,9 @@ __all__ = [
     "stated_years",
 ]
 
+# Arrow makes these functions when it is imported, where no type checker sees them.
+pc: Any = pyarrow.compute
+
 _TYPES: dict[VariableType, pa.DataType] = {
     "integer": pa.int64(),
     "number": pa.float64(),
@@ -37,11 +41,7 @@ _YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
 _NUMBER = re.compile(r"^[+-]?(?=\.?\d)(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?([eE][+-]?\d+)?$")
 ROWS_SHOWN = 10
 _LARGEST_INTEGER = 2**53 - 1
-_COARSEN: dict[Coarsening, Callable[[str], str]] = {
-    "year": lambda value: value[:4],
-    "prefix3": lambda value: value[:3],
-    "code": lambda value: value,
-}
+_KEPT: dict[Coarsening, int | None] = {"year": 4, "prefix3": 3, "code": None}
 
 
 def payload_columns(
@@ -66,9 +66,8 @@ def _raw_column(
     extract: Extract, standardized: StandardizedExtract, source: FieldSource
 ) -> pa.Array:
     if source.field is not None and source.coarsen is not None:
-        coarsen = _COARSEN[source.coarsen]
-        values = standardized.fields[source.field].to_pylist()
-        return pa.array([None if v is None else coarsen(v) for v in values], type=pa.large_string())
+        column, n_characters = standardized.fields[source.field], _KEPT[source.coarsen]
+        return pc.utf8_slice_codeunits(column, 0, n_characters) if n_characters else column
     assert source.column is not None  # noqa: S101  # the agreement's own validation
     return text_column(extract, source.column)
 
@@ -132,10 +131,11 @@ def stated_years(
     source = agreement.party(party).year
     if source is None:
         return None
-    found = [
-        _YEAR.search(clean(cell or "")) for cell in text_column(extract, source.column).to_pylist()
-    ]
-    return np.array([int(match.group(1)) if match else -1 for match in found], dtype=np.int64)
+    cells = text_column(extract, source.column).dictionary_encode()
+    found = [_YEAR.search(clean(cell)) for cell in cells.dictionary.to_pylist()]
+    distinct = [int(match.group(1)) if match else -1 for match in found]
+    codes = cells.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return np.asarray(np.array([*distinct, -1], dtype=np.int64)[codes], dtype=np.int64)
 
 
 def positions_outside(years: npt.NDArray[np.int64] | None, agreement: Agreement) -> list[int]:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute
 
 from linkkit.agreement import Agreement
 from linkkit.partner.read import Extract, SetAside
 
-__all__ = ["Records", "choose_records", "exact_copies"]
+__all__ = ["Records", "choose_records", "codes_of", "exact_copies", "ranks_of"]
+
+# Arrow makes these functions when it is imported, where no type checker sees them.
+pc: Any = pyarrow.compute
 
 _NAMES = ("given_name", "surname", "name")
 
 FEWEST_FIELDS = 2
 """A record with fewer linkage fields (sex apart) could be anybody, and is set aside."""
+
+Int64s = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -27,8 +35,8 @@ class Records:
 
     Attributes
     ----------
-    ids : list of str or None
-        The party's row id of each record.
+    ids : pyarrow.Array
+        The party's row id of each record, null where it has none.
     best_row : ndarray of int64, shape (n_records,)
         Position of the row whose linkage fields are encoded: the most complete one.
     record_of_row : ndarray of int64, shape (n_rows,)
@@ -39,126 +47,198 @@ class Records:
         Rows beyond the first of their record.
     """
 
-    ids: list[str | None]
-    best_row: npt.NDArray[np.int64]
-    record_of_row: npt.NDArray[np.int64]
+    ids: pa.Array
+    best_row: Int64s
+    record_of_row: Int64s
     set_aside: tuple[SetAside, ...]
     n_repeated: int
 
 
 def choose_records(
     fields: dict[str, pa.Array],
-    record_ids: Sequence[str | None],
-    rows: npt.NDArray[np.int64],
+    record_ids: pa.Array,
+    rows: Int64s,
     agreement: Agreement,
     *,
+    id_codes: Int64s,
     refused: Mapping[int, str],
 ) -> Records:
     """Group rows by row id and choose what is encoded.
 
     Rows with the same id are one record, such as the yearly rows of one student, unless they
     state different birth dates, or names that have nothing in common: then the id does not
-    name one person, and the rows are set aside rather than merged. `refused` gives, by
-    position, rows that are set aside for another reason.
+    name one person, and the rows are set aside rather than merged. `id_codes` are the
+    :func:`codes_of` the row ids; `refused` gives, by position, rows that are set aside for another
+    reason.
     """
     kinds = {name: field.kind for name, field in agreement.linkage.fields.items()}
-    present = {name: ~_is_null(column) for name, column in fields.items()}
-    n_present = _count(present, [name for name in fields if kinds[name] != "sex"], len(rows))
-    identity = _Identity(
-        dates=[fields[name].to_pylist() for name in fields if kinds[name] == "date"],
-        names=[fields[name].to_pylist() for name in fields if kinds[name] in _NAMES],
-    )
-    groups: dict[object, list[int]] = {}
-    set_aside = [SetAside(row=int(rows[i]), reason=reason) for i, reason in refused.items()]
-    for position, record_id in enumerate(record_ids):
-        if position in refused:
-            continue
-        groups.setdefault(record_id if record_id is not None else (position,), []).append(position)
-    record_of_row = np.full(len(rows), -1, dtype=np.int64)
-    ids: list[str | None] = []
-    best: list[int] = []
-    for members in groups.values():
-        reason = _reason(members, n_present, identity)
-        if reason:
-            set_aside += [SetAside(row=int(rows[i]), reason=reason) for i in members]
-            continue
-        record_of_row[members] = len(ids)
-        ids.append(record_ids[members[0]])
-        best.append(_most_complete(members, n_present, fields))
+    n_present = np.zeros(len(rows), dtype=np.int64)
+    for name, column in fields.items():
+        if kinds[name] != "sex":
+            n_present += ~_is_null(column)
+    groups = _groups(id_codes, refused)
+    few = groups.largest(n_present) < FEWEST_FIELDS
+    dates = [fields[name] for name in fields if kinds[name] == "date"]
+    names = [fields[name] for name in fields if kinds[name] in _NAMES]
+    of_dates = groups.contradicts_in_dates(dates) & ~few
+    of_names = groups.contradicts_in_names(names) & ~few & ~of_dates
+    shared = "the record id is shared by rows with different"
+    bad = {
+        f"fewer than {FEWEST_FIELDS} linkage fields to link by": few,
+        f"{shared} dates of birth": of_dates,
+        f"{shared} names": of_names,
+    }
+    good = ~(few | of_dates | of_names)
+    number = np.append(np.where(good, np.cumsum(good) - 1, -1), -1)
+    record_of_row = number[groups.of_row]  # the last stands for rows in no group
+    n_records = int(np.count_nonzero(good))
     return Records(
-        ids=ids,
-        best_row=np.asarray(best, dtype=np.int64),
+        ids=record_ids.take(pa.array(groups.first_row[good])),
+        best_row=groups.most_complete(n_present, list(fields.values()))[good],
         record_of_row=record_of_row,
-        set_aside=tuple(sorted(set_aside, key=lambda item: item.row)),
-        n_repeated=int(np.sum(record_of_row >= 0)) - len(ids),
+        set_aside=_set_aside(groups, rows, refused, bad),
+        n_repeated=int(np.count_nonzero(record_of_row >= 0)) - n_records,
     )
 
 
-def exact_copies(extract: Extract, record_ids: Sequence[str | None]) -> dict[int, str]:
-    """Return rows that repeat an earlier row with the same row id in every cell, by position.
-
-    An export that lists a row twice would otherwise count its payload twice.
-    """
-    repeated = {x for x, n in Counter(record_ids).items() if x is not None and n > 1}
-    positions = [i for i, record_id in enumerate(record_ids) if record_id in repeated]
-    rows = zip(
-        *extract.table.take(pa.array(positions, pa.int64())).to_pydict().values(), strict=True
-    )
-    copies: dict[int, str] = {}
-    seen: set[tuple[str | None, ...]] = set()
-    for position, row in zip(positions, rows, strict=True):
-        if row in seen:
-            copies[position] = "an exact copy of another row"
-        seen.add(row)
-    return copies
+def _set_aside(
+    groups: _Groups, rows: Int64s, refused: Mapping[int, str], bad: Mapping[str, Bools]
+) -> tuple[SetAside, ...]:
+    found = [SetAside(row=int(rows[i]), reason=reason) for i, reason in refused.items()]
+    for reason, of_group in bad.items():
+        these = np.flatnonzero(np.append(of_group, False)[groups.of_row])
+        found += [SetAside(row=row, reason=reason) for row in rows[these].tolist()]
+    return tuple(sorted(found, key=lambda item: item.row))
 
 
-def _is_null(column: pa.Array) -> npt.NDArray[np.bool_]:
-    return np.asarray(column.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
-
-
-def _count(
-    present: dict[str, npt.NDArray[np.bool_]], names: list[str], n_rows: int
-) -> npt.NDArray[np.int64]:
-    total = np.zeros(n_rows, dtype=np.int64)
-    for name in names:
-        total += present[name]
-    return total
+def _groups(id_codes: Int64s, refused: Mapping[int, str]) -> _Groups:
+    """Number the distinct row ids in the order of appearance; a row without one is by itself."""
+    codes = id_codes.copy()
+    alone = np.flatnonzero(codes < 0)
+    codes[alone] = len(codes) + alone
+    if refused:
+        codes[list(refused)] = -1
+    if len(alone) == len(codes) and not refused:
+        codes = np.arange(len(codes))
+    elif len(alone) or refused:
+        kept = np.flatnonzero(codes >= 0)
+        codes[kept] = codes_of(pa.array(codes[kept]))
+    n_groups = int(codes.max(initial=-1)) + 1
+    first_row = np.zeros(n_groups, dtype=np.int64)
+    backwards = np.flatnonzero(codes >= 0)[::-1]
+    first_row[codes[backwards]] = backwards
+    sizes = np.bincount(codes[backwards], minlength=n_groups)
+    several = np.flatnonzero((codes >= 0) & (sizes[codes] > 1)) if n_groups else backwards
+    return _Groups(of_row=codes, first_row=first_row, several=several)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class _Identity:
-    """What rows of one record must not contradict: its dates, and its names as a whole."""
+class _Groups:
+    """Rows with the same row id: the group of each row, or -1; each group's first row.
 
-    dates: list[list[str | None]]
-    names: list[list[str | None]]
+    `several` are the rows of groups that have more than one.
+    """
 
-    def contradicts(self, members: list[int]) -> str:
-        """Return what rows contradict each other in, or an empty string."""
-        if any(len({column[i] for i in members} - {None}) > 1 for column in self.dates):
-            return "different dates of birth"
-        words = [self._words(i) for i in members]
-        named = [mine for mine in words if mine]
-        if any(named[0].isdisjoint(other) for other in named[1:]):
-            return "different names"
-        return ""
+    of_row: Int64s
+    first_row: Int64s
+    several: Int64s
 
-    def _words(self, row: int) -> set[str]:
-        return {word for column in self.names for word in (column[row] or "").split()}
+    def largest(self, of_row: Int64s) -> Int64s:
+        """Return the largest of each group's numbers."""
+        largest = of_row[self.first_row]
+        np.maximum.at(largest, self.of_row[self.several], of_row[self.several])
+        return largest
+
+    def contradicts_in_dates(self, columns: list[pa.Array]) -> Bools:
+        """Return which groups state different values in a column."""
+        contradicts = np.zeros(len(self.first_row), dtype=np.bool_)
+        for column in columns:
+            contradicts |= self._differs(codes_of(column.take(pa.array(self.several))))
+        return contradicts
+
+    def _differs(self, codes: Int64s) -> Bools:
+        """Return in which groups the rows of `several` have different codes; -1 is no code."""
+        known = codes >= 0
+        group, codes = self.of_row[self.several][known], codes[known]
+        lowest = np.full(len(self.first_row), np.iinfo(np.int64).max)
+        highest = np.full(len(self.first_row), -1)
+        np.minimum.at(lowest, group, codes)
+        np.maximum.at(highest, group, codes)
+        return highest > lowest
+
+    def contradicts_in_names(self, columns: list[pa.Array]) -> Bools:
+        """Return in which groups a row shares no word of its names with the first that has one."""
+        contradicts = np.zeros(len(self.first_row), dtype=np.bool_)
+        if not columns or not len(self.several):
+            return contradicts
+        taken = [column.take(pa.array(self.several)) for column in columns]
+        differ = np.logical_or.reduce([self._differs(codes_of(c, null=0) + 1) for c in taken])
+        of_row = self.of_row[self.several]
+        these = np.flatnonzero(differ[of_row])
+        these = these[np.argsort(of_row[these], kind="stable")]
+        texts = [column.take(pa.array(these)).to_pylist() for column in taken]
+        words = [
+            {w for text in row for w in (text or "").split()} for row in zip(*texts, strict=True)
+        ]
+        edges = np.flatnonzero(np.diff(of_row[these], prepend=-1, append=-1))
+        for first, last in pairwise(edges.tolist()):
+            named = [mine for mine in words[first:last] if mine]
+            contradicts[of_row[these[first]]] = any(named[0].isdisjoint(mine) for mine in named[1:])
+        return contradicts
+
+    def most_complete(self, n_present: Int64s, columns: list[pa.Array]) -> Int64s:
+        """Return each group's row with the most values; of several, the first by its values."""
+        best = self.first_row.copy()
+        group = self.of_row[self.several]
+        full = self.several[n_present[self.several] == self.largest(n_present)[group]]
+        alone = np.bincount(self.of_row[full], minlength=len(best)) == 1
+        single = alone[self.of_row[full]]
+        best[self.of_row[full[single]]] = full[single]
+        tied = full[~single]
+        keys = [ranks_of(pc.fill_null(column.take(pa.array(tied)), "")) for column in columns]
+        order = np.lexsort((*reversed(keys), self.of_row[tied]))[::-1]
+        best[self.of_row[tied[order]]] = tied[order]
+        return best
 
 
-def _reason(members: list[int], n_present: npt.NDArray[np.int64], identity: _Identity) -> str:
-    if max(int(n_present[i]) for i in members) < FEWEST_FIELDS:
-        return f"fewer than {FEWEST_FIELDS} linkage fields to link by"
-    contradiction = identity.contradicts(members) if len(members) > 1 else ""
-    return f"the record id is shared by rows with {contradiction}" if contradiction else ""
+def codes_of(column: pa.Array, *, null: int = -1) -> Int64s:
+    """Return the number of each value among the distinct ones, in the order of appearance.
+
+    A null has the number `null`, in which case others are counted from ``null + 1`` on.
+    """
+    codes = column.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return np.asarray(codes, dtype=np.int64) + (null + 1)
 
 
-def _most_complete(
-    members: list[int], n_present: npt.NDArray[np.int64], fields: dict[str, pa.Array]
-) -> int:
-    if len(members) == 1:
-        return members[0]
-    most = max(int(n_present[i]) for i in members)
-    full = [i for i in members if int(n_present[i]) == most]
-    return min(full, key=lambda i: [column[i].as_py() or "" for column in fields.values()])
+def ranks_of(column: pa.Array) -> Int64s:
+    """Return the rank of each value among the distinct ones, without nulls; a null comes last."""
+    encoded = column.dictionary_encode()
+    place = np.empty(len(encoded.dictionary) + 1, dtype=np.int64)
+    order = pc.sort_indices(encoded.dictionary).to_numpy(zero_copy_only=False)
+    place[order] = np.arange(len(order))
+    place[-1] = len(order)
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return np.asarray(place[codes], dtype=np.int64)
+
+
+def exact_copies(extract: Extract, id_codes: Int64s) -> dict[int, str]:
+    """Return rows that repeat an earlier row with the same row id in every cell, by position.
+
+    An export that lists a row twice would otherwise count its payload twice. `id_codes` are the
+    :func:`codes_of` the row ids.
+    """
+    rows = np.flatnonzero(id_codes >= 0)
+    keys = id_codes[rows]
+    for column in [None, *extract.table.columns]:
+        if column is not None:
+            part = column.take(pa.array(rows)).combine_chunks()
+            keys = codes_of(pa.array(keys * (len(rows) + 1) + codes_of(part, null=0)))
+        repeated = np.bincount(keys)[keys] > 1 if len(keys) else np.zeros(0, dtype=np.bool_)
+        rows, keys = rows[repeated], keys[repeated]
+    _, first = np.unique(keys, return_index=True)
+    copies = np.delete(rows, first)
+    return dict.fromkeys(copies.tolist(), "an exact copy of another row")
+
+
+def _is_null(column: pa.Array) -> Bools:
+    return np.asarray(column.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)

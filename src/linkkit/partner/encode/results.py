@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from linkkit.exchange import EncodedExtract, PayloadExtract
 from linkkit.exchange.atomic import atomic_text
@@ -31,14 +32,14 @@ class TokenMap:
     ----------
     tokens : ndarray of uint8, shape (n_rows, 16)
         The token of each row that was sent.
-    record_ids : list of str or None
-        The party's row ids.
+    record_ids : pyarrow.Array
+        The party's row ids, null where a row has none.
     rows : ndarray of int64, shape (n_rows,)
         Row numbers below the header, from 1.
     """
 
     tokens: npt.NDArray[np.uint8]
-    record_ids: list[str | None]
+    record_ids: pa.Array
     rows: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -52,7 +53,8 @@ class TokenMap:
         import pandas as pd
 
         tokens = [bytes(token).hex() for token in self.tokens]
-        return pd.DataFrame({"token": tokens, "record_id": self.record_ids, "row": self.rows})
+        record_ids = self.record_ids.to_pylist()
+        return pd.DataFrame({"token": tokens, "record_id": record_ids, "row": self.rows})
 
     def to_csv(self, *, header: bool = True) -> str:
         """Return the map as the text of a CSV file, or of a part of one."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
 import os
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from linkkit.partner.encode.hmacs import hmac_sha256_many
+from linkkit.partner.encode.tokenize import is_valid, text_buffers
 from linkkit.partner.keys import TokenKey, derive_key
 
 __all__ = ["record_tokens"]
@@ -17,14 +18,14 @@ N_BYTES = 16
 
 
 def record_tokens(
-    record_ids: Sequence[str | None], *, key: TokenKey | None, agreement_id: str, party: str
+    record_ids: pa.Array, *, key: TokenKey | None, agreement_id: str, party: str
 ) -> npt.NDArray[np.uint8]:
     """Return a 128-bit token for each record.
 
     Parameters
     ----------
-    record_ids : sequence of str or None
-        The party's own row ids; None where a record has none.
+    record_ids : pyarrow.Array
+        The party's own row ids as ``large_string``; null where a record has none.
     key : TokenKey, optional
         The party's token key. A record with an id has the same token in every delivery under
         the same key and agreement. Without a key, or without an id, a token is random.
@@ -41,8 +42,6 @@ def record_tokens(
     if key is None:
         return tokens
     sub_key = derive_key(key, "record-token", agreement_id, party)
-    for row, record_id in enumerate(record_ids):
-        if record_id is not None:
-            digest = hmac.digest(sub_key, record_id.encode(), "sha256")
-            tokens[row] = np.frombuffer(digest[:N_BYTES], dtype=np.uint8)
+    digests = hmac_sha256_many(sub_key, *text_buffers(record_ids.drop_null()))
+    tokens[is_valid(record_ids)] = digests[:, :N_BYTES]
     return tokens

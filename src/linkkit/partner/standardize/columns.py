@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from linkkit.agreement import Agreement, ColumnSource, FieldKind
+from linkkit.engines.local import run_in_threads
 from linkkit.errors import ExtractError
 from linkkit.partner.read import Extract
 from linkkit.partner.standardize.addresses import standard_address
@@ -30,7 +32,14 @@ from linkkit.partner.standardize.names import (
     surname_part,
 )
 from linkkit.partner.standardize.outcome import BLANK, Outcome
-from linkkit.partner.standardize.text import standard_text
+from linkkit.partner.standardize.plain_cells import (
+    cells_of,
+    gathered,
+    representatives,
+    written,
+    written_as_is,
+)
+from linkkit.partner.standardize.text import clean, is_placeholder, standard_text
 
 __all__ = [
     "STANDARDIZATION_VERSION",
@@ -40,9 +49,11 @@ __all__ = [
     "apply_reader",
     "cell_counts",
     "require_columns",
+    "row_ids",
     "source_column",
     "standardize",
     "text_column",
+    "threads_for",
 ]
 
 STANDARDIZATION_VERSION = 1
@@ -61,6 +72,7 @@ _READERS: dict[FieldKind, Callable[[str], Outcome]] = {
 }
 _PARTS = {"given": given_part, "surname": surname_part}
 _ROWS_SHOWN = 10
+_WORTH_THREADS = 20_000
 
 CellReader = tuple[Callable[[str], Outcome], str]
 """What becomes of a cell, and a sentence that says how the column is read."""
@@ -139,21 +151,57 @@ def standardize(
     """
     sources = agreement.party(party).linkage_fields
     require_columns(extract, [c for s in sources.values() for c in s.columns], party=party)
-    fields: dict[str, pa.Array] = {}
-    issues: list[Issue] = []
-    notes: list[str] = []
-    for name, field in agreement.linkage.fields.items():
+
+    def standardized(name: str) -> tuple[pa.Array, list[Issue], str]:
         if name not in sources:
-            fields[name] = pa.nulls(len(extract), pa.large_string())
-            continue
-        column = source_column(extract, sources[name])
+            return pa.nulls(len(extract), pa.large_string()), [], ""
+        source, kind = sources[name], agreement.linkage.fields[name].kind
+        column = source_column(extract, source)
         read, note = (readers or {}).get(name) or _reader(
-            field.kind, sources[name], column, agreement.years.last
+            kind, source, column, agreement.years.last
         )
-        fields[name], found = apply_reader(read, column, field=name, extract=extract)
-        issues += found
-        notes += [f"{name}: {note}"] if note else []
-    return StandardizedExtract(fields=fields, issues=tuple(issues), notes=tuple(notes))
+        plain = kind if source.part is None else None
+        column, found = apply_reader(read, column, field=name, extract=extract, kind=plain)
+        return column, found, f"{name}: {note}" if note else ""
+
+    names = list(agreement.linkage.fields)
+    done = list(run_in_threads(standardized, names, n_threads=threads_for(len(extract))))
+    return StandardizedExtract(
+        fields=dict(zip(names, (column for column, _, _ in done), strict=True)),
+        issues=tuple(issue for _, issues, _ in done for issue in issues),
+        notes=tuple(note for _, _, note in done if note),
+    )
+
+
+def threads_for(n_rows: int) -> int | None:
+    """Return how many threads to use for so many rows; None for as many as there are."""
+    return None if n_rows >= _WORTH_THREADS else 1
+
+
+def row_ids(column: pa.Array) -> pa.Array:
+    """Return a party's row ids, cleaned; null where they are blank or a placeholder."""
+    column = column.cast(pa.large_string())
+    cells = cells_of(column)
+    if cells is None:
+        return _read_distinct(_row_id, column)
+    found = written_as_is(cells)
+    rest = np.flatnonzero((found.lengths < 0) & cells.valid)
+    if not len(rest):
+        return column
+    of_row = np.full(len(column), -1, dtype=np.int32)
+    of_row[rest] = np.arange(len(rest))
+    return gathered(found, _read_distinct(_row_id, column.take(pa.array(rest))), of_row)
+
+
+def _read_distinct(read: Callable[[str], str | None], column: pa.Array) -> pa.Array:
+    encoded = column.dictionary_encode()
+    values = [read(cell) for cell in encoded.dictionary.to_pylist()]
+    return pa.array(values, type=pa.large_string()).take(encoded.indices)
+
+
+def _row_id(cell: str) -> str | None:
+    text = clean(cell)
+    return None if not text or is_placeholder(text) else text
 
 
 def require_columns(extract: Extract, names: list[str], *, party: str) -> None:
@@ -204,10 +252,13 @@ def source_column(extract: Extract, source: ColumnSource) -> pa.Array:
     )
 
 
-def cell_counts(column: pa.Array) -> dict[str, int]:
-    """Return how often each cell of a column occurs."""
-    pairs = column.drop_null().value_counts()
-    return dict(zip(pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True))
+def cell_counts(column: pa.Array, kind: FieldKind) -> dict[str, int]:
+    """Return how often each cell of a column occurs; some stand for all of their form."""
+    column = column.cast(pa.large_string())
+    like, left = representatives(column, kind=kind)
+    rest = column.filter(pa.array(left)) if like else column
+    pairs = rest.drop_null().value_counts()
+    return like | dict(zip(pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True))
 
 
 def _reader(
@@ -216,9 +267,9 @@ def _reader(
     if kind == "date" and source.formats is not None:
         return stated_dates(source.formats, latest_year=latest_year)
     if kind == "date":
-        return inferred_dates(cell_counts(column), latest_year=latest_year)
+        return inferred_dates(cell_counts(column, kind), latest_year=latest_year)
     if kind == "postal_code":
-        return postal_code_reader(cell_counts(column))
+        return postal_code_reader(cell_counts(column, kind))
     read = _READERS[kind]
     if source.part is None:
         return read, ""
@@ -231,18 +282,37 @@ def _part_outcome(read: Callable[[str], Outcome], part: str) -> Outcome:
 
 
 def apply_reader(
-    read: Callable[[str], Outcome], column: pa.Array, *, field: str, extract: Extract
+    read: Callable[[str], Outcome],
+    column: pa.Array,
+    *,
+    field: str,
+    extract: Extract,
+    kind: FieldKind | None = None,
 ) -> tuple[pa.Array, list[Issue]]:
-    """Standardize a column, each distinct cell once; returns it with what was rejected."""
-    encoded = column.dictionary_encode()
+    """Standardize a column, each distinct cell once; returns it with what was rejected.
+
+    With `kind`, plain cells of large columns go through compiled kernels, to the same end.
+    """
+    column = column.cast(pa.large_string())
+    cells = cells_of(column) if kind is not None else None
+    found = written(read, cells, kind=kind) if cells is not None and kind is not None else None
+    if found is None or cells is None:
+        rows = np.arange(len(column))
+    else:
+        rows = np.flatnonzero((found.lengths < 0) & cells.valid)
+    encoded = (column if found is None else column.take(pa.array(rows))).dictionary_encode()
     outcomes = [read(cell) for cell in encoded.dictionary.to_pylist()]
     values = pa.array([outcome.value for outcome in outcomes], type=pa.large_string())
-    rules = [outcome.rule for outcome in outcomes]
-    return values.take(encoded.indices), _issues(rules, encoded.indices, field, extract)
+    issues = _issues([o.rule for o in outcomes], encoded.indices, field, extract.rows[rows])
+    if found is None:
+        return values.take(encoded.indices), issues
+    of_row = np.full(len(column), -1, dtype=np.int32)
+    of_row[rows] = encoded.indices.to_numpy(zero_copy_only=False)
+    return gathered(found, values, of_row), issues
 
 
 def _issues(
-    rules: list[str | None], indices: pa.Array, field: str, extract: Extract
+    rules: list[str | None], indices: pa.Array, field: str, rows: npt.NDArray[np.int64]
 ) -> list[Issue]:
     names = sorted({rule for rule in rules if rule is not None})
     if not names:
@@ -252,7 +322,7 @@ def _issues(
     cells[indices.is_null().to_numpy(zero_copy_only=False)] = -1
     found = []
     for code, rule in enumerate(names):
-        positions = np.flatnonzero(cells == code)
-        rows = tuple(int(row) for row in extract.rows[positions[:_ROWS_SHOWN]])
-        found.append(Issue(field=field, rule=rule, count=len(positions), rows=rows))
+        these = rows[cells == code]
+        shown = tuple(these[:_ROWS_SHOWN].tolist())
+        found.append(Issue(field=field, rule=rule, count=len(these), rows=shown))
     return found

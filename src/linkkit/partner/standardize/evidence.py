@@ -46,10 +46,11 @@ class ColumnEvidence:
     def add(self, extract: Extract) -> None:
         """Take in the next rows."""
         for name, source in self._dates.items():
-            counts = cell_counts(source_column(extract, source))
+            counts = cell_counts(source_column(extract, source), "date")
             self._votes[name].update(order_votes(counts, latest_year=self._latest_year))
         for name, source in self._codes.items():
-            self._votes[name].update(zip_votes(cell_counts(source_column(extract, source))))
+            counts = cell_counts(source_column(extract, source), "postal_code")
+            self._votes[name].update(zip_votes(counts))
 
     def readers(self) -> dict[str, CellReader]:
         """Return how the columns are read, by field."""
