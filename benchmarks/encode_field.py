@@ -156,7 +156,7 @@ def document() -> dict[str, Any]:
 def measure_linkkit(tables: list[Any]) -> list[dict[str, float]]:
     """Time the steps on each table but the first, under a new secret each."""
     import linkkit as lk
-    from linkkit.partner.encode.extract import encoding_spec
+    from linkkit.partner.encode import encoding_spec
     from linkkit.partner.keys import KeyScope
 
     agreement = lk.Agreement.from_document(document())
@@ -167,7 +167,7 @@ def measure_linkkit(tables: list[Any]) -> list[dict[str, float]]:
 
 def _round(table: Any, agreement: Any, scope: Any, spec: Any) -> dict[str, float]:
     import linkkit as lk
-    from linkkit.partner.encode.extract import encode_fields
+    from linkkit.partner.encode.filters import record_filters
     from linkkit.partner.read import extract_from_frame
     from linkkit.partner.standardize import standardize
 
@@ -183,7 +183,7 @@ def _round(table: Any, agreement: Any, scope: Any, spec: Any) -> dict[str, float
         return result
 
     fields = timed("standardize", lambda: standardize(extract, agreement, party="b")).fields
-    timed("encode fields", lambda: encode_fields(fields, secret, scope, spec))
+    timed("encode fields", lambda: record_filters(fields, secret, scope, spec))
     timed("encode()", lambda: lk.encode(table, agreement, secret, party="b"))
     timed(
         "encode() with row ids and token key",

@@ -96,7 +96,7 @@ def secret(file: Path, agreement_file: Path, secret_file: Path | None) -> None:
     """
     from linkkit.agreement import Agreement
     from linkkit.partner.encode.clk_profile import as_clkhash_secret, require_clkhash
-    from linkkit.partner.encode.extract import encoding_spec
+    from linkkit.partner.encode import encoding_spec
     from linkkit.partner.keys import Secret
 
     require_free([file], [agreement_file, secret_file])
@@ -196,7 +196,7 @@ def from_clks(
 
 
 def _record_ids(rows: Path | None, column: str | None) -> list[str | None] | None:
-    from linkkit.partner.encode.extract import record_ids
+    from linkkit.partner.encode.prepared import record_ids_of
     from linkkit.partner.read import read_extract
     from linkkit.partner.standardize.columns import require_columns
 
@@ -209,7 +209,7 @@ def _record_ids(rows: Path | None, column: str | None) -> list[str | None] | Non
         )
     table = read_extract(rows)
     require_columns(table, [column], party=rows.name)
-    return record_ids(table, column)
+    return record_ids_of(table, column).to_pylist()
 
 
 def secret_of(

@@ -66,6 +66,7 @@ def reading_options(command: Command) -> Command:
         command = option(command)
     return command
 
+
 deliveries_option = click.option(
     "--deliveries",
     type=FILE,

@@ -31,7 +31,9 @@ from linkkit.assess.attack import (
 from linkkit.assess.attack.run import AttackName
 from linkkit.errors import ExtractError, OptionError
 from linkkit.exchange import EncodingSpec, Filter
-from linkkit.partner.encode.extract import encoding_spec, prepare_extract, record_filters
+from linkkit.partner.encode import encoding_spec
+from linkkit.partner.encode.filters import record_filters
+from linkkit.partner.encode.prepared import prepare_extract
 from linkkit.partner.encode.grams import GramTable, gram_table
 from linkkit.partner.encode.salts import salt_codes
 from linkkit.partner.keys import KeyScope, Secret

@@ -21,7 +21,8 @@ from linkkit.errors import (
     SealError,
     SecretError,
 )
-from linkkit.partner.encode.extract import encoding_spec, prepare_extract, record_filters
+from linkkit.partner.encode.filters import record_filters
+from linkkit.partner.encode.prepared import encoding_spec, prepare_extract
 from linkkit.partner.keys import KeyScope
 from linkkit.partner.preflight import run
 from linkkit.partner.preflight.groups import group_codes

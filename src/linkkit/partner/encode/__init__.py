@@ -4,7 +4,8 @@ Runs inside a party, last. In: an extract, the agreement, the linkage secret. Ou
 leave (``encodings``, ``payload``) and what stays home (``token_map``, ``set_aside``).
 """
 
-from linkkit.partner.encode.extract import encode, encoding_spec
+from linkkit.partner.encode.extract import encode
+from linkkit.partner.encode.prepared import encoding_spec
 from linkkit.partner.encode.results import EncodeResult, EncodingReport, TokenMap
 from linkkit.partner.encode.stream import EncodedFiles, encode_file
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from linkkit.agreement import Agreement, LinkageClause
 from linkkit.agreement.clkhash import schema_digest, schema_of
@@ -202,9 +203,8 @@ def extract_from_clks(
     kept = np.flatnonzero(np.any(words != 0, axis=1))
     if not len(kept):
         raise ExtractError(f"{party}: the file has no filter with a bit set", hint="Is it whole?")
-    tokens = record_tokens(
-        [ids[i] for i in kept], key=token_key, agreement_id=agreement.id, party=party
-    )
+    kept_ids = pa.array([ids[i] for i in kept], type=pa.large_string())
+    tokens = record_tokens(kept_ids, key=token_key, agreement_id=agreement.id, party=party)
     halves = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64)
     order = np.lexsort((halves[:, 1], halves[:, 0]))
     full = _encoding_spec(agreement)
@@ -217,12 +217,12 @@ def extract_from_clks(
         party=party,
         counts={"n_records": len(kept), "n_set_aside": len(empty)},
     )
-    home = TokenMap(tokens=tokens, record_ids=[ids[i] for i in kept], rows=kept + 1)
+    home = TokenMap(tokens=tokens, record_ids=kept_ids, rows=kept + 1)
     return extract, home
 
 
 def _encoding_spec(agreement: Agreement) -> EncodingSpec:
-    from linkkit.partner.encode.extract import encoding_spec
+    from linkkit.partner.encode.prepared import encoding_spec
 
     return encoding_spec(agreement)
 

@@ -12,7 +12,7 @@ from linkkit.engines.local import run_in_threads
 from linkkit.exchange import EncodingSpec, Filter, FilterSpec
 from linkkit.partner.encode.bloom import BloomEncoder
 from linkkit.partner.encode.grams import gram_table
-from linkkit.partner.encode.kinds import kind_encoding
+from linkkit.partner.encode.kinds import KINDS
 from linkkit.partner.encode.passes import PassKeys, pass_filter, with_random_filters
 from linkkit.partner.encode.salts import salt_codes
 from linkkit.partner.encode.tokenize import is_valid
@@ -66,7 +66,7 @@ def record_filters(
         column = taken(item.name) if places is None else fields[item.name]
         encoder = BloomEncoder(
             key=encoding_key(secret, scope, purpose="field-filter", field=item.name),
-            tokens=kind_encoding(item.kind, item.compare).tokens,
+            tokens=KINDS[item.kind].tokens,
             n_bits=item.n_bits,
             n_hashes=item.n_hashes,
         )
@@ -106,9 +106,8 @@ def _pass_filters(
     if not spec.passes:
         return {}
     kinds = {field.name: field.kind for item in spec.passes for field in item.fields}
-    compares = {f.name: f.compare for item in spec.passes for f in item.fields if f.compare}
     covered = [name for name in spec.fields if name in kinds]
-    table = gram_table(fields, kinds, fields=covered, compares=compares)
+    table = gram_table(fields, kinds, fields=covered)
     filters = {}
     for item in spec.passes:
         salts, tokens = (

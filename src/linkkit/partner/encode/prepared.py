@@ -45,6 +45,8 @@ __all__ = [
     "prepare_extract",
     "record_ids_of",
     "report_of",
+    "require_ready",
+    "require_records",
 ]
 
 ENCODING_VERSION = 1
@@ -110,7 +112,7 @@ def encoding_spec(agreement: Agreement) -> EncodingSpec:
         standardization_version=STANDARDIZATION_VERSION,
         filters=()
         if passes or records
-        else tuple(filter_spec(name, field) for name, field in fields.items()),
+        else tuple(filter_spec(name, field.kind) for name, field in fields.items()),
         fields=tuple(fields) if passes else (),
         passes=passes,
         records=records,
@@ -131,10 +133,7 @@ def prepare_extract(
     Takes and raises what :func:`~linkkit.encode` does. Without a secret, rows that break the
     schema of the profile ``clkhash`` are not known.
     """
-    require_agreement(agreement)
-    _require_party(party)
-    agreement.require_in_force(today=today)
-    agreement.party(party)
+    require_ready(agreement, party=party, today=today)
     table = _as_extract(extract, party)
     require_columns(table, columns_named(agreement, party), party=party)
     years = row_years(table, agreement, party=party)
@@ -204,12 +203,16 @@ def _clk_rows(
     return clk_rows(table, standardized, agreement, shared, party=party), notes
 
 
-def _require_party(party: object) -> None:
+def require_ready(agreement: Agreement, *, party: str, today: dt.date | None) -> None:
+    """Refuse a party that cannot encode under an agreement, before anything is read."""
+    require_agreement(agreement)
     if not isinstance(party, str):
         raise OptionError(
             f"'party' is the name of a party, not {type(party).__name__}",
             hint="See the docstring of linkkit.encode.",
         )
+    agreement.require_in_force(today=today)
+    agreement.party(party)
 
 
 def require_records(n_records: int, n_rows: int, *, party: str) -> None:
@@ -273,5 +276,4 @@ def report_of(work: PreparedExtract) -> EncodingReport:
         issues=(*standardized.issues, *work.payload_issues),
         columns_left=tuple(name for name in table.columns if name not in named),
         notes=(*table.notes, *standardized.notes, *work.notes),
-        standardized=standardized.summaries,
     )

@@ -28,22 +28,26 @@ from linkkit.exchange import EncodedExtract, Identity, Manifest, PayloadExtract
 from linkkit.exchange.artifacts import token_array, token_matrix
 from linkkit.exchange.atomic import atomic_file, atomic_text
 from linkkit.exchange.identity import require_identity
+from linkkit.partner.encode.clk_rows import as_schema_reads
 from linkkit.partner.encode.extract import (
-    columns_named,
     encodings_of,
     payload_of,
-    prepare,
-    record_ids_of,
-    require_ready,
-    require_records,
+    require_keys,
     row_order,
     token_map_of,
 )
 from linkkit.partner.encode.payload import require_years, stated_years
+from linkkit.partner.encode.prepared import (
+    columns_named,
+    prepare,
+    record_ids_of,
+    require_ready,
+    require_records,
+)
 from linkkit.partner.encode.results import EncodingReport, TokenMap, set_aside_csv
 from linkkit.partner.encode.spill import Spill
 from linkkit.partner.encode.tally import Tally
-from linkkit.partner.keys import Secret, TokenKey
+from linkkit.partner.keys import ClkhashSecret, Secret, TokenKey
 from linkkit.partner.read import Extract, ExtractBatches, SetAside, read_extract_batches
 from linkkit.partner.standardize.columns import CellReader, require_columns
 from linkkit.partner.standardize.evidence import ColumnEvidence
@@ -80,7 +84,7 @@ class EncodedFiles:
 def encode_file(
     path: str | Path,
     agreement: Agreement,
-    secret: Secret,
+    secret: Secret | ClkhashSecret,
     *,
     party: str,
     identity: Identity,
@@ -164,7 +168,8 @@ def encode_file(
     >>> files.encodings.name, files.report.n_records
     ('district.encodings', 40)
     """
-    require_ready(agreement, secret, party=party, token_key=token_key, today=today)
+    require_keys(agreement, secret, token_key)
+    require_ready(agreement, party=party, today=today)
     for role in ("linkage_unit", "steward"):
         agreement.require_public_key(role)
     require_identity(identity, agreement, party)
@@ -221,7 +226,7 @@ class _Run:
     """One file on its way."""
 
     agreement: Agreement
-    secret: Secret
+    secret: Secret | ClkhashSecret
     party: str
     token_key: TokenKey | None
     most_rows: int
@@ -248,7 +253,7 @@ class _Run:
         return report
 
     def _read(self, batches: ExtractBatches) -> dict[str, CellReader]:
-        evidence = ColumnEvidence(self.agreement, party=self.party)
+        evidence = ColumnEvidence(as_schema_reads(self.agreement, self.party), party=self.party)
         record_id = self.agreement.party(self.party).record_id
         self.notes = batches.notes
         named = columns_named(self.agreement, self.party)
@@ -262,7 +267,8 @@ class _Run:
             rows = extract.rows
             # Python hashes text under a key of the process, and the parts do not show anyway.
             parts = np.fromiter(
-                (rows[j] if x is None else hash(x) for j, x in enumerate(ids)), dtype=np.int64
+                (rows[j] if x is None else hash(x) for j, x in enumerate(ids.to_pylist())),
+                dtype=np.int64,
             )
             table = extract.table.append_column(_ROW, pa.array(rows))
             self.spills.rows.add(table, parts % self.n_parts)
@@ -276,13 +282,14 @@ class _Run:
             extract,
             self.agreement,
             party=self.party,
+            secret=self.secret,
             token_key=self.token_key,
             years=stated_years(extract, self.agreement, party=self.party),
             readers=readers,
         )
         self.tally.add(work)
         self._set_aside(work.records.set_aside)
-        if not work.records.ids or self.tally.n_outside:
+        if not len(work.records.ids) or self.tally.n_outside:
             return
         encodings = encodings_of(work, self.secret, counts={})
         self.manifest = self.manifest or encodings.to_manifest(0)
@@ -294,7 +301,7 @@ class _Run:
             {
                 "row": pa.array(mapped.rows),
                 "token": token_array(mapped.tokens),
-                "record_id": pa.array(mapped.record_ids, type=pa.large_string()),
+                "record_id": mapped.record_ids.cast(pa.large_string()),
             }
         )
         self.spills.token_map.add(table, self._by_row(mapped.rows))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from linkkit.agreement import Agreement
-from linkkit.partner.encode.extract import OUTSIDE_YEARS, Prepared, report_of
+from linkkit.partner.encode.prepared import OUTSIDE_YEARS, PreparedExtract, report_of
 from linkkit.partner.encode.payload import ROWS_SHOWN
 from linkkit.partner.encode.results import EncodingReport
 from linkkit.partner.read import SetAside
@@ -51,7 +51,7 @@ class Tally:
         self._n_unread += len(items)
         self._set_aside.update(item.reason for item in items)
 
-    def add(self, work: Prepared) -> None:
+    def add(self, work: PreparedExtract) -> None:
         """Count what was made of a part."""
         report = report_of(work)
         self._set_aside.update(report.n_set_aside)

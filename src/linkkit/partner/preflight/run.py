@@ -17,7 +17,7 @@ from linkkit.agreement import Agreement, FieldKind
 from linkkit.errors import SecretError
 from linkkit.exchange import EncodingSpec
 from linkkit.partner.encode import encoding_spec
-from linkkit.partner.encode.extract import PreparedExtract, prepare_extract
+from linkkit.partner.encode.prepared import PreparedExtract, prepare_extract
 from linkkit.partner.keys import Secret
 from linkkit.partner.preflight import advice as advise
 from linkkit.partner.preflight.groups import (

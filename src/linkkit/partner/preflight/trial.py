@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 
 from linkkit.agreement import Agreement, LinkageField
 from linkkit.exchange import EncodingSpec, Filter
-from linkkit.partner.encode.extract import record_filters
+from linkkit.partner.encode.filters import record_filters
 from linkkit.partner.encode.kinds import KINDS
 from linkkit.partner.keys import KeyScope, Secret
 from linkkit.partner.preflight.results import FilterFill
