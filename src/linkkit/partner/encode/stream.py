@@ -336,14 +336,14 @@ class _Run:
         )
 
     def _encodings(self, manifest: Manifest) -> Iterator[EncodedExtract]:
-        for table in self._parts("write encodings", self.spills.encodings):
+        for table in filter(len, self._parts("write encodings", self.spills.encodings)):
             tokens = np.ascontiguousarray(token_matrix(table.column("token")))
             halves = tokens.view(">u8").astype(np.uint64)
             order = np.lexsort((halves[:, 1], halves[:, 0]))
             yield EncodedExtract.from_table(table.take(pa.array(order)), manifest)
 
     def _payload(self, report: EncodingReport) -> Iterator[PayloadExtract]:
-        for table in self._parts("write payload", self.spills.payload):
+        for table in filter(len, self._parts("write payload", self.spills.payload)):
             yield PayloadExtract(
                 party=self.party,
                 agreement_id=self.agreement.id,
