@@ -37,7 +37,7 @@ from linkkit.partner.standardize import (
     StandardizedExtract,
     standardize,
 )
-from linkkit.partner.standardize.columns import CellReader, require_columns, text_column
+from linkkit.partner.standardize.columns import require_columns, text_column
 from linkkit.partner.standardize.text import clean, is_placeholder
 
 __all__ = [
@@ -205,15 +205,15 @@ def prepare(
     party: str,
     token_key: TokenKey | None,
     years: npt.NDArray[np.int64] | None,
-    readers: Mapping[str, CellReader] | None = None,
+    whole: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Prepared:
     """Standardize a table, choose its records and give them tokens.
 
     The table may be a part of an extract, if all rows of a record are in it, in their order, and
-    `readers` say what shows only in whole columns. Rows of years outside the agreement are set
+    `whole` holds what shows only in whole columns. Rows of years outside the agreement are set
     aside with the reason :data:`OUTSIDE_YEARS`.
     """
-    standardized = standardize(table, agreement, party=party, readers=readers)
+    standardized = standardize(table, agreement, party=party, whole=whole)
     ids = record_ids_of(table, agreement.party(party).record_id)
     refused = {**exact_copies(table, ids), **_without_year(years)}
     refused |= dict.fromkeys(positions_outside(years, agreement), OUTSIDE_YEARS)
