@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import string
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ from linkkit.partner.standardize.codes import (
     standard_sex,
 )
 from linkkit.partner.standardize.dates import inferred_dates
+from linkkit.partner.standardize.evidence import ColumnEvidence
 from linkkit.partner.standardize.names import (
     given_part,
     standard_given_name,
@@ -180,3 +183,35 @@ def test_a_standard_form_is_its_own_standard_form(read: Callable[[str], Any], ce
 def test_a_name_is_split_without_inventing_letters(cell: str) -> None:
     for part in (given_part(cell), surname_part(cell)):
         assert len(part) <= 4 * len(cell) + 80
+
+
+# --- Columns of which one sees a part at a time ----------------------------------------------
+
+
+def _evidence(agreement: Agreement, cells: list[str], *, most: int, n_parts: int) -> dict[str, int]:
+    gathered = ColumnEvidence(agreement, party="north", most=most)
+    for start in range(n_parts):
+        mine = cells[start::n_parts]
+        columns = dict.fromkeys(agreement.linkage.fields, mine)
+        gathered.add(extract_from_frame(pa.table(columns)))
+    return gathered.counts()["birth_date"]
+
+
+def test_evidence_of_parts_is_that_of_the_whole_column(plain_agreement: Any) -> None:
+    cells = [f"{i % 28 + 1}/{i % 12 + 1}/2009" for i in range(500)]
+    whole = _evidence(plain_agreement(), cells, most=1000, n_parts=1)
+    assert whole == dict(Counter(cells))
+    for n_parts in (2, 7, 100):
+        assert _evidence(plain_agreement(), cells, most=1000, n_parts=n_parts) == whole
+
+
+def test_of_too_many_cells_the_same_ones_speak_whatever_their_order(plain_agreement: Any) -> None:
+    cells = [f"cell {i % 900}" for i in range(2000)]
+    sampled = [
+        _evidence(plain_agreement(), order, most=50, n_parts=n_parts)
+        for order, n_parts in ((cells, 1), (cells[::-1], 9), (sorted(cells), 40))
+    ]
+    assert sampled[0] == sampled[1] == sampled[2]
+    assert len(sampled[0]) == 50
+    whole = Counter(cells)
+    assert all(whole[cell] == n for cell, n in sampled[0].items())

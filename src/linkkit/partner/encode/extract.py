@@ -201,12 +201,26 @@ def row_order(table: pa.Table) -> Int64s:
     if not len(order):
         return order
     same = (np.diff(tokens[order].view(np.uint64), axis=0) == 0).all(axis=1)
-    tied = np.append(same, False) | np.insert(same, 0, False)
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.cumsum(np.insert(~same, 0, False))
+    columns = {name: table.column(name).combine_chunks() for name in table.column_names[1:]}
+    return _row_order(columns, ranks, n_records=len(order) - int(same.sum()))
+
+
+def _row_order(columns: Mapping[str, pa.Array], ranks: Int64s, *, n_records: int) -> Int64s:
+    """Return the order by token, year and values.
+
+    `ranks` are those of the rows' tokens among the tokens of all records, each of which has a row.
+    """
+    if len(ranks) == n_records:
+        order = np.empty(len(ranks), dtype=np.int64)
+        order[ranks] = np.arange(len(ranks))
+        return order
+    order = np.argsort(ranks, kind="stable")
+    tied = (np.bincount(ranks) > 1)[ranks[order]]
     rows = order[tied]
-    columns = [table.column(name).combine_chunks() for name in reversed(table.column_names[1:])]
-    ranks = [ranks_of(column.take(pa.array(rows))) for column in columns]
-    number = np.cumsum(np.insert(~same, 0, True))[tied]
-    order[tied] = rows[np.lexsort((*ranks, number))]
+    values = [ranks_of(column.take(pa.array(rows))) for column in reversed(list(columns.values()))]
+    order[tied] = rows[np.lexsort((*values, ranks[rows]))]
     return order
 
 

@@ -34,7 +34,7 @@ from linkkit.partner.standardize import (
     StandardizedExtract,
     standardize,
 )
-from linkkit.partner.standardize.columns import CellReader, require_columns, row_ids, text_column
+from linkkit.partner.standardize.columns import require_columns, row_ids, text_column
 
 __all__ = [
     "OUTSIDE_YEARS",
@@ -150,16 +150,16 @@ def prepare(
     secret: Secret | ClkhashSecret | None = None,
     token_key: TokenKey | None,
     years: npt.NDArray[np.int64] | None,
-    readers: Mapping[str, CellReader] | None = None,
+    whole: Mapping[str, Mapping[str, int]] | None = None,
 ) -> PreparedExtract:
     """Standardize a table, choose its records and give them tokens.
 
     The table may be a part of an extract, if all rows of a record are in it, in their order, and
-    `readers` say what shows only in whole columns. Rows of years outside the agreement are set
+    `whole` holds what shows only in whole columns. Rows of years outside the agreement are set
     aside with the reason :data:`OUTSIDE_YEARS`.
     """
     read_as = as_schema_reads(agreement, party)
-    standardized = standardize(table, read_as, party=party, readers=readers)
+    standardized = standardize(table, read_as, party=party, whole=whole)
     clks, notes = _clk_rows(table, standardized, agreement, secret, party=party)
     chosen = standardized if clks is None else clks.standardized
     ids = record_ids_of(table, agreement.party(party).record_id)

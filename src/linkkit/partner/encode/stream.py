@@ -1,8 +1,8 @@
 """Encodes a file that is larger than the memory, to the files that :func:`encode` would lead to.
 
 The file is read once. Its rows are parted by a hash of the row id, so that a record's rows meet;
-each part is encoded as a small extract of its own, with readers of cells that the whole columns
-decided; what comes out is parted again by the beginning of the token, and each of those parts is
+each part is encoded as a small extract of its own, with what the whole columns show of how their
+cells are written; what comes out is parted again by the beginning of the token, and each of those parts is
 sorted and written. So the files say nothing of the order of the extract, and the memory holds one
 part at a time. What waits on disk is encrypted under a key that is nowhere else.
 """
@@ -49,10 +49,12 @@ from linkkit.partner.encode.spill import Spill
 from linkkit.partner.encode.tally import Tally
 from linkkit.partner.keys import ClkhashSecret, Secret, TokenKey
 from linkkit.partner.read import Extract, ExtractBatches, SetAside, read_extract_batches
-from linkkit.partner.standardize.columns import CellReader, require_columns
+from linkkit.partner.standardize.columns import require_columns
 from linkkit.partner.standardize.evidence import ColumnEvidence
 
 __all__ = ["EncodedFiles", "encode_file"]
+
+ColumnCounts = dict[str, dict[str, int]]
 
 _ROWS_READ = 65_536
 _ROW = ""
@@ -101,7 +103,8 @@ def encode_file(
 ) -> EncodedFiles:
     """Encode and seal a file of any size, in memory that does not grow with it.
 
-    With the same token key, the files hold what those of :func:`encode` hold.
+    With the same token key, the files hold what those of :func:`encode` hold. (How a column of
+    dates or codes is written is judged by 200,000 distinct cells at the most.)
 
     Parameters
     ----------
@@ -242,9 +245,9 @@ class _Run:
 
     def work(self, batches: ExtractBatches) -> EncodingReport:
         """Read and encode; returns the report once it is known that the file may be sent."""
-        readers = self._read(batches)
+        whole = self._read(batches)
         for number in range(self.n_parts):
-            self._encode_part(self.spills.rows.part(number), readers)
+            self._encode_part(self.spills.rows.part(number), whole)
             self._tell("encode", number + 1, self.n_parts, "parts")
         outside = self.tally.n_outside
         require_years(outside, self.tally.first_outside, self.agreement, party=self.party)
@@ -252,7 +255,7 @@ class _Run:
         require_records(report.n_records, self.spills.rows.n_rows, party=self.party)
         return report
 
-    def _read(self, batches: ExtractBatches) -> dict[str, CellReader]:
+    def _read(self, batches: ExtractBatches) -> ColumnCounts:
         evidence = ColumnEvidence(as_schema_reads(self.agreement, self.party), party=self.party)
         record_id = self.agreement.party(self.party).record_id
         self.notes = batches.notes
@@ -273,9 +276,9 @@ class _Run:
             table = extract.table.append_column(_ROW, pa.array(rows))
             self.spills.rows.add(table, parts % self.n_parts)
             self._tell("read", int(rows[-1]) if len(rows) else 0, self.most_rows, "rows")
-        return evidence.readers()
+        return evidence.counts()
 
-    def _encode_part(self, rows: pa.Table, readers: dict[str, CellReader]) -> None:
+    def _encode_part(self, rows: pa.Table, whole: ColumnCounts) -> None:
         numbers = rows.column(_ROW).to_numpy()
         extract = Extract(table=rows.drop_columns([_ROW]), rows=numbers, notes=self.notes)
         work = prepare(
@@ -285,7 +288,7 @@ class _Run:
             secret=self.secret,
             token_key=self.token_key,
             years=stated_years(extract, self.agreement, party=self.party),
-            readers=readers,
+            whole=whole,
         )
         self.tally.add(work)
         self._set_aside(work.records.set_aside)
@@ -343,14 +346,14 @@ class _Run:
         )
 
     def _encodings(self, manifest: Manifest) -> Iterator[EncodedExtract]:
-        for table in self._parts("write encodings", self.spills.encodings):
+        for table in filter(len, self._parts("write encodings", self.spills.encodings)):
             tokens = np.ascontiguousarray(token_matrix(table.column("token")))
             halves = tokens.view(">u8").astype(np.uint64)
             order = np.lexsort((halves[:, 1], halves[:, 0]))
             yield EncodedExtract.from_table(table.take(pa.array(order)), manifest)
 
     def _payload(self, report: EncodingReport) -> Iterator[PayloadExtract]:
-        for table in self._parts("write payload", self.spills.payload):
+        for table in filter(len, self._parts("write payload", self.spills.payload)):
             yield PayloadExtract(
                 party=self.party,
                 agreement_id=self.agreement.id,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 from linkkit.partner.standardize.outcome import Outcome
@@ -17,12 +16,10 @@ from linkkit.partner.standardize.text import (
 
 __all__ = [
     "postal_code_reader",
-    "postal_codes_by_votes",
     "standard_email",
     "standard_identifier",
     "standard_phone",
     "standard_sex",
-    "zip_votes",
 ]
 
 _SEX = {
@@ -69,20 +66,10 @@ def postal_code_reader(counts: Mapping[str, int]) -> tuple[Callable[[str], Outco
     US ZIP+4 codes lose their last four digits. In a column of mostly five-digit codes, shorter
     ones get back the zeros that a spreadsheet took.
     """
-    return postal_codes_by_votes(zip_votes(counts))
-
-
-def zip_votes(counts: Mapping[str, int]) -> Counter[str]:
-    """Return how many cells are whole ZIP codes, or other digits; adds up over parts of a column."""
     digits = {cell: re.sub(r"\.0$", "", clean(cell[:MAX_CHARACTERS])) for cell in counts}
     n_five = sum(n for cell, n in counts.items() if re.match(r"^\d{5}(-?\d{4})?$", digits[cell]))
     n_other = sum(n for cell, n in counts.items() if digits[cell].isdigit()) - n_five
-    return Counter(five=n_five, other=n_other)
-
-
-def postal_codes_by_votes(votes: Mapping[str, int]) -> tuple[Callable[[str], Outcome], str]:
-    """Read postal codes as the votes of :func:`zip_votes` say, and return a sentence on it."""
-    pad = votes.get("five", 0) > votes.get("other", 0)
+    pad = n_five > n_other
     note = "ZIP codes; lost leading zeros are put back" if pad else "postal codes as written"
     return (lambda cell: _postal_code(cell, pad=pad)), note
 

@@ -42,15 +42,14 @@ from linkkit.partner.standardize.plain_cells import (
 from linkkit.partner.standardize.text import clean, is_placeholder, standard_text
 
 __all__ = [
+    "READ_BY_COLUMN",
     "STANDARDIZATION_VERSION",
-    "CellReader",
     "Issue",
     "StandardizedExtract",
     "apply_reader",
-    "cell_counts",
+    "column_counts",
     "require_columns",
     "row_ids",
-    "source_column",
     "standardize",
     "text_column",
     "threads_for",
@@ -74,8 +73,8 @@ _PARTS = {"given": given_part, "surname": surname_part}
 _ROWS_SHOWN = 10
 _WORTH_THREADS = 20_000
 
-CellReader = tuple[Callable[[str], Outcome], str]
-"""What becomes of a cell, and a sentence that says how the column is read."""
+READ_BY_COLUMN: frozenset[FieldKind] = frozenset({"date", "postal_code"})
+"""Kinds whose cells are read by what the whole column looks like."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,7 +125,7 @@ def standardize(
     agreement: Agreement,
     *,
     party: str,
-    readers: Mapping[str, CellReader] | None = None,
+    whole: Mapping[str, Mapping[str, int]] | None = None,
 ) -> StandardizedExtract:
     """Turn a party's columns into the agreement's linkage fields.
 
@@ -138,9 +137,9 @@ def standardize(
         Says which column is what.
     party : str
         Whose extract it is.
-    readers : mapping of str to CellReader, optional
-        By field, how cells are read where that shows only in a whole column, of which this
-        extract is a part. Found in the extract itself by default.
+    whole : mapping of str to mapping of str to int, optional
+        Where this is a part of an extract: the distinct cells of whole columns and how often each
+        occurs, by field, as :class:`ColumnEvidence` gathers them.
 
     Raises
     ------
@@ -156,10 +155,9 @@ def standardize(
         if name not in sources:
             return pa.nulls(len(extract), pa.large_string()), [], ""
         source, kind = sources[name], agreement.linkage.fields[name].kind
-        column = source_column(extract, source)
-        read, note = (readers or {}).get(name) or _reader(
-            kind, source, column, agreement.years.last
-        )
+        column = _source_column(extract, source)
+        counts = (whole or {}).get(name) or _counts(column, kind)
+        read, note = _reader(kind, source, counts, agreement.years.last)
         plain = kind if source.part is None else None
         column, found = apply_reader(read, column, field=name, extract=extract, kind=plain)
         return column, found, f"{name}: {note}" if note else ""
@@ -204,6 +202,18 @@ def _row_id(cell: str) -> str | None:
     return None if not text or is_placeholder(text) else text
 
 
+def column_counts(
+    extract: Extract, agreement: Agreement, *, party: str
+) -> dict[str, dict[str, int]]:
+    """Return the distinct cells, and how often each occurs, of fields that are read by column."""
+    kinds = {name: field.kind for name, field in agreement.linkage.fields.items()}
+    return {
+        name: _counts(_source_column(extract, source), kinds[name])
+        for name, source in agreement.party(party).linkage_fields.items()
+        if kinds[name] in READ_BY_COLUMN
+    }
+
+
 def require_columns(extract: Extract, names: list[str], *, party: str) -> None:
     """Refuse an extract that lacks columns, naming all of them."""
     wanted = list(dict.fromkeys(names))
@@ -241,8 +251,7 @@ def _squeezed(name: str) -> str:
     return " ".join(name.split())
 
 
-def source_column(extract: Extract, source: ColumnSource) -> pa.Array:
-    """Return the cells that a field is read from, of several columns joined by a blank."""
+def _source_column(extract: Extract, source: ColumnSource) -> pa.Array:
     columns = [text_column(extract, name) for name in source.columns]
     if len(columns) == 1:
         return columns[0]
@@ -252,8 +261,10 @@ def source_column(extract: Extract, source: ColumnSource) -> pa.Array:
     )
 
 
-def cell_counts(column: pa.Array, kind: FieldKind) -> dict[str, int]:
-    """Return how often each cell of a column occurs; some stand for all of their form."""
+def _counts(column: pa.Array, kind: FieldKind) -> dict[str, int]:
+    """Return how often each cell occurs; some stand for all of their form."""
+    if kind not in READ_BY_COLUMN:
+        return {}
     column = column.cast(pa.large_string())
     like, left = representatives(column, kind=kind)
     rest = column.filter(pa.array(left)) if like else column
@@ -262,14 +273,14 @@ def cell_counts(column: pa.Array, kind: FieldKind) -> dict[str, int]:
 
 
 def _reader(
-    kind: FieldKind, source: ColumnSource, column: pa.Array, latest_year: int
-) -> CellReader:
+    kind: FieldKind, source: ColumnSource, counts: Mapping[str, int], latest_year: int
+) -> tuple[Callable[[str], Outcome], str]:
     if kind == "date" and source.formats is not None:
         return stated_dates(source.formats, latest_year=latest_year)
     if kind == "date":
-        return inferred_dates(cell_counts(column, kind), latest_year=latest_year)
+        return inferred_dates(counts, latest_year=latest_year)
     if kind == "postal_code":
-        return postal_code_reader(cell_counts(column, kind))
+        return postal_code_reader(counts)
     read = _READERS[kind]
     if source.part is None:
         return read, ""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from linkkit.partner.standardize.outcome import Outcome
 from linkkit.partner.standardize.text import clean, is_placeholder, nothing_left
 
-__all__ = ["DateReader", "dates_by_votes", "inferred_dates", "order_votes", "stated_dates"]
+__all__ = ["DateReader", "inferred_dates", "stated_dates"]
 
 _PLACEHOLDERS = frozenset(
     {"19000101", "18991230", "18991231", "19010101", "18000101", "11111111", "99991231", "17530101"}
@@ -86,24 +85,13 @@ def inferred_dates(counts: Mapping[str, int], *, latest_year: int) -> DateReader
     latest_year : int
         Two-digit years are taken as at most this year.
     """
-    return dates_by_votes(order_votes(counts, latest_year=latest_year), latest_year=latest_year)
-
-
-def order_votes(counts: Mapping[str, int], *, latest_year: int) -> Counter[str]:
-    """Return how many cells show that month, or day, comes first; adds up over parts of a column."""
-    votes: Counter[str] = Counter()
+    votes = {"month_first": 0, "day_first": 0}
     for cell, n in counts.items():
         vote = _vote(_date_text(cell), latest_year)
         if vote is not None:
             votes[vote] += n
-    return votes
-
-
-def dates_by_votes(votes: Mapping[str, int], *, latest_year: int) -> DateReader:
-    """Read dates in the order that :func:`order_votes` found."""
-    month_first, day_first = votes.get("month_first", 0), votes.get("day_first", 0)
-    order: DayOrder = "day_first" if day_first > month_first else "month_first"
-    evidence = f"{month_first} cells say month first, {day_first} day first"
+    order: DayOrder = "day_first" if votes["day_first"] > votes["month_first"] else "month_first"
+    evidence = f"{votes['month_first']} cells say month first, {votes['day_first']} day first"
     return DateReader(
         lambda cell: _infer(cell, order, latest_year),
         f"read as {order.replace('_', ' ')} where it is ambiguous ({evidence})",
