@@ -524,6 +524,24 @@ def test_nobody_known_in_a_group_teaches_nothing():
     assert signal(alike, np.array([0, -1, 0, 0]), 2, 2) == pytest.approx([0.25, 0.25], rel=0.01)
 
 
+def test_what_known_people_teach_is_told(passes_agreement, made_people):
+    frame = made_people(300, seed=4).assign(surname="lopes", postal_code="77001")
+    report = lk.preflight(frame, passes_agreement, party="north")
+    assert report.estimated == {n: report.estimated[n] for n in KNOWN}
+    assert report.estimated[200] == report.risk("known_200").share
+    (found,) = [item for item in report.advice if item.code == "known_people_teach"]
+    least = next(n for n in KNOWN if report.estimated[n] >= LIMITS.high_from)
+    assert found.message.startswith(f"Who knows {least} of these people")
+    alone = lk.preflight(constructed(), agreement_without_passes(passes_agreement), party="north")
+    assert alone.estimated == {}
+
+
+def agreement_without_passes(agreement):
+    document = agreement.model_dump(mode="json", exclude_defaults=True)
+    document["linkage"] = {"fields": document["linkage"]["fields"]}
+    return Agreement.from_document(document)
+
+
 def test_more_signal_recognizes_more():
     shares = [share_recognized(np.full(50, x), n_others=1_000) for x in (0, 1, 5, 20, 60)]
     assert shares == sorted(shares)

@@ -13,7 +13,7 @@ from linkkit.partner.preflight.results import (
     PassGroups,
 )
 from linkkit.partner.preflight.rules import LIMITS
-from linkkit.partner.preflight.words import percent
+from linkkit.partner.preflight.words import how_many, percent
 
 __all__ = [
     "of_exposures",
@@ -22,6 +22,7 @@ __all__ = [
     "of_groups",
     "of_identical",
     "of_joint",
+    "of_known",
     "of_passes",
     "of_profile",
     "of_rows",
@@ -171,6 +172,21 @@ def of_identical(passes: Sequence[PassGroups]) -> Iterator[Advice]:
                 advice="Who looks at the encodings sees which belong together, often those of one "
                 "family. Let the pass cover a field that tells them apart, such as a given name.",
             )
+
+
+def of_known(estimated: Mapping[int, float]) -> Iterator[Advice]:
+    """Look at what known people teach about the others."""
+    n_known = next((n for n, share in estimated.items() if share >= LIMITS.high_from), None)
+    if n_known is not None:
+        yield Advice(
+            code="known_people_teach",
+            severity="warning",
+            message=f"Who knows {n_known:,} of these people would recognize about "
+            f"{how_many(estimated[n_known])} others, by an estimate on your own records.",
+            advice="Known people teach most about their families and neighbors. See to it that the "
+            "linkage unit knows nobody; leave out what many share, such as an address or a phone; "
+            "finer salts and the profile 'hardened' help.",
+        )
 
 
 def of_visible_groups() -> Iterator[Advice]:

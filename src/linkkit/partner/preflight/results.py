@@ -278,6 +278,9 @@ class PreflightReport:
         The passes of the profiles ``standard`` and ``hardened``; else empty.
     n_with_passes : tuple of int
         How many records have no pass, one, two, ...; empty without passes.
+    estimated : dict of int to float
+        Share of the others recognized with 50, 200 and 1,000 known people, estimated on these
+        records; empty without passes.
     fills : tuple of FilterFill
         How full the filters are.
     n_sampled : int
@@ -308,6 +311,7 @@ class PreflightReport:
     joint: JointStrength
     passes: tuple[PassGroups, ...]
     n_with_passes: tuple[int, ...]
+    estimated: dict[int, float]
     fills: tuple[FilterFill, ...]
     n_sampled: int
     exposures: tuple[FieldExposure, ...]

@@ -195,6 +195,7 @@ def _measured(prepared: PreparedExtract, records: _Records, secret: Secret) -> P
         joint=joint_strength(brought, profile=facts.profile, n_telling=facts.n_telling),
         passes=passes,
         n_with_passes=n_with_passes(list(records.groups.values())) if passes else (),
+        estimated=facts.estimated,
         fills=filter_fills(sample, agreement, records.spec, filters),
         n_sampled=len(rows),
         exposures=() if passes else tuple(_exposure(x, brought[x]) for x in records.filled),
@@ -233,6 +234,7 @@ def _advice(report: PreflightReport, records: _Records) -> Iterator[Advice]:
         same = [groups for groups in report.passes if groups.salt == salt]
         yield from advise.of_groups(same, _finer(records, same[0].name))
     yield from advise.of_identical(report.passes)
+    yield from advise.of_known(report.estimated)
     if report.groups_visible:
         yield from advise.of_visible_groups()
     yield from advise.of_passes(report.n_with_passes, report.n_records)
