@@ -62,5 +62,7 @@ def _kind(feature: ClkFeature) -> FieldKind:
     if isinstance(feature.format, DateFormat):
         return "date"
     words = re.sub(r"[^a-z]+", " ", feature.identifier.lower())
-    found = (kind for pattern, kind in _WORDS if re.search(rf"\b({pattern})|({pattern})\b", words))
-    return next(found, "text")
+    for pattern, kind in _WORDS:
+        if re.search(rf"\b({pattern})|({pattern})\b", words):
+            return kind
+    return "text"

@@ -190,7 +190,7 @@ def _first_words(pool: Pool, least: int) -> int:
 
     All, where too few of them would be given up to be worth the look.
     """
-    n_words = pool.words.shape[1]
+    n_words = int(pool.words.shape[1])
     half = (n_words + 1) // 2
     rng = np.random.default_rng(0)
     left, right = _random_pairs(pool, rng, min(_TRIED_PAIRS, 4 * count_pairs(pool)))
