@@ -95,8 +95,8 @@ def secret(file: Path, agreement_file: Path, secret_file: Path | None) -> None:
     For partners who encode with clkhash itself. Writes one line of text into FILE.
     """
     from linkkit.agreement import Agreement
-    from linkkit.partner.encode.clk_profile import as_clkhash_secret, require_clkhash
     from linkkit.partner.encode import encoding_spec
+    from linkkit.partner.encode.clk_profile import as_clkhash_secret, require_clkhash
     from linkkit.partner.keys import Secret
 
     require_free([file], [agreement_file, secret_file])
@@ -209,7 +209,8 @@ def _record_ids(rows: Path | None, column: str | None) -> list[str | None] | Non
         )
     table = read_extract(rows)
     require_columns(table, [column], party=rows.name)
-    return record_ids_of(table, column).to_pylist()
+    found: list[str | None] = record_ids_of(table, column).to_pylist()
+    return found
 
 
 def secret_of(

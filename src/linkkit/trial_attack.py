@@ -33,8 +33,8 @@ from linkkit.errors import ExtractError, OptionError
 from linkkit.exchange import EncodingSpec, Filter
 from linkkit.partner.encode import encoding_spec
 from linkkit.partner.encode.filters import record_filters
-from linkkit.partner.encode.prepared import prepare_extract
 from linkkit.partner.encode.grams import GramTable, gram_table
+from linkkit.partner.encode.prepared import prepare_extract
 from linkkit.partner.encode.salts import salt_codes
 from linkkit.partner.keys import KeyScope, Secret
 from linkkit.partner.read import Extract, extract_from_frame, read_extract
@@ -320,7 +320,7 @@ class _Trial:
         return Target(passes=tuple(_view(x, own.get(name)) for name, x in filters.items()))
 
     def _salts(self, fields: Fields) -> dict[str, Rows]:
-        return {item.name: salt_codes(fields[item.salt], item)[1] for item in self.spec.passes}
+        return {item.name: salt_codes(fields, item)[1] for item in self.spec.passes}
 
     def tokens(self, fields: Fields) -> list[WeightedTokens]:
         """Return the tokens of each record in each filter, and how many bits each sets."""
@@ -345,11 +345,7 @@ class _Trial:
 
 
 def _view(found: Filter, own_groups: Rows | None) -> PassView:
-    groups = own_groups
-    if groups is None and found.groups is not None:
-        _, named = np.unique(found.groups, return_inverse=True)
-        groups = np.where(found.present, named, -1).astype(np.int64)
-    return PassView(words=found.words, groups=groups, present=found.present)
+    return PassView(words=found.words, groups=own_groups, present=found.present)
 
 
 def _tokens(table: GramTable, n_hashes: npt.NDArray[np.int64]) -> WeightedTokens:

@@ -32,7 +32,6 @@ from linkkit.partner.preflight.rules import (
     KNOWN,
     LIMITS,
     MEASURED,
-    VISIBLE,
     Facts,
     actor_risks,
     risk_class,
@@ -52,8 +51,8 @@ from linkkit.partner.preflight.teaching import (
 
 GIVEN = ["ada", "bea", "cleo", "dora", "edith", "flora", "greta", "hanna"]
 WORDS = [f"{a}{b}berg" for a in "bcdfghjk" for b in ["a", "e", "i", "o", "u", "y", "ai", "ou"]]
-BY_YEAR = {"salt": "birth_date", "part": "year"}
-BY_POSTAL_CODE = {"salt": "postal_code"}
+BY_YEAR = {"salt": {"birth_date": "year"}}
+BY_POSTAL_CODE = {"salt": {"postal_code": "whole"}}
 
 
 @pytest.fixture
@@ -383,12 +382,6 @@ def test_a_partner_with_the_linkage_unit_is_always_a_high_risk(profile):
     assert risks_of(facts(profile))["partner_and_linkage_unit"].share == 1.0
 
 
-def test_visible_group_ids_are_judged_by_their_own_figures():
-    found = risks_of(facts(groups_visible=True))
-    assert found["linkage_unit"].share == VISIBLE.graph
-    assert classes_of(facts(groups_visible=True)) == ["low", *["high"] * 5]
-
-
 @pytest.mark.parametrize("profile", ["standard", "hardened"])
 def test_risk_never_falls_with_known_people_nor_with_the_estimate(profile):
     last = [0.0] * 4
@@ -560,7 +553,7 @@ def test_who_knows_everybody_recognizes_everybody(agreement_of):
 
 def test_an_extract_reaches_the_rules_as_it_is(agreement_of, made_people):
     kinds = {"given_name": "given_name", "birth_date": "date", "sex": "sex"}
-    passes = {"year": BY_YEAR, "name": {"salt": "given_name"}}
+    passes = {"year": BY_YEAR, "name": {"salt": {"given_name": 3}}}
     frame = made_people(150, seed=9).drop(columns=["surname", "postal_code"])
     report = lk.preflight(frame, agreement_of("hardened", passes, kinds=kinds), party="north")
     assert report.joint.to_withstand == "few"

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from linkkit.agreement import Agreement
-from linkkit.partner.encode.prepared import OUTSIDE_YEARS, PreparedExtract, report_of
 from linkkit.partner.encode.payload import ROWS_SHOWN
+from linkkit.partner.encode.prepared import OUTSIDE_YEARS, PreparedExtract, report_of
 from linkkit.partner.encode.results import EncodingReport
 from linkkit.partner.read import SetAside
 from linkkit.partner.standardize import Issue

@@ -26,7 +26,6 @@ __all__ = [
     "of_passes",
     "of_profile",
     "of_rows",
-    "of_visible_groups",
 ]
 
 
@@ -39,6 +38,16 @@ def of_profile(profile: str) -> Iterator[Advice]:
             message="The profile 'field' shows the linkage unit how alike two records are in each "
             "field.",
             advice="Send it only to a linkage unit that you would trust with that, by contract.",
+        )
+        return
+    if profile == "clkhash":
+        yield Advice(
+            code="clkhash_profile",
+            severity="warning",
+            message="Filters as clkhash makes them are read by anybody with a list of the people, "
+            "without a key.",
+            advice="Use the profile only where a partner needs clkhash, and trust the linkage unit as "
+            "with names.",
         )
         return
     yield Advice(
@@ -187,16 +196,6 @@ def of_known(estimated: Mapping[int, float]) -> Iterator[Advice]:
             "linkage unit knows nobody; leave out what many share, such as an address or a phone; "
             "finer salts and the profile 'hardened' help.",
         )
-
-
-def of_visible_groups() -> Iterator[Advice]:
-    """Say what follows where group ids travel with the encodings."""
-    yield Advice(
-        code="visible_groups",
-        severity="warning",
-        message="In each pass, the linkage unit sees which records share a salt group.",
-        advice="The groups of several passes together can single people out, without any bit.",
-    )
 
 
 def _finer_salt(groups: PassGroups, finer: Mapping[str, float]) -> str:

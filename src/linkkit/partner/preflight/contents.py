@@ -47,7 +47,7 @@ class Section:
 
 def headline(report: PreflightReport) -> str:
     """Say in a line what was looked at."""
-    experimental = "" if report.profile == "field" else " (experimental, not peer-reviewed)"
+    experimental = " (experimental, not peer-reviewed)" if report.passes else ""
     return (
         f"{report.party}: {report.n_records:,} records of {report.n_rows:,} rows would be encoded, "
         f"profile '{report.profile}'{experimental}"

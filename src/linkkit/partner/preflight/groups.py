@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from linkkit.exchange import PassSpec
+from linkkit.agreement import FieldKind
+from linkkit.exchange import PassSpec, SaltField
 from linkkit.partner.encode.salts import salt_codes
 from linkkit.partner.preflight.results import PassGroups
 from linkkit.partner.preflight.rules import KNOWN
@@ -24,6 +25,14 @@ __all__ = ["finer_salts", "group_codes", "n_with_passes", "pass_groups", "salt_w
 
 Codes = npt.NDArray[np.int64]
 
+_NAMES: tuple[FieldKind, ...] = ("given_name", "surname", "name")
+_MOST_SALT_FIELDS = 3
+_PART_WORDS = {
+    "whole": "whole {}",
+    "year": "year of {}",
+    "month_day": "month and day of {}",
+    "year_day": "year and day of the month of {}",
+}
 _PERCENTILES = (5, 25, 50, 75, 95)
 
 
@@ -32,7 +41,7 @@ def group_codes(fields: Mapping[str, pa.Array], item: PassSpec) -> Codes:
 
     A record with a salt and none of the fields that the pass encodes has none either.
     """
-    codes = salt_codes(fields[item.salt], item)[1]
+    codes = salt_codes(fields, item)[1]
     filled = np.zeros(len(codes), dtype=np.bool_)
     for field in item.fields:
         filled |= fields[field.name].is_valid().to_numpy(zero_copy_only=False)
@@ -44,12 +53,19 @@ def salt_words(item: PassSpec) -> str:
 
     Examples
     --------
-    >>> salt_words(PassSpec(name="a", salt="dob", part="year", n_bits=64, n_inputs=1, fields=()))
-    'year of dob'
+    >>> from linkkit.exchange import SaltField
+    >>> salt = (SaltField(name="dob", part="month_day"), SaltField(name="surname", part=1))
+    >>> salt_words(PassSpec(name="a", salt=salt, n_bits=1_024, n_inputs=1, fields=()))
+    'month and day of dob plus the first character of surname'
     """
-    if item.part == "prefix":
-        return f"first {item.length} characters of {item.salt}"
-    return f"year of {item.salt}" if item.part == "year" else f"whole {item.salt}"
+    return " plus the ".join(_part_words(source) for source in item.salt)
+
+
+def _part_words(source: SaltField) -> str:
+    if isinstance(source.part, int):
+        many = "first character" if source.part == 1 else f"first {source.part} characters"
+        return f"{many} of {source.name}"
+    return _PART_WORDS[source.part].format(source.name)
 
 
 def pass_groups(item: PassSpec, groups: Codes, values: Mapping[str, Codes]) -> PassGroups:
@@ -98,9 +114,14 @@ def n_with_passes(groups: Sequence[Codes]) -> tuple[int, ...]:
     return tuple(int(n) for n in np.bincount(each, minlength=len(groups) + 1))
 
 
-def finer_salts(item: PassSpec) -> Iterator[PassSpec]:
-    """Yield passes by more of the same field, from a little more to the whole of it."""
-    if item.part == "prefix" and item.length is not None:
-        yield item.model_copy(update={"length": 2 * item.length})
-    if item.part != "whole":
-        yield item.model_copy(update={"part": "whole", "length": None})
+def finer_salts(item: PassSpec, kinds: Mapping[str, FieldKind]) -> Iterator[PassSpec]:
+    """Yield passes with finer salts: more of the same fields, then an initial of another name."""
+    for i, source in enumerate(item.salt):
+        if source.part != "whole":
+            whole = source.model_copy(update={"part": "whole"})
+            yield item.model_copy(update={"salt": (*item.salt[:i], whole, *item.salt[i + 1 :])})
+    salted = {source.name for source in item.salt}
+    for name, kind in kinds.items():
+        if kind in _NAMES and name not in salted and len(salted) < _MOST_SALT_FIELDS:
+            initial = SaltField(name=name, part=1)
+            yield item.model_copy(update={"salt": (*item.salt, initial)})

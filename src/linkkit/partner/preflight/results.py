@@ -289,8 +289,6 @@ class PreflightReport:
         The fields of the profile ``field``, which have a filter each; else empty.
     risks : tuple of ActorRisk
         The expected risk by actor.
-    groups_visible : bool
-        Whether ids of the salt groups would travel with the encodings.
     advice : tuple of Advice
         What to look at, warnings first.
     made_by : str
@@ -316,7 +314,6 @@ class PreflightReport:
     n_sampled: int
     exposures: tuple[FieldExposure, ...]
     risks: tuple[ActorRisk, ...]
-    groups_visible: bool
     advice: tuple[Advice, ...]
     made_by: str = f"linkkit {__version__}"
 

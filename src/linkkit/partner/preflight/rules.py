@@ -31,7 +31,6 @@ __all__ = [
     "KNOWN",
     "LIMITS",
     "MEASURED",
-    "VISIBLE",
     "Facts",
     "Floor",
     "Limits",
@@ -143,6 +142,11 @@ MEASURED: dict[str, Measured] = {
         known={50: 1.0, 200: 1.0, 1_000: 1.0},
         source=f"{_PAGE}: FEBRL 4, field; graph matching on plain filters, half of the list in common",
     ),
+    "clkhash": Measured(
+        graph=1.0,
+        known={50: 1.0, 200: 1.0, 1_000: 1.0},
+        source=f"{_PAGE}: FEBRL 4, plain filters of 1,024 bits",
+    ),
     "standard": Measured(
         graph=0.0012,
         known={50: 0.002, 200: 0.005, 1_000: 0.032},
@@ -155,13 +159,6 @@ MEASURED: dict[str, Measured] = {
     ),
 }
 """By profile."""
-
-VISIBLE = Measured(
-    graph=0.91,
-    known={50: 0.50, 200: 0.72, 1_000: 0.88},
-    source=f"{_PAGE}: FEBRL 4, three salted passes, a group id in each",
-)
-"""Where group ids travel with the encodings."""
 
 _OWN = "estimate on your own records; docs, 'The preflight'"
 
@@ -187,8 +184,6 @@ class Facts:
     estimated : dict of int to float
         Share recognized with so many known people, estimated on the own records; empty without
         passes.
-    groups_visible : bool
-        Whether group ids travel with the encodings.
     """
 
     profile: str
@@ -196,17 +191,16 @@ class Facts:
     n_telling: int
     concentrations: dict[str, float]
     estimated: dict[int, float]
-    groups_visible: bool = False
 
     @property
     def has_passes(self) -> bool:
         """Whether the profile has passes."""
-        return self.profile != "field"
+        return self.profile in ("standard", "hardened")
 
     @property
     def measured(self) -> Measured:
         """What was measured of such encodings."""
-        return VISIBLE if self.groups_visible else MEASURED[self.profile]
+        return MEASURED[self.profile]
 
     @property
     def coarsest(self) -> str:
@@ -297,7 +291,7 @@ def withstands(profile: str, n_telling: int) -> Literal["enough", "few", "none"]
     >>> withstands("standard", 2), withstands("standard", 3), withstands("field", 9)
     ('few', 'enough', 'none')
     """
-    if profile == "field":
+    if profile in ("field", "clkhash"):
         return "none"
     return "few" if n_telling <= LIMITS.few_fields else "enough"
 
@@ -378,8 +372,6 @@ def _reasons(facts: Facts, n_known: int) -> tuple[str, ...]:
     measured = facts.measured.known[n_known] if n_known else facts.measured.graph
     attack = f"{n_known:,} known people" if n_known else "a list and no known person"
     reasons = [f"with {attack}, {how_many(measured)} were recognized in made-up test data"]
-    if facts.groups_visible:
-        reasons.append("group ids travel: three or four groups of a record are nearly a name")
     estimated = facts.estimated.get(n_known, 0.0)
     if n_known < facts.n_records and estimated > measured:
         reasons.append(

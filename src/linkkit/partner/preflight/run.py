@@ -38,7 +38,13 @@ from linkkit.partner.preflight.sizes import (
 )
 from linkkit.partner.preflight.strength import field_strength, joint_strength, value_ranks
 from linkkit.partner.preflight.teaching import expected_recognized
-from linkkit.partner.preflight.trial import filter_fills, sample_rows, trial_filters, trial_secret
+from linkkit.partner.preflight.trial import (
+    clk_filters,
+    filter_fills,
+    sample_rows,
+    trial_filters,
+    trial_secret,
+)
 from linkkit.partner.read import SetAside
 
 __all__ = ["preflight"]
@@ -142,9 +148,10 @@ def preflight(
             f"'secret' must be a Secret, not {type(secret).__name__}",
             hint="Leave it out: a throw-away secret does as well.",
         )
-    prepared = prepare_extract(extract, agreement, party=party, today=today)
+    secret = secret or trial_secret()
+    prepared = prepare_extract(extract, agreement, party=party, secret=secret, today=today)
     records = _records(prepared, agreement, party)
-    report = _measured(prepared, records, secret or trial_secret())
+    report = _measured(prepared, records, secret)
     found = sorted(_advice(report, records), key=lambda item: item.severity != "warning")
     return dataclasses.replace(report, advice=tuple(found))
 
@@ -168,6 +175,8 @@ def _measured(prepared: PreparedExtract, records: _Records, secret: Secret) -> P
     rows = sample_rows(records.values, n_most=SAMPLE)
     sample = {name: column.take(pa.array(rows)) for name, column in records.fields.items()}
     filters = trial_filters(sample, agreement, records.spec, secret)
+    if prepared.clks is not None:
+        filters |= clk_filters(prepared.clks.words[chosen.best_row[rows]], records.spec)
     passes = tuple(
         pass_groups(item, records.groups[item.name], records.values) for item in records.spec.passes
     )
@@ -177,7 +186,6 @@ def _measured(prepared: PreparedExtract, records: _Records, secret: Secret) -> P
         n_telling=records.n_telling,
         concentrations={item.name: item.concentration for item in passes},
         estimated=_estimated(records) if passes else {},
-        groups_visible=any(found.groups is not None for found in filters.values()),
     )
     brought = records.brought
     return PreflightReport(
@@ -200,7 +208,6 @@ def _measured(prepared: PreparedExtract, records: _Records, secret: Secret) -> P
         n_sampled=len(rows),
         exposures=() if passes else tuple(_exposure(x, brought[x]) for x in records.filled),
         risks=actor_risks(facts),
-        groups_visible=facts.groups_visible,
         advice=(),
     )
 
@@ -235,8 +242,6 @@ def _advice(report: PreflightReport, records: _Records) -> Iterator[Advice]:
         yield from advise.of_groups(same, _finer(records, same[0].name))
     yield from advise.of_identical(report.passes)
     yield from advise.of_known(report.estimated)
-    if report.groups_visible:
-        yield from advise.of_visible_groups()
     yield from advise.of_passes(report.n_with_passes, report.n_records)
     yield from advise.of_fills(report.fills, has_passes=bool(report.passes))
     yield from advise.of_exposures(report.exposures, report.fields)
@@ -247,5 +252,5 @@ def _finer(records: _Records, name: str) -> dict[str, float]:
     item = next(item for item in records.spec.passes if item.name == name)
     return {
         salt_words(finer): concentration(class_sizes(group_codes(records.fields, finer)))
-        for finer in finer_salts(item)
+        for finer in finer_salts(item, records.kinds)
     }

@@ -21,7 +21,7 @@ from linkkit.partner.keys import KeyScope, Secret
 from linkkit.partner.preflight.results import FilterFill
 from linkkit.partner.preflight.rules import LIMITS
 
-__all__ = ["filter_fills", "sample_rows", "trial_filters", "trial_secret"]
+__all__ = ["clk_filters", "filter_fills", "sample_rows", "trial_filters", "trial_secret"]
 
 Codes = npt.NDArray[np.int64]
 
@@ -53,6 +53,12 @@ def trial_filters(
     return record_filters(fields, secret, KeyScope.of(agreement, spec), spec)
 
 
+def clk_filters(words: npt.NDArray[np.uint64], spec: EncodingSpec) -> dict[str, Filter]:
+    """Return record filters that clkhash's profile made, by name."""
+    present = np.ones(len(words), dtype=np.bool_)
+    return {item.name: Filter(words=words, present=present) for item in spec.records}
+
+
 def filter_fills(
     fields: Mapping[str, pa.Array],
     agreement: Agreement,
@@ -76,6 +82,7 @@ def filter_fills(
     counts = {name: _token_counts(column, linkage[name]) for name, column in fields.items()}
     covered = {item.name: [item.name] for item in spec.filters}
     covered |= {item.name: [field.name for field in item.fields] for item in spec.passes}
+    covered |= {item.name: list(fields) for item in spec.records}
     return tuple(
         _fill(name, found, np.sum([counts[field] for field in covered[name]], axis=0))
         for name, found in filters.items()
