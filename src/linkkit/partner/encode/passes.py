@@ -41,7 +41,7 @@ _BITS_AND_INPUTS: dict[str, tuple[Literal[2_048, 4_096], int]] = {
     "hardened": (4_096, 4),
 }
 _FILL = 0.52
-_IN_SALT = 0.5
+_IN_SALT = 0.75
 """What a field that is in the salt counts for: records with the same salt share much of its value
 already, which must not show who has the same one."""
 
