@@ -273,5 +273,5 @@ class _Filling:
 
     def _enciphered(self, plain: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint16]:
         out = bytearray(plain.nbytes + BLOCK_BYTES)
-        self.cipher.encryptor().update_into(memoryview(plain.data).cast("B"), out)
+        self.cipher.encryptor().update_into(plain.tobytes(), out)
         return np.frombuffer(out, dtype="<u2")
