@@ -265,7 +265,7 @@ def _public_fields(public_list: Any, agreement: Agreement, party: str) -> Fields
     wanted = {column for source in sources.values() for column in source.columns}
     padded = table.table
     for column in sorted(wanted - set(table.columns)):
-        padded = padded.append_column(column, pa.nulls(len(table), pa.string()))
+        padded = padded.append_column(column, pa.nulls(len(table), pa.large_string()))
     return standardize(Extract(table=padded, rows=table.rows), agreement, party=party).fields
 
 
