@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from linkkit.agreement import Agreement
+from linkkit.agreement import Agreement, FieldKind
 from linkkit.assess.attack import (
     ATTACKS,
     AttackReport,
@@ -267,7 +267,7 @@ def _public_fields(public_list: Any, agreement: Agreement, party: str) -> Fields
     wanted = {column for source in sources.values() for column in source.columns}
     padded = table.table
     for column in sorted(wanted - set(table.columns)):
-        padded = padded.append_column(column, pa.nulls(len(table), pa.string()))
+        padded = padded.append_column(column, pa.nulls(len(table), pa.large_string()))
     return standardize(Extract(table=padded, rows=table.rows), agreement, party=party).fields
 
 
@@ -324,7 +324,8 @@ class _Trial:
 
     def tokens(self, fields: Fields) -> list[WeightedTokens]:
         """Return the tokens of each record in each filter, and how many bits each sets."""
-        kinds = {name: field.kind for name, field in self.agreement.linkage.fields.items()}
+        fields_agreed = self.agreement.linkage.fields
+        kinds: dict[str, FieldKind] = {name: item.kind for name, item in fields_agreed.items()}
         found = []
         for item in self.spec.filters:
             table = gram_table(fields, kinds, fields=[item.name])

@@ -45,7 +45,7 @@ _BISECTIONS = 9
 _SHARPEST = 0.9
 _STEP = 1.12
 _FADING = 15
-_LEAST_SURE = 0.7
+_LEAST_SURE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
