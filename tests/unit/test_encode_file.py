@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from linkkit.errors import (
 )
 from linkkit.exchange import EncodedExtract, Identity
 from linkkit.exchange.container import open_sealed, read_manifest
-from linkkit.partner.encode import EncodedFiles, EncodeResult, encode, encode_file
+from linkkit.partner.encode import EncodedFiles, EncodeResult, EncodingReport, encode, encode_file
 from linkkit.partner.encode import spill as spill_module
 from linkkit.partner.encode.spill import Spill
 from linkkit.partner.keys import Secret, TokenKey
@@ -321,6 +321,14 @@ def test_progress_is_told_and_an_interruption_leaves_nothing(desk: Desk) -> None
         with pytest.raises(KeyboardInterrupt):
             desk.encode_file(path, rows_at_once=30, progress=stop)
         desk.assert_nothing_left()
+
+
+def test_every_part_of_a_report_is_added_up() -> None:
+    # What a report says more has to be added up over parts, too: see Tally.
+    assert {field.name for field in fields(EncodingReport)} == {
+        "party", "n_rows", "n_records", "n_set_aside", "n_repeated", "missing", "not_brought",
+        "n_without_id", "issues", "columns_left", "notes",
+    }  # fmt: skip
 
 
 # --- Refusals --------------------------------------------------------------------------------

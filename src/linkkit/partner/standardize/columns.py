@@ -206,7 +206,9 @@ def column_counts(
     extract: Extract, agreement: Agreement, *, party: str
 ) -> dict[str, dict[str, int]]:
     """Return the distinct cells, and how often each occurs, of fields that are read by column."""
-    kinds = {name: field.kind for name, field in agreement.linkage.fields.items()}
+    kinds: dict[str, FieldKind] = {
+        name: field.kind for name, field in agreement.linkage.fields.items()
+    }
     return {
         name: _counts(_source_column(extract, source), kinds[name])
         for name, source in agreement.party(party).linkage_fields.items()
