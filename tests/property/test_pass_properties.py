@@ -85,6 +85,13 @@ def test_without_a_salt_there_is_nothing_and_what_is_sent_is_random(rows):
     assert np.all(np.abs(counts.astype(int) - 512) < 160)
 
 
+def test_where_no_record_is_short_nothing_is_filled_up():
+    long = {"surname": "abcdefghij klmnop", "birth_date": "19800102", "street": "12345 qrstuvw xyz"}
+    fast, plain = encoded([long, long]), encoded([long, long], compiled=False)
+    assert np.array_equal(fast.words, plain.words)
+    assert np.array_equal(fast.words[0], fast.words[1])
+
+
 def test_no_sum_of_bits_is_constant():
     rng = np.random.default_rng(0)
     rows = [

@@ -272,6 +272,8 @@ class _Filling:
         return n_filler, np.bitwise_xor.reduce(sum_of_value[self.values], axis=1)
 
     def _enciphered(self, plain: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint16]:
+        if not plain.size:  # no record is short
+            return np.zeros(0, dtype="<u2")
         out = bytearray(plain.nbytes + BLOCK_BYTES)
         self.cipher.encryptor().update_into(plain.tobytes(), out)
         return np.frombuffer(out, dtype="<u2")
