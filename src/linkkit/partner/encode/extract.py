@@ -18,7 +18,7 @@ from linkkit.agreement import Agreement
 from linkkit.agreement.document import require_agreement
 from linkkit.engines.local import run_in_threads
 from linkkit.errors import ExtractError, OptionError, SecretError
-from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, FilterSpec, PayloadExtract
+from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, PayloadExtract
 from linkkit.exchange.artifacts import token_array
 from linkkit.partner.encode.bloom import BloomEncoder
 from linkkit.partner.encode.canary import canary_digests, canary_fields
@@ -41,7 +41,7 @@ from linkkit.partner.standardize import (
 )
 from linkkit.partner.standardize.columns import require_columns, row_ids, text_column, threads_for
 
-__all__ = ["encode", "encode_fields", "encoding_spec"]
+__all__ = ["FieldEncoder", "encode", "encoding_spec"]
 
 ENCODING_VERSION = 1
 
@@ -266,6 +266,7 @@ def _encodings(work: _Work, secret: Secret, report: EncodingReport) -> EncodedEx
     best = work.records.best_row[order]
     scope = KeyScope.of(agreement, spec)
     fields = work.standardized.fields
+    encoder = FieldEncoder(secret, scope, spec)
     made_up = canary_fields(agreement, secret, scope)
     return EncodedExtract(
         party=work.party,
@@ -275,68 +276,74 @@ def _encodings(work: _Work, secret: Secret, report: EncodingReport) -> EncodedEx
         key_check=key_check(secret, *scope.labels),
         one_record_per_person=agreement.party(work.party).one_record_per_person,
         tokens=work.tokens[order],
-        filters=encode_fields(fields, secret, scope, spec, rows=best),
+        filters=encoder.encode(fields, rows=best),
         fields_present=np.column_stack([is_valid(fields[name])[best] for name in spec.fields])
         if spec.passes
         else None,
         counts=_counts(report),
         epoch=agreement.epoch,
-        canaries=canary_digests(
-            made_up, encode_fields(made_up, secret, scope, spec), secret=secret, scope=scope
-        ),
+        canaries=canary_digests(made_up, encoder.encode(made_up), secret=secret, scope=scope),
     )
 
 
-def encode_fields(
-    fields: Mapping[str, pa.Array],
-    secret: Secret,
-    scope: KeyScope,
-    spec: EncodingSpec,
-    *,
-    rows: Int64s | None = None,
-) -> dict[str, Filter]:
-    """Encode some records, standardized.
+class FieldEncoder:
+    """Encodes standardized records, batch after batch; each distinct token is hashed once.
 
     Parameters
     ----------
-    fields : mapping of str to pyarrow.Array
-        Each linkage field as text, null where it is missing; any number of records, so that many
-        can be encoded some at a time.
     secret : Secret
         The linkage secret.
     scope : KeyScope
         Agreement, epoch and spec.
     spec : EncodingSpec
         How to encode.
-    rows : ndarray of int64, optional
-        Which records, and in which order; all by default.
     """
-    n_rows = max(map(len, fields.values()), default=0)
-    places = None
-    if rows is not None and 2 * len(rows) > n_rows:
-        places = np.full(n_rows, -1, dtype=np.int64)
-        places[rows] = np.arange(len(rows))
 
-    def taken(name: str) -> pa.Array:
-        return fields[name] if rows is None else fields[name].take(pa.array(rows))
+    __slots__ = ("_encoders", "_scope", "_secret", "_spec")
 
-    def encoded(item: FilterSpec) -> Filter:
-        column = taken(item.name) if places is None else fields[item.name]
-        encoder = BloomEncoder(
-            key=encoding_key(secret, scope, purpose="field-filter", field=item.name),
-            tokens=KINDS[item.kind].tokens,
-            n_bits=item.n_bits,
-            n_hashes=item.n_hashes,
-        )
-        present = is_valid(column) if places is None else is_valid(column)[rows]
-        return Filter(words=encoder.encode(column, places=places), present=present)
+    def __init__(self, secret: Secret, scope: KeyScope, spec: EncodingSpec) -> None:
+        self._secret, self._scope, self._spec = secret, scope, spec
+        self._encoders = {
+            item.name: BloomEncoder(
+                key=encoding_key(secret, scope, purpose="field-filter", field=item.name),
+                tokens=KINDS[item.kind].tokens,
+                n_bits=item.n_bits,
+                n_hashes=item.n_hashes,
+            )
+            for item in spec.filters
+        }
 
-    filters = run_in_threads(encoded, spec.filters, n_threads=threads_for(n_rows))
-    names = [item.name for item in spec.filters]
-    return {
-        **dict(zip(names, filters, strict=True)),
-        **_pass_filters({name: taken(name) for name in spec.fields}, secret, scope, spec),
-    }
+    def encode(
+        self, fields: Mapping[str, pa.Array], *, rows: Int64s | None = None
+    ) -> dict[str, Filter]:
+        """Encode some records.
+
+        Parameters
+        ----------
+        fields : mapping of str to pyarrow.Array
+            Each linkage field as text, null where it is missing.
+        rows : ndarray of int64, optional
+            Which records, and in which order; all by default.
+        """
+        n_rows = max(map(len, fields.values()), default=0)
+        places = None
+        if rows is not None and 2 * len(rows) > n_rows:
+            places = np.full(n_rows, -1, dtype=np.int64)
+            places[rows] = np.arange(len(rows))
+
+        def taken(name: str) -> pa.Array:
+            return fields[name] if rows is None else fields[name].take(pa.array(rows))
+
+        def encoded(name: str) -> Filter:
+            column = taken(name) if places is None else fields[name]
+            present = is_valid(column) if places is None else is_valid(column)[rows]
+            words = self._encoders[name].encode(column, places=places)
+            return Filter(words=words, present=present)
+
+        filters = run_in_threads(encoded, list(self._encoders), n_threads=threads_for(n_rows))
+        of_fields = dict(zip(self._encoders, filters, strict=True))
+        covered = {name: taken(name) for name in self._spec.fields}
+        return {**of_fields, **_pass_filters(covered, self._secret, self._scope, self._spec)}
 
 
 def _pass_filters(
