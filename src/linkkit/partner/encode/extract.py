@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,14 @@ from linkkit.partner.encode.grams import gram_table
 from linkkit.partner.encode.kinds import KINDS, filter_spec
 from linkkit.partner.encode.passes import PassKeys, pass_filter, pass_specs
 from linkkit.partner.encode.payload import payload_columns, row_years
-from linkkit.partner.encode.records import Records, choose_records, codes_of, exact_copies, ranks_of
+from linkkit.partner.encode.records import (
+    Records,
+    choose_records,
+    exact_copies,
+    id_codes_of,
+    ranks_of,
+    taken,
+)
 from linkkit.partner.encode.results import EncodeResult, EncodingReport, TokenMap
 from linkkit.partner.encode.salts import salt_codes
 from linkkit.partner.encode.tokenize import is_valid
@@ -148,11 +155,13 @@ def encode(
     clause = agreement.party(party)
     table = _as_extract(extract, party)
     require_columns(table, _columns_named(agreement, party), party=party)
-    standardized = standardize(table, agreement, party=party)
-    years = row_years(table, agreement, party=party)
-    ids = _record_ids(table, clause.record_id)
-    codes = codes_of(ids)
-    refused = {**exact_copies(table, codes), **_without_year(years)}
+    standardized, (ids, codes, copies), years = _side_by_side(
+        len(table),
+        lambda: standardize(table, agreement, party=party),
+        lambda: _ids_and_copies(table, clause.record_id),
+        lambda: row_years(table, agreement, party=party),
+    )
+    refused = {**copies, **_without_year(years)}
     records = choose_records(
         standardized.fields, ids, table.rows, agreement, id_codes=codes, refused=refused
     )
@@ -173,13 +182,24 @@ def encode(
     )
     columns, issues = payload_columns(table, standardized, agreement, party=party)
     report = _report(work, issues)
+    encodings, payload, token_map = _side_by_side(
+        len(table),
+        lambda: _encodings(work, secret, report),
+        lambda: _payload(work, columns, years, report),
+        lambda: _token_map(work),
+    )
     return EncodeResult(
-        encodings=_encodings(work, secret, report),
-        payload=_payload(work, columns, years, report),
-        token_map=_token_map(work),
+        encodings=encodings,
+        payload=payload,
+        token_map=token_map,
         set_aside=(*table.set_aside, *records.set_aside),
         report=report,
     )
+
+
+def _side_by_side(n_rows: int, *works: Callable[[], Any]) -> list[Any]:
+    """Do works that do not need each other, in threads where there are many rows."""
+    return list(run_in_threads(lambda work: work(), works, n_threads=threads_for(n_rows)))
 
 
 def _require_keys(secret: object, token_key: object) -> None:
@@ -217,6 +237,12 @@ def _columns_named(agreement: Agreement, party: str) -> list[str]:
     payload = [source.column for source in clause.payload.values() if source.column]
     own = [clause.record_id] if clause.record_id else []
     return [*own, *linkage, *payload, *([clause.year.column] if clause.year else [])]
+
+
+def _ids_and_copies(table: Extract, column: str | None) -> tuple[pa.Array, Int64s, dict[int, str]]:
+    ids = _record_ids(table, column)
+    codes = id_codes_of(ids)
+    return ids, codes, exact_copies(table, codes)
 
 
 def _record_ids(table: Extract, column: str | None) -> pa.Array:
@@ -331,18 +357,18 @@ class FieldEncoder:
             places = np.full(n_rows, -1, dtype=np.int64)
             places[rows] = np.arange(len(rows))
 
-        def taken(name: str) -> pa.Array:
-            return fields[name] if rows is None else fields[name].take(pa.array(rows))
+        def chosen(name: str) -> pa.Array:
+            return fields[name] if rows is None else taken(fields[name], rows)
 
         def encoded(name: str) -> Filter:
-            column = taken(name) if places is None else fields[name]
+            column = chosen(name) if places is None else fields[name]
             present = is_valid(column) if places is None else is_valid(column)[rows]
             words = self._encoders[name].encode(column, places=places)
             return Filter(words=words, present=present)
 
         filters = run_in_threads(encoded, list(self._encoders), n_threads=threads_for(n_rows))
         of_fields = dict(zip(self._encoders, filters, strict=True))
-        covered = {name: taken(name) for name in self._spec.fields}
+        covered = {name: chosen(name) for name in self._spec.fields}
         return {**of_fields, **_pass_filters(covered, self._secret, self._scope, self._spec)}
 
 
@@ -376,17 +402,17 @@ def _payload(
     sent = work.sent_rows
     of_row = work.tokens[work.records.record_of_row[sent]]
     year = np.full(len(sent), -1, dtype=np.int64) if years is None else years[sent]
-    columns = {name: column.take(pa.array(sent)) for name, column in columns.items()}
+    columns = {name: taken(column, sent) for name, column in columns.items()}
     rest = {"year": pa.array(year, mask=year < 0).cast(pa.int32()), **columns}
     ranks = np.empty(len(work.order), dtype=np.int64)
     ranks[work.order] = np.arange(len(work.order))
     order = _row_order(rest, ranks[work.records.record_of_row[sent]], n_records=len(work.order))
-    taken = {name: column.take(pa.array(order)) for name, column in rest.items()}
+    sorted_columns = {name: column.take(pa.array(order)) for name, column in rest.items()}
     return PayloadExtract(
         party=work.party,
         agreement_id=agreement.id,
         agreement_fingerprint=agreement.fingerprint,
-        table=pa.table({"token": token_array(of_row[order]), **taken}),
+        table=pa.table({"token": token_array(of_row[order]), **sorted_columns}),
         counts=_counts(report),
     )
 
@@ -413,7 +439,7 @@ def _token_map(work: _Work) -> TokenMap:
     of_row = work.records.record_of_row[sent]
     return TokenMap(
         tokens=work.tokens[of_row],
-        record_ids=work.records.ids.take(pa.array(of_row)),
+        record_ids=taken(work.records.ids, of_row),
         rows=work.table.rows[sent],
     )
 
