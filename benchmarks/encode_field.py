@@ -167,7 +167,7 @@ def measure_linkkit(tables: list[Any]) -> list[dict[str, float]]:
 
 def _round(table: Any, agreement: Any, scope: Any, spec: Any) -> dict[str, float]:
     import linkkit as lk
-    from linkkit.partner.encode.filters import record_filters
+    from linkkit.partner.encode.filters import FieldEncoder
     from linkkit.partner.read import extract_from_frame
     from linkkit.partner.standardize import standardize
 
@@ -183,7 +183,7 @@ def _round(table: Any, agreement: Any, scope: Any, spec: Any) -> dict[str, float
         return result
 
     fields = timed("standardize", lambda: standardize(extract, agreement, party="b")).fields
-    timed("encode fields", lambda: record_filters(fields, secret, scope, spec))
+    timed("encode fields", lambda: FieldEncoder(secret, scope, spec).encode(fields))
     timed("encode()", lambda: lk.encode(table, agreement, secret, party="b"))
     timed(
         "encode() with row ids and token key",

@@ -13,11 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkkit.agreement import ColumnSource
+from linkkit.agreement import Agreement, ColumnSource
+from linkkit.partner.encode import encode
+from linkkit.partner.keys import Secret, TokenKey
 from linkkit.partner.read import extract_from_frame
 from linkkit.partner.standardize import columns as columns_module
 from linkkit.partner.standardize import learned, plain_cells
 from linkkit.partner.standardize.columns import apply_reader
+from linkkit.synth import youth_partnership
 
 pytest.importorskip("numba")
 
@@ -175,3 +178,29 @@ def test_what_looks_made_up_is_the_same_to_both(monkeypatch: pytest.MonkeyPatch)
         data, bounds, np.zeros(n, np.int32), templates, np.ones(1, np.int32), *none, out, lengths
     )
     assert [int(x) < 0 for x in lengths] == [learned.is_dull(value) for value in values]
+
+
+def test_whole_extracts_are_encoded_alike_by_kernels_and_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from linkkit.partner.encode import hmacs, tokenize
+
+    town = youth_partnership(n_district=60, n_summer=30, n_jobs=20)
+    agreement, secret = Agreement.from_document(town.agreement), Secret.generate()
+    keys = {party: TokenKey.generate() for party in town.extracts}
+
+    def encoded() -> list[Any]:
+        results = [
+            encode(frame, agreement, secret, party=party, token_key=keys[party])
+            for party, frame in town.extracts.items()
+            if party != "jobs"  # its tokens are random
+        ]
+        return [
+            (r.encodings.to_arrow(), r.encodings.canaries, r.payload.table, str(r.report))
+            for r in results
+        ]
+
+    by_kernels = encoded()
+    for module in (hmacs, tokenize, plain_cells):
+        monkeypatch.setattr(module, "_WORTH_COMPILED", 10**9)
+    assert encoded() == by_kernels

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linkkit.partner.encode import tokenize
 from linkkit.partner.encode.extract import _row_order, _token_order
-from linkkit.partner.encode.records import choose_records, codes_of, exact_copies
+from linkkit.partner.encode.records import choose_records, codes_of, exact_copies, id_codes_of
 from linkkit.partner.encode.tokens import record_tokens
 from linkkit.partner.keys import TokenKey, derive_key
 from linkkit.partner.read import extract_from_frame
@@ -152,3 +154,15 @@ def test_tokens_are_ordered_byte_by_byte() -> None:
     tokens[:100, :8] = 255
     listed = [token.tobytes() for token in tokens[_token_order(tokens)]]
     assert listed == sorted(token.tobytes() for token in tokens)
+
+
+@settings(deadline=None)
+@given(st.lists(st.none() | st.text("ab", max_size=3), min_size=1, max_size=12))
+def test_row_ids_are_numbered_in_the_order_of_appearance(ids: list[str | None]) -> None:
+    column = pa.array(["x", *ids], pa.large_string()).slice(1)
+    known = list(dict.fromkeys(record_id for record_id in ids if record_id is not None))
+    wanted = [-1 if record_id is None else known.index(record_id) for record_id in ids]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokenize, "_WORTH_COMPILED", 0)
+        assert id_codes_of(column).tolist() == wanted
+    assert id_codes_of(column).tolist() == wanted

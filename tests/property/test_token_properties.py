@@ -11,10 +11,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from linkkit.agreement import Agreement
 from linkkit.partner.encode import _hmac_reference, _token_reference, hmacs, tokenize
 from linkkit.partner.encode.bloom import BloomEncoder, bloom_filters_reference
+from linkkit.partner.encode.extract import FieldEncoder, encoding_spec
 from linkkit.partner.encode.grams import gram_table
 from linkkit.partner.encode.kinds import KINDS
+from linkkit.partner.keys import KeyScope, Secret
 
 pytest.importorskip("numba")
 
@@ -139,3 +142,21 @@ def test_without_numba_the_twin_runs(kind: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(tokenize, "has_numba", lambda: False)
     monkeypatch.setattr(hmacs.importlib.util, "find_spec", lambda name: None)
     assert np.array_equal(BloomEncoder(**options).encode(values), fast)
+
+
+def test_batches_are_encoded_as_the_whole(agreement: Agreement) -> None:
+    spec = encoding_spec(agreement)
+    secret, scope = Secret.generate(), KeyScope.of(agreement, spec)
+    values = [f"{i} elm st" if i % 7 else None for i in range(60)]
+    fields = {name: pa.array(values, pa.large_string()) for name in agreement.linkage.fields}
+    whole = FieldEncoder(secret, scope, spec).encode(fields)
+    rows = np.arange(60)[::-1].copy()
+    backwards = FieldEncoder(secret, scope, spec).encode(fields, rows=rows)
+    some = FieldEncoder(secret, scope, spec).encode(fields, rows=rows[:9])
+    encoder = FieldEncoder(secret, scope, spec)
+    batches = [encoder.encode({n: c.slice(i, 25) for n, c in fields.items()}) for i in (0, 25, 50)]
+    for name, item in whole.items():
+        assert np.array_equal(np.vstack([b[name].words for b in batches]), item.words)
+        assert np.array_equal(backwards[name].words, item.words[::-1])
+        assert np.array_equal(some[name].words, item.words[::-1][:9])
+        assert np.array_equal(some[name].present, item.present[::-1][:9])

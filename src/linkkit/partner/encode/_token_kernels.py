@@ -23,6 +23,7 @@ __all__ = [
     "cut_places",
     "cut_words",
     "each_once",
+    "hash_texts",
     "number_keys",
     "or_tokens",
 ]
@@ -261,6 +262,17 @@ def cut_dates(
             keys[n + 13] = _MONTH_DAYS + month * 100 + day
             n += 14
         starts[row + 1] = n
+
+
+@njit(nogil=True, cache=True)
+def hash_texts(data: Any, bounds: Any, out: Any) -> None:
+    """Write a number for each text, the same for the same text and seldom for another."""
+    for row in range(len(out)):
+        mixed = np.uint64(bounds[row + 1] - bounds[row])
+        for p in range(bounds[row], bounds[row + 1]):
+            mixed = (mixed ^ np.uint64(data[p])) * np.uint64(0x9E3779B97F4A7C15)
+            mixed ^= mixed >> np.uint64(29)
+        out[row] = mixed
 
 
 @njit(nogil=True, cache=True)

@@ -17,14 +17,15 @@ from linkkit.exchange import EncodedExtract, PayloadExtract
 from linkkit.exchange.artifacts import token_array, token_matrix
 from linkkit.partner.encode.canary import canary_digests, canary_fields
 from linkkit.partner.encode.clk_profile import as_clkhash_secret, clk_encodings
-from linkkit.partner.encode.filters import record_filters, sent_filters
+from linkkit.partner.encode.filters import FieldEncoder, sent_filters
 from linkkit.partner.encode.prepared import (
     PreparedExtract,
     encoding_spec,
     prepare_extract,
     report_of,
+    side_by_side,
 )
-from linkkit.partner.encode.records import ranks_of
+from linkkit.partner.encode.records import ranks_of, taken
 from linkkit.partner.encode.results import EncodeResult, TokenMap
 from linkkit.partner.keys import ClkhashSecret, KeyScope, Secret, TokenKey, key_check
 
@@ -104,10 +105,16 @@ def encode(
     )
     report = report_of(work)
     set_aside = sorted((*work.table.set_aside, *work.records.set_aside), key=lambda item: item.row)
+    encodings, payload, token_map = side_by_side(
+        len(work.table),
+        lambda: encodings_of(work, secret, counts=report.counts),
+        lambda: payload_of(work, counts=report.counts),
+        lambda: token_map_of(work),
+    )
     return EncodeResult(
-        encodings=encodings_of(work, secret, counts=report.counts),
-        payload=payload_of(work, counts=report.counts),
-        token_map=token_map_of(work),
+        encodings=encodings,
+        payload=payload,
+        token_map=token_map,
         set_aside=tuple(set_aside),
         report=report,
     )
@@ -153,6 +160,7 @@ def encodings_of(
             counts=counts,
         )
     scope = KeyScope.of(agreement, spec)
+    encoder = FieldEncoder(secret, scope, spec)
     made_up = canary_fields(agreement, secret, scope)
     return EncodedExtract(
         party=work.party,
@@ -162,12 +170,10 @@ def encodings_of(
         key_check=key_check(secret, *scope.labels),
         one_record_per_person=agreement.party(work.party).one_record_per_person,
         tokens=work.tokens[order],
-        filters=sent_filters(work.standardized.fields, secret, scope, spec, rows=best),
+        filters=sent_filters(encoder.encode(work.standardized.fields, rows=best), spec),
         counts=counts,
         epoch=agreement.epoch,
-        canaries=canary_digests(
-            made_up, record_filters(made_up, secret, scope, spec), secret=secret, scope=scope
-        ),
+        canaries=canary_digests(made_up, encoder.encode(made_up), secret=secret, scope=scope),
     )
 
 
@@ -182,7 +188,7 @@ def payload_of(work: PreparedExtract, *, counts: Mapping[str, int]) -> PayloadEx
         {
             "token": token_array(of_row),
             "year": pa.array(year, mask=year < 0).cast(pa.int32()),
-            **{name: column.take(pa.array(sent)) for name, column in work.payload.items()},
+            **{name: taken(column, sent) for name, column in work.payload.items()},
         }
     )
     return PayloadExtract(
@@ -230,7 +236,7 @@ def token_map_of(work: PreparedExtract) -> TokenMap:
     of_row = work.records.record_of_row[sent]
     return TokenMap(
         tokens=work.tokens[of_row],
-        record_ids=work.records.ids.take(pa.array(of_row)),
+        record_ids=taken(work.records.ids, of_row),
         rows=work.table.rows[sent],
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from linkkit.agreement import Agreement
 from linkkit.agreement.document import require_agreement
+from linkkit.engines.local import run_in_threads
 from linkkit.errors import ExtractError, OptionError
 from linkkit.exchange import EncodingSpec
 from linkkit.partner.encode.clk_profile import as_clkhash_secret, record_specs
@@ -22,7 +23,7 @@ from linkkit.partner.encode.clk_rows import ClkRows, as_schema_reads, clk_rows, 
 from linkkit.partner.encode.kinds import filter_spec
 from linkkit.partner.encode.passes import pass_specs
 from linkkit.partner.encode.payload import payload_columns, positions_outside, row_years
-from linkkit.partner.encode.records import Records, choose_records, codes_of, exact_copies
+from linkkit.partner.encode.records import Records, choose_records, exact_copies, id_codes_of
 from linkkit.partner.encode.results import EncodingReport
 from linkkit.partner.encode.tokenize import is_valid
 from linkkit.partner.encode.tokens import record_tokens
@@ -34,7 +35,7 @@ from linkkit.partner.standardize import (
     StandardizedExtract,
     standardize,
 )
-from linkkit.partner.standardize.columns import require_columns, row_ids, text_column
+from linkkit.partner.standardize.columns import require_columns, row_ids, text_column, threads_for
 
 __all__ = [
     "OUTSIDE_YEARS",
@@ -47,6 +48,7 @@ __all__ = [
     "report_of",
     "require_ready",
     "require_records",
+    "side_by_side",
 ]
 
 ENCODING_VERSION = 1
@@ -112,7 +114,7 @@ def encoding_spec(agreement: Agreement) -> EncodingSpec:
         standardization_version=STANDARDIZATION_VERSION,
         filters=()
         if passes or records
-        else tuple(filter_spec(name, field.kind) for name, field in fields.items()),
+        else tuple(filter_spec(name, field) for name, field in fields.items()),
         fields=tuple(fields) if passes else (),
         passes=passes,
         records=records,
@@ -159,13 +161,15 @@ def prepare(
     aside with the reason :data:`OUTSIDE_YEARS`.
     """
     read_as = as_schema_reads(agreement, party)
-    standardized = standardize(table, read_as, party=party, whole=whole)
+    standardized, (ids, codes, copies) = side_by_side(
+        len(table),
+        lambda: standardize(table, read_as, party=party, whole=whole),
+        lambda: _ids_and_copies(table, agreement.party(party).record_id),
+    )
     clks, notes = _clk_rows(table, standardized, agreement, secret, party=party)
     chosen = standardized if clks is None else clks.standardized
-    ids = record_ids_of(table, agreement.party(party).record_id)
-    codes = codes_of(ids)
     refused = {} if clks is None else clks.lost(ids.to_pylist())
-    refused |= {**exact_copies(table, codes), **_without_year(years)}
+    refused |= {**copies, **_without_year(years)}
     refused |= dict.fromkeys(positions_outside(years, agreement), OUTSIDE_YEARS)
     records = choose_records(
         chosen.fields, ids, table.rows, agreement, id_codes=codes, refused=refused
@@ -184,6 +188,19 @@ def prepare(
         clks=clks,
         notes=notes,
     )
+
+
+def side_by_side(n_rows: int, *works: Callable[[], Any]) -> list[Any]:
+    """Do works that do not need each other, in threads where there are many rows."""
+    return list(run_in_threads(lambda work: work(), works, n_threads=threads_for(n_rows)))
+
+
+def _ids_and_copies(
+    table: Extract, column: str | None
+) -> tuple[pa.Array, npt.NDArray[np.int64], dict[int, str]]:
+    ids = record_ids_of(table, column)
+    codes = id_codes_of(ids)
+    return ids, codes, exact_copies(table, codes)
 
 
 def _clk_rows(
@@ -276,4 +293,5 @@ def report_of(work: PreparedExtract) -> EncodingReport:
         issues=(*standardized.issues, *work.payload_issues),
         columns_left=tuple(name for name in table.columns if name not in named),
         notes=(*table.notes, *standardized.notes, *work.notes),
+        standardized=standardized.summaries,
     )

@@ -13,9 +13,18 @@ import pyarrow as pa
 import pyarrow.compute
 
 from linkkit.agreement import Agreement
+from linkkit.partner.encode.tokenize import all_differ
 from linkkit.partner.read import Extract, SetAside
 
-__all__ = ["Records", "choose_records", "codes_of", "exact_copies", "ranks_of"]
+__all__ = [
+    "Records",
+    "choose_records",
+    "codes_of",
+    "exact_copies",
+    "id_codes_of",
+    "ranks_of",
+    "taken",
+]
 
 # Arrow makes these functions when it is imported, where no type checker sees them.
 pc: Any = pyarrow.compute
@@ -93,7 +102,7 @@ def choose_records(
     record_of_row = number[groups.of_row]  # the last stands for rows in no group
     n_records = int(np.count_nonzero(good))
     return Records(
-        ids=record_ids.take(pa.array(groups.first_row[good])),
+        ids=taken(record_ids, groups.first_row[good]),
         best_row=groups.most_complete(n_present, list(fields.values()))[good],
         record_of_row=record_of_row,
         set_aside=_set_aside(groups, rows, refused, bad),
@@ -171,12 +180,12 @@ class _Groups:
         contradicts = np.zeros(len(self.first_row), dtype=np.bool_)
         if not columns or not len(self.several):
             return contradicts
-        taken = [column.take(pa.array(self.several)) for column in columns]
-        differ = np.logical_or.reduce([self._differs(codes_of(c, null=0) + 1) for c in taken])
+        parts = [column.take(pa.array(self.several)) for column in columns]
+        differ = np.logical_or.reduce([self._differs(codes_of(c, null=0) + 1) for c in parts])
         of_row = self.of_row[self.several]
         these = np.flatnonzero(differ[of_row])
         these = these[np.argsort(of_row[these], kind="stable")]
-        texts = [column.take(pa.array(these)).to_pylist() for column in taken]
+        texts = [column.take(pa.array(these)).to_pylist() for column in parts]
         words = [
             {w for text in row for w in (text or "").split()} for row in zip(*texts, strict=True)
         ]
@@ -199,6 +208,17 @@ class _Groups:
         order = np.lexsort((*reversed(keys), self.of_row[tied]))[::-1]
         best[self.of_row[tied[order]]] = tied[order]
         return best
+
+
+def id_codes_of(record_ids: pa.Array) -> Int64s:
+    """Return the :func:`codes_of` row ids, which mostly differ."""
+    return np.arange(len(record_ids)) if all_differ(record_ids) else codes_of(record_ids)
+
+
+def taken(column: pa.Array, rows: Int64s) -> pa.Array:
+    """Return some rows of a column; the column itself where that is all of them in their order."""
+    whole = len(rows) == len(column) and bool((rows == np.arange(len(rows))).all())
+    return column if whole else column.take(pa.array(rows))
 
 
 def codes_of(column: pa.Array, *, null: int = -1) -> Int64s:

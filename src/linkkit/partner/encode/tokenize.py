@@ -27,7 +27,16 @@ from linkkit.partner.encode.kinds import (
     word_bigrams,
 )
 
-__all__ = ["Tokens", "each_once", "has_numba", "is_valid", "or_tokens", "text_buffers", "tokenize"]
+__all__ = [
+    "Tokens",
+    "all_differ",
+    "each_once",
+    "has_numba",
+    "is_valid",
+    "or_tokens",
+    "text_buffers",
+    "tokenize",
+]
 
 Cutter = Callable[[str], Iterable[str]]
 Ids = npt.NDArray[np.int32]
@@ -239,6 +248,19 @@ def _with_odd(
     of_value = np.arange(len(odd))
     of_value[odd] = len(odd) + np.arange(np.count_nonzero(odd))
     return _taken(both, of_value, np.ones(len(odd), dtype=np.bool_))
+
+
+def all_differ(values: pa.Array) -> bool:
+    """Whether it was found, quickly, that no two values of a large column are the same."""
+    if values.null_count or len(values) < _WORTH_COMPILED or not has_numba():
+        return False
+    from linkkit.partner.encode import _token_kernels
+
+    numbers = np.empty(len(values), dtype=np.uint64)
+    compiled: Any = _token_kernels.hash_texts
+    compiled(*text_buffers(values), numbers)
+    numbers.sort()
+    return bool((numbers[1:] != numbers[:-1]).all())
 
 
 def each_once(ids: Ids, starts: Int64s) -> tuple[Ids, Int64s]:

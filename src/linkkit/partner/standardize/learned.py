@@ -69,7 +69,8 @@ def listed_texts() -> frozenset[str]:
 
     Lists of modules count, and those that a module keeps when they were first read from a file.
     """
-    modules = [module for name, module in sys.modules.items() if name.startswith(f"{_PACKAGE}.")]
+    # A copy, as another thread may import.
+    modules = [m for name, m in sys.modules.copy().items() if name.startswith(f"{_PACKAGE}.")]
     return frozenset(
         text for module in modules for value in _lists_of(module) for text in _texts_in(value)
     )
