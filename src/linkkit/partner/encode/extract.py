@@ -22,7 +22,7 @@ from linkkit.exchange.artifacts import token_array
 from linkkit.partner.encode.bloom import bloom_filters
 from linkkit.partner.encode.canary import canary_digests, canary_fields
 from linkkit.partner.encode.grams import gram_table
-from linkkit.partner.encode.kinds import KINDS, filter_spec
+from linkkit.partner.encode.kinds import filter_spec, kind_encoding
 from linkkit.partner.encode.passes import PassKeys, pass_filter, pass_specs
 from linkkit.partner.encode.payload import payload_columns, row_years
 from linkkit.partner.encode.records import Records, choose_records, exact_copies
@@ -73,9 +73,7 @@ def encoding_spec(agreement: Agreement) -> EncodingSpec:
         profile=agreement.linkage.profile,
         encoding_version=ENCODING_VERSION,
         standardization_version=STANDARDIZATION_VERSION,
-        filters=()
-        if passes
-        else tuple(filter_spec(name, field.kind) for name, field in fields.items()),
+        filters=() if passes else tuple(filter_spec(name, field) for name, field in fields.items()),
         fields=tuple(fields) if passes else (),
         passes=passes,
     )
@@ -302,7 +300,9 @@ def _pass_filters(
     if not spec.passes:
         return {}
     kinds = {field.name: field.kind for item in spec.passes for field in item.fields}
-    table = gram_table(fields, kinds, fields=[name for name in spec.fields if name in kinds])
+    compares = {f.name: f.compare for item in spec.passes for f in item.fields if f.compare}
+    covered = [name for name in spec.fields if name in kinds]
+    table = gram_table(fields, kinds, fields=covered, compares=compares)
     filters = {}
     for item in spec.passes:
         groups, ids, diffusion = (
@@ -328,7 +328,7 @@ def _filter(column: pa.Array, key: bytes, item: FilterSpec) -> Filter:
         table = bloom_filters(
             values,
             key=key,
-            tokens=KINDS[item.kind].tokens,
+            tokens=kind_encoding(item.kind, item.compare).tokens,
             n_bits=item.n_bits,
             n_hashes=item.n_hashes,
         )

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from linkkit.agreement import FieldKind
-from linkkit.partner.encode.kinds import KINDS
+from linkkit.agreement import Compare, FieldKind
+from linkkit.partner.encode.kinds import kind_encoding
 
 __all__ = ["BLOCK_BYTES", "GramTable", "gram_block", "gram_table"]
 
@@ -71,7 +71,11 @@ def gram_block(field: str, token: str) -> bytes:
 
 
 def gram_table(
-    columns: Mapping[str, pa.Array], kinds: Mapping[str, FieldKind], *, fields: Sequence[str]
+    columns: Mapping[str, pa.Array],
+    kinds: Mapping[str, FieldKind],
+    *,
+    fields: Sequence[str],
+    compares: Mapping[str, Compare] | None = None,
 ) -> GramTable:
     """Cut the values of standardized columns into tokens, each distinct value once.
 
@@ -83,6 +87,8 @@ def gram_table(
         The kind of each field.
     fields : sequence of str
         Which fields, in which order.
+    compares : mapping of str to Compare, optional
+        Fields that are compared otherwise than their kind usually is.
     """
     n_records = len(next(iter(columns.values())))
     values = np.full((n_records, len(fields)), -1, dtype=np.int32)
@@ -94,8 +100,9 @@ def gram_table(
         distinct = columns[name].dictionary_encode()
         ids: dict[str, int] = {}
         first_gram, first_value = len(blocks), len(lengths)
+        tokens = kind_encoding(kinds[name], (compares or {}).get(name)).tokens
         for value in distinct.dictionary.to_pylist():
-            mine = dict.fromkeys(KINDS[kinds[name]].tokens(value))
+            mine = dict.fromkeys(tokens(value))
             lengths.append(len(mine))
             grams.extend([ids.setdefault(token, first_gram + len(ids)) for token in mine])
         blocks.extend(gram_block(name, token) for token in ids)

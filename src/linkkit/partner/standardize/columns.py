@@ -13,24 +13,10 @@ import pyarrow.compute as pc
 from linkkit.agreement import Agreement, ColumnSource, FieldKind
 from linkkit.errors import ExtractError
 from linkkit.partner.read import Extract
-from linkkit.partner.standardize.addresses import standard_address
-from linkkit.partner.standardize.codes import (
-    postal_code_reader,
-    standard_email,
-    standard_identifier,
-    standard_phone,
-    standard_sex,
-)
-from linkkit.partner.standardize.dates import inferred_dates, stated_dates
-from linkkit.partner.standardize.names import (
-    given_part,
-    standard_given_name,
-    standard_surname,
-    standard_whole_name,
-    surname_part,
-)
-from linkkit.partner.standardize.outcome import BLANK, Outcome
-from linkkit.partner.standardize.text import standard_text
+from linkkit.partner.standardize.dates import repeated_first_days
+from linkkit.partner.standardize.outcome import Outcome
+from linkkit.partner.standardize.readers import column_reader
+from linkkit.partner.standardize.summary import FieldSummary, look_swapped, summarize
 
 __all__ = [
     "STANDARDIZATION_VERSION",
@@ -42,21 +28,8 @@ __all__ = [
     "text_column",
 ]
 
-STANDARDIZATION_VERSION = 1
+STANDARDIZATION_VERSION = 2
 
-_READERS: dict[FieldKind, Callable[[str], Outcome]] = {
-    "given_name": standard_given_name,
-    "surname": standard_surname,
-    "name": standard_whole_name,
-    "sex": standard_sex,
-    "street_address": standard_address,
-    "city": standard_text,
-    "phone": standard_phone,
-    "email": standard_email,
-    "identifier": standard_identifier,
-    "text": standard_text,
-}
-_PARTS = {"given": given_part, "surname": surname_part}
 _ROWS_SHOWN = 10
 
 
@@ -73,11 +46,14 @@ class Issue:
     rows: tuple[int, ...]
 
     def __str__(self) -> str:
+        return f"{self.field}: {self.brief}"
+
+    @property
+    def brief(self) -> str:
+        """The same without the field's name."""
         shown = ", ".join(str(row) for row in self.rows)
         more = ", ..." if self.count > len(self.rows) else ""
-        return (
-            f"{self.field}: {self.count} cells taken as missing ({self.rule}), rows {shown}{more}"
-        )
+        return f"{self.count} cells taken as missing ({self.rule}), rows {shown}{more}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -93,14 +69,29 @@ class StandardizedExtract:
         What was taken as missing, and why.
     notes : tuple of str
         How columns were read, such as the order of day and month that was found.
+    summaries : dict of str to FieldSummary
+        Counts of what became of the cells of each field that the party has.
     """
 
     fields: dict[str, pa.Array]
     issues: tuple[Issue, ...]
     notes: tuple[str, ...]
+    summaries: dict[str, FieldSummary]
 
     def __repr__(self) -> str:
         return f"<StandardizedExtract: {len(self.fields)} fields, {len(self.issues)} issues>"
+
+    @property
+    def report(self) -> str:
+        """What became of the party's cells: counts by field and rule, row numbers, no values."""
+        lines = []
+        for name, summary in self.summaries.items():
+            lines.append(f"{name}: {summary}")
+            lines += [f"  {issue.brief}" for issue in self.issues if issue.field == name]
+            start = f"{name}: "
+            lines += [f"  {n.removeprefix(start)}" for n in self.notes if n.startswith(start)]
+        known = tuple(f"{name}: " for name in self.summaries)
+        return "\n".join([*lines, *(note for note in self.notes if not note.startswith(known))])
 
 
 def standardize(extract: Extract, agreement: Agreement, *, party: str) -> StandardizedExtract:
@@ -127,16 +118,28 @@ def standardize(extract: Extract, agreement: Agreement, *, party: str) -> Standa
     fields: dict[str, pa.Array] = {}
     issues: list[Issue] = []
     notes: list[str] = []
+    summaries: dict[str, FieldSummary] = {}
     for name, field in agreement.linkage.fields.items():
         if name not in sources:
             fields[name] = pa.nulls(len(extract), pa.large_string())
             continue
         column = _source_column(extract, sources[name])
-        read, note = _reader(field.kind, sources[name], column, agreement.years.last)
+        counts = _counts(column)
+        read, read_how = column_reader(field, sources[name], counts, years=agreement.years)
         fields[name], found = apply_reader(read, column, field=name, extract=extract)
+        if field.kind == "date":
+            fields[name], more = _without_repeated_days(fields[name], field=name, extract=extract)
+            found += more
         issues += found
-        notes += [f"{name}: {note}"] if note else []
-    return StandardizedExtract(fields=fields, issues=tuple(issues), notes=tuple(notes))
+        notes += [f"{name}: {note}" for note in read_how]
+        summaries[name] = summarize(column, fields[name], kind=field.kind)
+    kinds: dict[str, FieldKind] = {
+        name: field.kind for name, field in agreement.linkage.fields.items()
+    }
+    notes += look_swapped(fields, kinds, extract.rows)
+    return StandardizedExtract(
+        fields=fields, issues=tuple(issues), notes=tuple(notes), summaries=summaries
+    )
 
 
 def require_columns(extract: Extract, names: list[str], *, party: str) -> None:
@@ -191,24 +194,16 @@ def _counts(column: pa.Array) -> dict[str, int]:
     return dict(zip(pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True))
 
 
-def _reader(
-    kind: FieldKind, source: ColumnSource, column: pa.Array, latest_year: int
-) -> tuple[Callable[[str], Outcome], str]:
-    if kind == "date" and source.formats is not None:
-        return stated_dates(source.formats, latest_year=latest_year)
-    if kind == "date":
-        return inferred_dates(_counts(column), latest_year=latest_year)
-    if kind == "postal_code":
-        return postal_code_reader(_counts(column))
-    read = _READERS[kind]
-    if source.part is None:
-        return read, ""
-    part = _PARTS[source.part]
-    return (lambda cell: _part_outcome(read, part(cell))), ""
-
-
-def _part_outcome(read: Callable[[str], Outcome], part: str) -> Outcome:
-    return read(part) if part else BLANK
+def _without_repeated_days(
+    values: pa.Array, *, field: str, extract: Extract
+) -> tuple[pa.Array, list[Issue]]:
+    repeated = repeated_first_days(_counts(values))
+    if not repeated:
+        return values, []
+    gone = Outcome(None, "placeholder by its frequency")
+    return apply_reader(
+        lambda day: gone if day in repeated else Outcome(day), values, field=field, extract=extract
+    )
 
 
 def apply_reader(
