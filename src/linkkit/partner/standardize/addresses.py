@@ -20,6 +20,7 @@ _UNUSUAL = re.compile(
     r"|\b[sirf] [hrm]\b|market|interstate|apartado|pob|north |south |\b[ns] [ew]\b"
 )
 _JOINED_UNIT = re.compile(r"^(?:apt|apto|unit|ste|suite|rm|lot|spc|bldg|no)(\d+[a-z]?|[a-z]\d+)$")
+_NUMBER_SIGN = re.compile(r"#(?=\s*\w)")
 _ZEROS = re.compile(r"^0+(?=\d)")
 _N_UNIT_PARTS = 2
 
@@ -42,7 +43,7 @@ def standard_address(cell: str) -> Outcome:
         return early
     if "," in text or "/" in text or ":" in text:
         text = _CARE_OF.sub(" ", _without_city(text)).strip() or text
-    words = plain_words(text.replace("#", " no "))
+    words = plain_words(_NUMBER_SIGN.sub(" no ", text))
     if _UNUSUAL.search(words):
         for pattern, instead in _PHRASES:
             words = pattern.sub(instead, words)
@@ -66,7 +67,7 @@ def _short(words: list[str]) -> list[str]:
             unit_starts = len(short)
             continue
         joined = _JOINED_UNIT.match(word)
-        part = joined[1] if joined else _ZEROS.sub("", ABBREVIATIONS.get(word, word))
+        part = _ZEROS.sub("", joined[1] if joined else ABBREVIATIONS.get(word, word))
         # "Apt 4 B" is also written "Apt 4B".
         if unit_starts and len(short) == unit_starts + 1 and len(part) == 1 and short[-1].isdigit():
             short[-1] += part

@@ -11,6 +11,7 @@ from linkkit.partner.standardize.text import (
     MAX_CHARACTERS,
     ROUNDED,
     clean,
+    of_words,
     opened,
     placeholder_words,
     plain_words,
@@ -195,7 +196,7 @@ def standard_identifier(cell: str) -> Outcome:
         return Outcome(None, "placeholder")
     # Whether a spreadsheet took the zeros is not for one party to know, so nobody keeps them.
     bare = code.lstrip("0") if code.isdigit() else code
-    return Outcome(None, "placeholder") if _is_filler(code, bare) else Outcome(bare)
+    return Outcome(None, "placeholder") if _is_filler(code, bare) else of_words(bare)
 
 
 def _is_filler(code: str, bare: str) -> bool:

@@ -50,8 +50,8 @@ _SPLIT_PARTICLES = _SURNAME_PARTICLES - frozenset("abd abdal abdel abdul abdur a
 _NICKNAME = re.compile(
     r"[(\[{\"“«„][^)\]}\"”»“]*[)\]}\"”»“]|(?:(?<=\s)|^)['‘’][^'‘’\s]+['‘’](?=\s|$)"
 )
-_FORMER = re.compile(r"(?<=\S)\s+(?:a\.?k\.?a|f\.?k\.?a|née|nee|formerly)\b.*", re.IGNORECASE)
-_NUMBERED = re.compile(r"^([a-z]{2,})\d+$")
+_FORMER = re.compile(r"(?<=\S)\s+(?:a\.?k\.?a|f\.?k\.?a|née|nee|formerly)\b\.?", re.IGNORECASE)
+_NUMBERED = re.compile(r"^([a-z]+)\d+$")
 _COUNT = re.compile(r"^\d+(?:st|nd|rd|th)?$")
 
 # What stands in the place of a given name in rosters and on census forms. "Son" is a name.
@@ -92,7 +92,7 @@ def standard_given_name(cell: str) -> Outcome:
     >>> standard_given_name("Dr. José A.").value
     'jose'
     """
-    words, early = _name_words(cell)
+    words, early = _name_words(cell, other_names=False)
     if early:
         return early
     words = _settled(words, _shorter_given)
@@ -118,7 +118,7 @@ def standard_surname(cell: str) -> Outcome:
     >>> standard_surname("García-López, Jr.").value, standard_surname("de la Cruz").value
     ('garcia lopez', 'delacruz')
     """
-    words, early = _name_words(cell)
+    words, early = _name_words(cell, other_names=True)
     return early or of_words(" ".join(_settled(words, _shorter_surname)))
 
 
@@ -149,11 +149,12 @@ def _fused(words: list[str], particles: frozenset[str]) -> list[str]:
     return fused
 
 
-def _name_words(cell: str) -> tuple[list[str], Outcome | None]:
+def _name_words(cell: str, *, other_names: bool) -> tuple[list[str], Outcome | None]:
     text, early = opened(cell)
     if early:
         return [], early
-    text = _FORMER.sub("", _NICKNAME.sub(" ", text).strip() or text)
+    text = _NICKNAME.sub(" ", text).strip() or text
+    text = _FORMER.sub(" ", text) if other_names else _FORMER.split(text)[0]
     words = [_numberless(w) for w in plain_words(_JOINED_SUFFIX.sub(" ", text)).split()]
     if not words:
         return [], Outcome(None, "no letters or digits")
@@ -212,7 +213,7 @@ def split_name(cell: str) -> tuple[str, str]:
     text = clean(cell)
     if is_placeholder(text) or text.startswith("="):
         return text, text
-    text = _FORMER.sub("", _NICKNAME.sub(" ", text).strip() or text)
+    text = _FORMER.split(_NICKNAME.sub(" ", text).strip() or text)[0]
     parts = [part.strip() for part in re.split("[,;]", text)]
     if len(parts) > 1 and not any(parts[1:]):
         return "", parts[0]

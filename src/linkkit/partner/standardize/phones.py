@@ -60,10 +60,10 @@ def phone_reader(
 
 
 def standard_phone(cell: str, *, region: str = "US", area_code: str = "") -> Outcome:
-    """Standardize a phone number to its digits, without US country code and extension.
+    """Standardize a phone number to its digits, without North American 1 and extension.
 
     Digits and punctuation that make ten digits, or eleven with a leading 1, are those ten. All
-    else is read by Google's libphonenumber: numbers from abroad keep their country code.
+    else is read by Google's libphonenumber: numbers from abroad are "+", country code and number.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def standard_phone(cell: str, *, region: str = "US", area_code: str = "") -> Out
     Examples
     --------
     >>> standard_phone("(415) 555-2671 x12").value, standard_phone("+44 20 7946 0018").value
-    ('4155552671', '442079460018')
+    ('4155552671', '+442079460018')
     """
     text, early = opened(cell)
     if early:
@@ -102,6 +102,8 @@ def standard_phone(cell: str, *, region: str = "US", area_code: str = "") -> Out
 
 def is_placeholder_number(digits: str) -> bool:
     """Whether nobody has the number: one digit repeated, 1234567890, directory assistance."""
+    digits = digits.removeprefix("+")
+    digits = digits.removeprefix("+")
     line = digits[-_N_WITHOUT_AREA:]
     return (
         len(set(line)) <= 1
@@ -156,4 +158,4 @@ def _parsed(text: str, region: str) -> str:
     national = phonenumbers.national_significant_number(number)
     if number.country_code == 1:
         return national if len(national) == _N_DIGITS else ""
-    return f"{number.country_code}{national}"
+    return f"+{number.country_code}{national}"

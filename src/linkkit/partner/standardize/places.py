@@ -41,8 +41,8 @@ _SPELLINGS = {
 _STATE_AT_END = re.compile(r"\s*,\s*([A-Za-z]{2})\.?(?:\s+\d{5}(?:-?\d{4})?)?\s*$")
 _CITY_OF = re.compile(r"^(?:city|town|village) of (?=\S)", re.IGNORECASE)
 _ZIP = re.compile(r"^\d{5}(-?\d{4})?$")
-_ZIP_PLUS_4 = re.compile(r"^(\d{5})\s*[-\u2013]?\s*\d{4}$")
-_LOST_ZEROS = re.compile(r"^(\d{3,5})\s*[-\u2013]\s*\d{4}$|^(\d{5}|\d{4}|\d{3})\d{4}$")
+_ZIP_AMONG_WORDS = re.compile(r"\b(\d{5})(?:-?\d{4})?\b")
+_PLUS_4 = 9  # digits of a ZIP+4 code; a spreadsheet takes up to two zeros from it
 # Codes that the Postal Service never assigned, and one that a company has for itself.
 _NO_ZIPS = frozenset("00000 11111 66666 77777 88888 99999 12345".split())
 
@@ -85,13 +85,13 @@ def _postal_code(cell: str, *, pad: bool) -> Outcome:
     text, early = opened(cell)
     if early:
         return early
-    text = whole_number(text) or text
-    plus_4 = (_LOST_ZEROS if pad else _ZIP_PLUS_4).match(text)
-    code = next(filter(None, plus_4.groups()), "") if plus_4 else ""
-    code = code or plain_words(text).replace(" ", "")
+    code = plain_words(whole_number(text) or text).replace(" ", "")
+    if code.isdigit() and (len(code) == _PLUS_4 or (pad and _PLUS_4 - 2 <= len(code) < _PLUS_4)):
+        code = code[:-4]
+    elif pad and not code.isdigit():
+        found = _ZIP_AMONG_WORDS.findall(text)
+        code = found[0] if len(found) == 1 else code
     if pad and code.isdigit() and 3 <= len(code) < 5:
         code = code.zfill(5)
-    if not code:
-        return Outcome(None, "no letters or digits")
     filler = (pad and code in _NO_ZIPS) or (code.isdigit() and set(code) in ({"0"}, {"9"}))
-    return Outcome(None, "placeholder") if filler else Outcome(code)
+    return Outcome(None, "placeholder") if filler else of_words(code)

@@ -173,7 +173,7 @@ _PLACEHOLDER_WORDS = frozenset(map(plain_words, _PLACEHOLDERS)) - {""}
 
 def placeholder_words(words: str) -> bool:
     """Whether plain words say that nothing is known, such as those of "(Unknown!)"."""
-    return words in _PLACEHOLDER_WORDS
+    return words in _PLACEHOLDER_WORDS or _REPEATED.match(words) is not None
 
 
 def standard_text(cell: str) -> Outcome:
