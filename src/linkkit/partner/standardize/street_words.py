@@ -108,6 +108,7 @@ _ABBREVIATED = {
     "vw": "view",
     "vlg": "village vill villag villg",
     "vis": "vista vist vst vsta",
+    "way": "wy",
     "n": "north norte",
     "s": "south sur",
     "e": "east este",
