@@ -156,7 +156,7 @@ def test_a_value_that_stands_too_often_is_reported_and_kept(
 ) -> None:
     phones = [f"415555{n:04}" for n in range(1, 61)] + ["4155559876"] * 25
     result = of_columns(plain_agreement, {"phone": "phone"}, phone=phones)
-    assert result.summaries["phone"].n_most_frequent == 25
+    assert result.summaries["phone"].n_commonest == 25
     assert result.fields["phone"].null_count == 0
     assert "one value stands in 25 of them and may be a placeholder" in result.report
     assert "4155559876" not in result.report
@@ -259,6 +259,7 @@ def test_notes_reach_the_report_of_an_encoding(
     people = made_people(20, seed=9).assign(birth_date="05/06/2010")
     report = str(encode(people, plain_agreement(), secret, party="north").report)
     assert "birth_date: nothing in the column tells day from month in 20 cells" in report
+    assert "  surname: 20 of 20 cells have a value, 0 are blank" in report
 
 
 # --- The table of nicknames ------------------------------------------------------------------

@@ -249,6 +249,7 @@ def _report(work: _Work, issues: Sequence[Issue]) -> EncodingReport:
         issues=(*standardized.issues, *issues),
         columns_left=tuple(name for name in table.columns if name not in named),
         notes=(*table.notes, *standardized.notes),
+        standardized=standardized.summaries,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from linkkit.exchange import EncodedExtract, PayloadExtract
 from linkkit.exchange.atomic import atomic_text
 from linkkit.partner.read import SetAside
-from linkkit.partner.standardize import Issue
+from linkkit.partner.standardize import FieldSummary, Issue
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,6 +85,8 @@ class EncodingReport:
         Columns that the agreement does not name; they stay home.
     notes : tuple of str
         How the file and its columns were read.
+    standardized : dict of str to FieldSummary
+        Counts of what standardization made of the cells of each linkage field.
     """
 
     party: str
@@ -98,6 +100,7 @@ class EncodingReport:
     issues: tuple[Issue, ...]
     columns_left: tuple[str, ...]
     notes: tuple[str, ...]
+    standardized: dict[str, FieldSummary] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -110,10 +113,11 @@ class EncodingReport:
             yield f"  {self.n_repeated} rows belong to a record that has another row"
         for reason, n in self.n_set_aside.items():
             yield f"  {n} rows set aside: {reason}"
-        for field, n in self.missing.items():
-            yield f"  {field}: missing in {n} of {self.n_records} records"
+        for name, n in self.missing.items():
+            yield f"  {name}: missing in {n} of {self.n_records} records"
         if self.not_brought:
             yield f"  not among this party's fields: {', '.join(self.not_brought)}"
+        yield from (f"  {name}: {summary}" for name, summary in self.standardized.items())
         yield from (f"  {issue}" for issue in self.issues)
         if self.issues or self.n_set_aside:
             yield "  (rows are counted from the first one below the header)"

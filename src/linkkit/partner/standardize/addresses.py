@@ -28,8 +28,9 @@ _N_UNIT_PARTS = 2
 def standard_address(cell: str) -> Outcome:
     """Standardize a street address: abbreviated suffixes and directions, no unit words.
 
-    In its simple form an address is a number and words, each looked up in a table. Post office
-    boxes, rural routes and numbered roads take more than a word and have patterns.
+    In its simple form an address is a number and words, each looked up in a table; zeros before
+    a number go. Post office boxes, rural routes and numbered roads take more than a word and have
+    patterns, and commas, slashes and colons may set off what is no part of the street.
 
     Examples
     --------

@@ -87,6 +87,9 @@ _FEWEST_WITH_TWO_SURNAMES = 3
 def standard_given_name(cell: str) -> Outcome:
     """Standardize a given name: no title, no initial beside a full name, no nickname in brackets.
 
+    In its simple form a name is one word of ASCII letters and stays what it is, in lower case,
+    unless it is a placeholder.
+
     Examples
     --------
     >>> standard_given_name("Dr. José A.").value

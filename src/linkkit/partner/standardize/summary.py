@@ -39,7 +39,7 @@ class FieldSummary:
         Values that are spelled otherwise than their cells, by more than case.
     n_distinct_cells, n_distinct_values : int
         How many there are before and after, of those that are left.
-    n_most_frequent : int
+    n_commonest : int
         How often the most frequent value stands; 0 unless it stands suspiciously often for a
         kind of field in which few people share a value.
     """
@@ -51,12 +51,12 @@ class FieldSummary:
     n_rewritten: int
     n_distinct_cells: int
     n_distinct_values: int
-    n_most_frequent: int
+    n_commonest: int
 
     def __str__(self) -> str:
         often = (
-            f"; one value stands in {self.n_most_frequent} of them and may be a placeholder"
-            if self.n_most_frequent
+            f"; one value stands in {self.n_commonest} of them and may be a placeholder"
+            if self.n_commonest
             else ""
         )
         return (
@@ -104,7 +104,7 @@ def summarize(cells: pa.Array, values: pa.Array, *, kind: FieldKind) -> FieldSum
         n_rewritten=int(rewritten),
         n_distinct_cells=len(written.filter(kept).unique()),
         n_distinct_values=len(values.drop_null().unique()),
-        n_most_frequent=_suspicious(values, n_values) if kind in _SHOULD_DIFFER else 0,
+        n_commonest=_suspicious(values, n_values) if kind in _SHOULD_DIFFER else 0,
     )
 
 
