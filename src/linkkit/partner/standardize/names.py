@@ -6,14 +6,7 @@ import re
 from collections.abc import Callable
 
 from linkkit.partner.standardize.outcome import BLANK, Outcome
-from linkkit.partner.standardize.text import (
-    MAX_CHARACTERS,
-    clean,
-    is_placeholder,
-    of_words,
-    opened,
-    plain_words,
-)
+from linkkit.partner.standardize.text import of_words, opened, plain_words
 
 __all__ = [
     "given_part",
@@ -211,11 +204,9 @@ def split_name(cell: str) -> tuple[str, str]:
     >>> split_name("Ana García López"), split_name("Nguyễn Thị Mai")
     (('Ana', 'García López'), ('Thị Mai', 'Nguyễn'))
     """
-    if len(cell) > MAX_CHARACTERS:  # opened() rejects it, with its reason
+    text, early = opened(cell)
+    if early:  # whoever reads either part finds the same reason
         return cell, cell
-    text = clean(cell)
-    if is_placeholder(text) or text.startswith("="):
-        return text, text
     text = _FORMER.split(_NICKNAME.sub(" ", text).strip() or text)[0]
     parts = [part.strip() for part in re.split("[,;]", text)]
     if len(parts) > 1 and not any(parts[1:]):

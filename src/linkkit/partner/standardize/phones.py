@@ -17,7 +17,7 @@ from linkkit.partner.standardize.text import (
 __all__ = ["is_placeholder_number", "phone_reader", "standard_phone"]
 
 _NOT_A_PHONE = "not a phone number"
-_EXTENSION = re.compile(r"[\s,;]*(?:ext|x|extension|#)[.:]?\s*\d+\s*$", re.IGNORECASE)
+_EXTENSION = re.compile(r"[\s,;]*(?:ext|x|extension|#)[.:]?\s*\d{1,6}\s*$", re.IGNORECASE)
 _SIMPLE = re.compile(r"^[\d\s().\-/]+$")
 _BETWEEN = re.compile(r"[;,|/&]|\s+(?:or|and|o|y)\s+", re.IGNORECASE)
 _RUN = re.compile(r"\+?[\d(][\d\s().\-/]{5,}\d")

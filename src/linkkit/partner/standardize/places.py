@@ -21,6 +21,8 @@ STATES = frozenset(
     "al ak az ar ca co ct de dc fl ga hi id il in ia ks ky la me md ma mi mn ms mo mt ne nv nh nj "
     "nm ny nc nd oh ok or pa ri sc sd tn tx ut vt va wa wv wi wy pr vi gu as mp".split()
 )
+# Those that are no other word, as "La", "Mt" or "De" are, also without a comma.
+_STATES_ONLY = STATES - frozenset("al as co de hi id in la ma me mp mt oh ok or pa pr vi".split())
 _SPELLINGS = {
     "saint": "st",
     "sainte": "ste",
@@ -38,7 +40,7 @@ _SPELLINGS = {
     "beach": "bch",
     "junction": "jct",
 }
-_STATE_AT_END = re.compile(r"\s*,\s*([A-Za-z]{2})\.?(?:\s+\d{5}(?:-?\d{4})?)?\s*$")
+_STATE_AT_END = re.compile(r"\s*,\s*([A-Za-z]\.?[A-Za-z])\.?(?:\s+\d{5}(?:-?\d{4})?)?\s*$")
 _CITY_OF = re.compile(r"^(?:city|town|village) of (?=\S)", re.IGNORECASE)
 _ZIP = re.compile(r"^\d{5}(-?\d{4})?$")
 _ZIP_AMONG_WORDS = re.compile(r"\b(\d{5})(?:-?\d{4})?\b")
@@ -59,9 +61,11 @@ def standard_city(cell: str) -> Outcome:
     if early:
         return early
     found = _STATE_AT_END.search(text)
-    if found and found[1].casefold() in STATES:
+    if found and found[1].replace(".", "").casefold() in STATES:
         text = text[: found.start()]
     words = plain_words(_CITY_OF.sub("", text)).split()
+    while len(words) > 1 and words[-1] in _STATES_ONLY:
+        words.pop()
     return of_words(" ".join(_SPELLINGS.get(word, word) for word in words))
 
 
