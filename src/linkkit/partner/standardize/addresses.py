@@ -6,7 +6,7 @@ import re
 
 from linkkit.partner.standardize.outcome import Outcome
 from linkkit.partner.standardize.places import STATES
-from linkkit.partner.standardize.street_words import ABBREVIATIONS, PHRASES, UNIT_WORDS
+from linkkit.partner.standardize.street_words import PHRASES, STREET_WORDS, UNIT_WORDS
 from linkkit.partner.standardize.text import of_words, opened, plain_words
 
 __all__ = ["standard_address"]
@@ -68,7 +68,7 @@ def _short(words: list[str]) -> list[str]:
             unit_starts = len(short)
             continue
         joined = _JOINED_UNIT.match(word)
-        part = _ZEROS.sub("", joined[1] if joined else ABBREVIATIONS.get(word, word))
+        part = _ZEROS.sub("", joined[1] if joined else STREET_WORDS.get(word, word))
         # "Apt 4 B" is also written "Apt 4B".
         if unit_starts and len(short) == unit_starts + 1 and len(part) == 1 and short[-1].isdigit():
             short[-1] += part

@@ -15,7 +15,7 @@ from linkkit.errors import ExtractError
 from linkkit.partner.read import Extract
 from linkkit.partner.standardize.dates import repeated_first_days
 from linkkit.partner.standardize.outcome import Outcome
-from linkkit.partner.standardize.readers import column_reader
+from linkkit.partner.standardize.readers import READ_BY_COLUMN, column_reader
 from linkkit.partner.standardize.summary import FieldSummary, look_swapped, summarize
 
 __all__ = [
@@ -124,7 +124,7 @@ def standardize(extract: Extract, agreement: Agreement, *, party: str) -> Standa
             fields[name] = pa.nulls(len(extract), pa.large_string())
             continue
         column = _source_column(extract, sources[name])
-        counts = _counts(column)
+        counts = _counts(column) if field.kind in READ_BY_COLUMN else {}
         read, read_how = column_reader(field, sources[name], counts, years=agreement.years)
         fields[name], found = apply_reader(read, column, field=name, extract=extract)
         if field.kind == "date":

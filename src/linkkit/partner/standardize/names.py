@@ -44,6 +44,7 @@ _NICKNAME = re.compile(
     r"[(\[{\"“«„][^)\]}\"”»“]*[)\]}\"”»“]|(?:(?<=\s)|^)['‘’][^'‘’\s]+['‘’](?=\s|$)"
 )
 _FORMER = re.compile(r"(?<=\S)\s+(?:a\.?k\.?a|f\.?k\.?a|née|nee|formerly)\b\.?", re.IGNORECASE)
+_ZERO_FOR_O = re.compile(r"^(?=0?[a-z])[a-z]*0[a-z]*$")
 _NUMBERED = re.compile(r"^([a-z]+)\d+$")
 _COUNT = re.compile(r"^\d+(?:st|nd|rd|th)?$")
 
@@ -160,6 +161,8 @@ def _name_words(cell: str, *, other_names: bool) -> tuple[list[str], Outcome | N
 
 
 def _numberless(word: str) -> str:
+    if _ZERO_FOR_O.match(word):
+        return word.replace("0", "o")
     found = _NUMBERED.match(word)
     return found[1] if found else word
 

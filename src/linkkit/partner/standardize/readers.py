@@ -29,7 +29,7 @@ from linkkit.partner.standardize.phones import phone_reader
 from linkkit.partner.standardize.places import postal_code_reader, standard_city
 from linkkit.partner.standardize.text import standard_text
 
-__all__ = ["ColumnReader", "column_reader"]
+__all__ = ["READ_BY_COLUMN", "ColumnReader", "column_reader"]
 
 _READERS: dict[FieldKind, Callable[[str], Outcome]] = {
     "given_name": standard_given_name,
@@ -43,6 +43,9 @@ _READERS: dict[FieldKind, Callable[[str], Outcome]] = {
     "number": standard_number,
     "text": standard_text,
 }
+READ_BY_COLUMN: frozenset[FieldKind] = frozenset({"date", "postal_code", "phone", "sex"})
+"""Kinds whose cells are read by what the whole column looks like."""
+
 _PARTS = {"given": given_part, "surname": surname_part}
 
 
@@ -65,8 +68,8 @@ def column_reader(
     source : ColumnSource
         What it says of the party's column.
     counts : mapping of str to int
-        The column's distinct cells and how often each occurs. Dates, postal codes, phones and
-        sexes are read by what the whole column looks like.
+        The column's distinct cells and how often each occurs; only kinds in
+        :data:`READ_BY_COLUMN` look at them.
     years : Years
         The agreement's.
 
