@@ -16,7 +16,7 @@ from linkkit.partner.read import extract_from_frame
 from linkkit.partner.standardize import StandardizedExtract, standardize
 from linkkit.partner.standardize.codes import sex_reader
 from linkkit.partner.standardize.dates import inferred_dates, repeated_first_days, stated_dates
-from linkkit.partner.standardize.nicknames import _given_names
+from linkkit.partner.standardize.nicknames import _given_names, nickname_digest
 from linkkit.partner.standardize.phones import phone_reader
 from linkkit.partner.standardize.readers import column_reader
 
@@ -274,3 +274,8 @@ def test_no_nickname_is_a_given_name_of_the_table_or_belongs_to_two() -> None:
         for pair in table.items()
         for word in pair
     )
+
+
+def test_the_table_stands_still_between_versions() -> None:
+    # Another table makes other encodings: parties with both are told apart by this digest.
+    assert nickname_digest() == "4063638d248ceaf8"
