@@ -1,7 +1,8 @@
 """The tables beside this file are documentation and test at once: each row is standardized.
 
 A heading's table is introduced by ``<!-- kind: date formats: %d/%m/%Y beside: 31/12/2010 -->``:
-the kind of field, what the agreement states of the column, and other cells of the column. A
+the kind of field, what the agreement states of the field and the column (``part``, ``formats``,
+``nicknames``, ``region``), and other cells of the column. A
 cell in backticks is what stands there; the note of a missing one is the rule that made it so.
 """
 
@@ -27,6 +28,7 @@ class Row(NamedTuple):
     kind: str
     part: str | None
     formats: str | None
+    field: dict[str, object]
     beside: tuple[str, ...]
     written: str
     standard: str | None
@@ -56,6 +58,11 @@ def _rows(path: Path) -> Iterator[Row]:
             kind=options["kind"],
             part=options.get("part"),
             formats=options.get("formats"),
+            field={
+                "kind": options["kind"],
+                "nicknames": "nicknames" in options,
+                "region": options.get("region", "US"),
+            },
             beside=tuple(options["beside"].split(", ")) if "beside" in options else (),
             written=_cell(written) or "",
             standard=_cell(standard),
@@ -77,7 +84,7 @@ def _agreement(row: Row) -> Agreement:
             "legal_basis": "None is needed.",
             "years": {"first": 2020, "last": 2025},
             "destroy_by": "2999-01-01",
-            "linkage": {"fields": {"field": {"kind": row.kind}, "other": {"kind": "text"}}},
+            "linkage": {"fields": {"field": row.field, "other": {"kind": "text"}}},
             "parties": {
                 "office": {
                     "name": "Office",

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linkkit.agreement import LinkageField
 from linkkit.partner.encode.bloom import bloom_filters, bloom_filters_reference, token_positions
 from linkkit.partner.encode.kinds import KINDS, N_BITS, filter_spec
 
@@ -86,7 +87,7 @@ def test_positions_of_one_token_are_independent() -> None:
     ],
 )
 def test_a_typical_value_fills_about_half(kind: str, typical: list[str]) -> None:
-    spec = filter_spec("field", kind)
+    spec = filter_spec("field", LinkageField(kind=kind))
     words = bloom_filters(
         typical, key=KEY, tokens=KINDS[kind].tokens, n_bits=N_BITS, n_hashes=spec.n_hashes
     )

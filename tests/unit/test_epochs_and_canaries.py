@@ -27,7 +27,7 @@ from linkkit.linkage import link
 from linkkit.partner.encode import encode, encoding_spec
 from linkkit.partner.encode.canary import N_CANARIES, canary_fields
 from linkkit.partner.keys import KeyScope, Secret, TokenKey
-from linkkit.partner.standardize import columns
+from linkkit.partner.standardize import readers
 
 Encode = Callable[..., EncodedExtract]
 
@@ -169,13 +169,13 @@ def test_a_site_that_standardizes_differently_is_found_before_any_row_is_compare
     encode_plainly: Encode,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    read = columns._READERS["surname"]
+    read = readers._READERS["surname"]
 
     def without_its_first_letter(cell: str) -> Any:
         outcome = read(cell)
         return outcome if outcome.value is None else outcome._replace(value=outcome.value[1:])
 
-    monkeypatch.setitem(columns._READERS, "surname", without_its_first_letter)
+    monkeypatch.setitem(readers._READERS, "surname", without_its_first_letter)
     south = encode_plainly(frames["south"], plain_agreement(), "south")
     assert south.spec == pair[0].spec
     assert south.key_check == pair[0].key_check

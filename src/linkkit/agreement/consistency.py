@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = ["find_contradictions"]
 
-PERSONAL: tuple[FieldKind, ...] = ("given_name", "name", "date", "identifier", "email", "text")
+PERSONAL: tuple[FieldKind, ...] = (
+    "given_name",
+    "name",
+    "date",
+    "identifier",
+    "ssn4",
+    "email",
+    "text",
+)
 """Kinds of fields that tell the people of one household apart."""
 
 FEWEST_COMMON = 2

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from linkkit.agreement import FieldKind
+from linkkit.agreement import Compare, FieldKind
 from linkkit.agreement.clauses import SaltPart, Standardizing
 
 __all__ = [
@@ -25,13 +25,31 @@ __all__ = [
 _CLOSED = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class FilterSpec(BaseModel):
+class _FieldSpec(BaseModel):
+    """What the agreement says of a field beyond its kind; what it does not say is not there.
+
+    ``compare`` is how it is compared, ``nicknames`` the digest of the table by which nicknames
+    were replaced, ``region`` whose phone numbers have no country code, if not those of the US.
+    """
+
+    model_config = _CLOSED
+
+    compare: Compare | None = None
+    nicknames: str | None = None
+    region: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = handler(self)
+        return {name: value for name, value in content.items() if value is not None}
+
+
+class FilterSpec(_FieldSpec):
     """The filter of one field.
 
     ``n_bits`` is its width, a multiple of 64, and ``n_hashes`` how many bits a token sets.
     """
 
-    model_config = _CLOSED
     role: ClassVar[Literal["field"]] = "field"
 
     name: str
@@ -45,14 +63,12 @@ class FilterSpec(BaseModel):
         return self.n_bits // 64
 
 
-class PassField(BaseModel):
+class PassField(_FieldSpec):
     """One field within a pass.
 
     ``n_hashes`` is how many bits a token sets, and ``typical_tokens`` how many tokens a typical
     value has.
     """
-
-    model_config = _CLOSED
 
     name: str
     kind: FieldKind
@@ -182,14 +198,20 @@ def _filter_differences(one: tuple[FilterSpec, ...], other: tuple[FilterSpec, ..
     parts = [f"only one has filter '{name}'" for name in sorted(mine.keys() ^ theirs.keys())]
     for name in sorted(mine.keys() & theirs.keys()):
         parts += [
-            f"filter '{name}' has {part} {getattr(mine[name], part)} and "
-            f"{getattr(theirs[name], part)}"
+            f"filter '{name}' has {part} {_plain(getattr(mine[name], part))} and "
+            f"{_plain(getattr(theirs[name], part))}"
             for part in FilterSpec.model_fields
             if getattr(mine[name], part) != getattr(theirs[name], part)
         ]
     if one != other and not parts:
         parts.append("the order of their filters")
     return parts
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Compare):
+        return " ".join(f"{k} {v}" for k, v in value.model_dump(exclude_none=True).items())
+    return "as its kind" if value is None else str(value)
 
 
 def _short(value: object) -> str:

@@ -35,8 +35,29 @@ _PARTLY_AND_CLOSE: dict[FieldKind, tuple[float, float]] = {
     "phone": (0.50, 0.75),
     "email": (0.45, 0.70),
     "identifier": (0.50, 0.72),
+    "ssn4": (0.50, 0.70),
+    "number": (2.0, 2.0),
     "text": (0.45, 0.70),
 }
+
+
+_BY_DISTANCE = (0.40, 0.75)
+"""Similarity falls evenly: three fifths of the reach apart, and a quarter of it."""
+
+_NEVER_BETWEEN = (2.0, 2.0)
+_SHIFT_BY_Q = {1: (0.20, 0.11), 2: (0.0, 0.0), 3: (-0.15, -0.08)}
+"""One wrong letter in eight costs q of the q-grams, so that shorter ones must agree in more."""
+
+
+def _thresholds(item: FilterSpec) -> tuple[float, float]:
+    """Return the token Dice from which a field agrees partly, and closely."""
+    usual = _PARTLY_AND_CLOSE[item.kind]
+    if item.compare is None:
+        return usual
+    if item.compare.by == "qgrams":
+        partly, close = _SHIFT_BY_Q[item.compare.q or 2]
+        return usual[0] + partly, usual[1] + close
+    return _BY_DISTANCE if item.compare.by == "distance" else _NEVER_BETWEEN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -94,7 +115,7 @@ def make_comparison(pool: Pool) -> Comparison:
         table[i, : item.n_bits + 1] = _tokens_of_bits(item)
         bits[:, i] = np.bitwise_count(pool.words[:, starts[i] : starts[i + 1]]).sum(axis=1)
         tokens[:, i] = np.where(pool.present[:, i], table[i, bits[:, i]], 0)
-    thresholds = np.array([_PARTLY_AND_CLOSE[item.kind] for item in filters], dtype=np.float32)
+    thresholds = np.array([_thresholds(item) for item in filters], dtype=np.float32)
     return Comparison(
         words=pool.words,
         word_starts=starts,

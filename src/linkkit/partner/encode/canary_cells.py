@@ -137,6 +137,16 @@ def _identifier(draw: _Draws) -> str:
     return draw.choose((code, code, f"00{code}", f"{code}.0", f"#{code}"))
 
 
+def _ssn4(draw: _Draws) -> str:
+    digits = f"{draw.number(10)}{draw.number(10)}{draw.number(10)}{draw.number(10)}"
+    return draw.choose((digits, digits, f"xxx-xx-{digits}", f"900-70-{digits}", f"{digits}.0"))
+
+
+def _number(draw: _Draws) -> str:
+    number = draw.number(256)
+    return draw.choose((f"{number}", f"{number}.0", f"{number}.50", f"-{number}", f"1,{number:03}"))
+
+
 _MAKERS: dict[FieldKind, Callable[[_Draws], str]] = {
     "given_name": _name,
     "surname": _name,
@@ -149,5 +159,7 @@ _MAKERS: dict[FieldKind, Callable[[_Draws], str]] = {
     "phone": _phone,
     "email": _email,
     "identifier": _identifier,
+    "ssn4": _ssn4,
+    "number": _number,
     "text": _whole_name,
 }

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from linkkit.agreement import FieldKind
-from linkkit.partner.encode.kinds import KINDS
+from linkkit.agreement import Compare, FieldKind
+from linkkit.partner.encode.kinds import kind_encoding
 from linkkit.partner.encode.tokenize import each_once, tokenize
 
 __all__ = ["BLOCK_BYTES", "GramTable", "gram_block", "gram_table"]
@@ -64,7 +64,7 @@ def gram_block(field: str, token: str) -> bytes:
     Examples
     --------
     >>> gram_block("surname", "an").hex()
-    '91bd9d7ca4c5dbb60cd5f1cc1f2d1300'
+    '90e0553ccc74e716c757e6198fed0600'
     """
     name = field.encode()
     digest = hashlib.sha256(len(name).to_bytes(4, "big") + name + token.encode()).digest()
@@ -72,7 +72,11 @@ def gram_block(field: str, token: str) -> bytes:
 
 
 def gram_table(
-    columns: Mapping[str, pa.Array], kinds: Mapping[str, FieldKind], *, fields: Sequence[str]
+    columns: Mapping[str, pa.Array],
+    kinds: Mapping[str, FieldKind],
+    *,
+    fields: Sequence[str],
+    compares: Mapping[str, Compare] | None = None,
 ) -> GramTable:
     """Cut the values of standardized columns into tokens, each distinct value once.
 
@@ -84,6 +88,8 @@ def gram_table(
         The kind of each field.
     fields : sequence of str
         Which fields, in which order.
+    compares : mapping of str to Compare, optional
+        Fields that are compared otherwise than their kind usually is.
     """
     n_records = len(next(iter(columns.values())))
     values = np.full((n_records, len(fields)), -1, dtype=np.int32)
@@ -98,7 +104,8 @@ def gram_table(
         first_gram = len(blocks)
         codes = distinct.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         values[:, f] = np.where(codes >= 0, codes + n_values, -1)
-        for found in tokenize(distinct.dictionary, KINDS[kinds[name]].tokens):
+        tokens = kind_encoding(kinds[name], (compares or {}).get(name)).tokens
+        for found in tokenize(distinct.dictionary, tokens):
             places = [ids.setdefault(token, first_gram + len(ids)) for token in found.texts]
             mine, edges = each_once(np.array(places, dtype=np.int32)[found.ids], found.starts)
             grams.append(mine)

@@ -11,10 +11,11 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from linkkit.agreement import FieldKind
+from linkkit.agreement import Compare, FieldKind, LinkageField
 from linkkit.exchange import FilterSpec
+from linkkit.partner.encode.comparison import comparison_tokens, field_options
 
-__all__ = ["KINDS", "PASS_WEIGHTS", "KindEncoding", "filter_spec"]
+__all__ = ["KINDS", "PASS_WEIGHTS", "KindEncoding", "filter_spec", "kind_encoding"]
 
 N_BITS = 512
 
@@ -100,6 +101,8 @@ KINDS: dict[FieldKind, KindEncoding] = {
     "phone": KindEncoding(tokens=digit_places, typical_tokens=19),
     "email": KindEncoding(tokens=email_parts, typical_tokens=12),
     "identifier": KindEncoding(tokens=digit_places, typical_tokens=15),
+    "ssn4": KindEncoding(tokens=digit_places, typical_tokens=7),
+    "number": KindEncoding(tokens=whole, typical_tokens=1),
     "text": KindEncoding(tokens=word_bigrams, typical_tokens=14),
 }
 
@@ -115,12 +118,25 @@ PASS_WEIGHTS: dict[FieldKind, float] = {
     "phone": 0.6,
     "email": 0.6,
     "identifier": 1.0,
+    "ssn4": 0.7,
+    "number": 0.2,
     "text": 0.6,
 }
 """How much of a pass's filter each kind gets. More for what tells one person from another of the
 same household, and less for what many share; none so much that it could be read off alone."""
 
 
-def filter_spec(name: str, kind: FieldKind) -> FilterSpec:
+def kind_encoding(kind: FieldKind, compare: Compare | None = None) -> KindEncoding:
+    """Return how a field becomes tokens: as its kind does, or as the agreement says."""
+    if compare is None:
+        return KINDS[kind]
+    tokens, typical_tokens = comparison_tokens(kind, compare)
+    return KindEncoding(tokens=tokens, typical_tokens=typical_tokens)
+
+
+def filter_spec(name: str, field: LinkageField) -> FilterSpec:
     """Return the public parameters of a field's filter."""
-    return FilterSpec(name=name, kind=kind, n_bits=N_BITS, n_hashes=KINDS[kind].n_hashes)
+    n_hashes = kind_encoding(field.kind, field.compare).n_hashes
+    return FilterSpec(
+        name=name, kind=field.kind, n_bits=N_BITS, n_hashes=n_hashes, **field_options(field)
+    )

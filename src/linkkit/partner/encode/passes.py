@@ -28,11 +28,12 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from linkkit.agreement import LinkageClause, LinkagePass, passes_of
+from linkkit.agreement import FieldKind, LinkageClause, LinkagePass, passes_of
 from linkkit.exchange import Filter, PassField, PassSpec, SaltField
 from linkkit.partner.encode import _pass_reference
+from linkkit.partner.encode.comparison import field_options
 from linkkit.partner.encode.grams import BLOCK_BYTES, GramTable
-from linkkit.partner.encode.kinds import KINDS, PASS_WEIGHTS
+from linkkit.partner.encode.kinds import PASS_WEIGHTS, kind_encoding
 
 __all__ = ["PassKeys", "pass_filter", "pass_specs", "with_random_filters"]
 
@@ -86,7 +87,9 @@ def pass_specs(linkage: LinkageClause) -> tuple[PassSpec, ...]:
 def _pass_fields(
     linkage: LinkageClause, item: LinkagePass, *, n_bits: int
 ) -> tuple[PassField, ...]:
-    kinds = {name: linkage.fields[name].kind for name in item.fields or linkage.fields}
+    kinds: dict[str, FieldKind] = {
+        name: linkage.fields[name].kind for name in item.fields or linkage.fields
+    }
     weights = {
         name: PASS_WEIGHTS[kind] * (_IN_SALT if name in item.salt else 1.0)
         for name, kind in kinds.items()
@@ -94,10 +97,14 @@ def _pass_fields(
     total = sum(weights.values())
     fields = []
     for name, kind in kinds.items():
-        tokens = round(KINDS[kind].typical_tokens)
+        clause = linkage.fields[name]
+        tokens = round(kind_encoding(kind, clause.compare).typical_tokens)
         n_set = -n_bits * math.log(1 - _FILL) * weights[name] / total
         n_hashes = max(round(n_set / tokens), 1)
-        fields.append(PassField(name=name, kind=kind, n_hashes=n_hashes, typical_tokens=tokens))
+        options = field_options(clause)
+        fields.append(
+            PassField(name=name, kind=kind, n_hashes=n_hashes, typical_tokens=tokens, **options)
+        )
     return tuple(fields)
 
 

@@ -293,5 +293,4 @@ def report_of(work: PreparedExtract) -> EncodingReport:
         issues=(*standardized.issues, *work.payload_issues),
         columns_left=tuple(name for name in table.columns if name not in named),
         notes=(*table.notes, *standardized.notes, *work.notes),
-        standardized=standardized.summaries,
     )

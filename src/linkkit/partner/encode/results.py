@@ -121,8 +121,8 @@ class EncodingReport:
             yield f"  {self.n_repeated} rows belong to a record that has another row"
         for reason, n in self.n_set_aside.items():
             yield f"  {n} rows set aside: {reason}"
-        for field, n in self.missing.items():
-            yield f"  {field}: missing in {n} of {self.n_records} records"
+        for name, n in self.missing.items():
+            yield f"  {name}: missing in {n} of {self.n_records} records"
         if self.not_brought:
             yield f"  not among this party's fields: {', '.join(self.not_brought)}"
         yield from (f"  {issue}" for issue in self.issues)

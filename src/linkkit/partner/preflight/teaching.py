@@ -23,7 +23,7 @@ from scipy.stats import norm
 
 from linkkit.agreement import Agreement
 from linkkit.exchange import EncodingSpec, PassSpec
-from linkkit.partner.encode.kinds import KINDS
+from linkkit.partner.encode.kinds import kind_encoding
 from linkkit.partner.preflight.rules import KNOWN
 
 __all__ = ["expected_recognized", "share_recognized", "signal"]
@@ -120,7 +120,8 @@ def _all_tokens(
     fields: Mapping[str, pa.Array], agreement: Agreement, item: PassSpec
 ) -> Iterator[tuple[int, str, str]]:
     for field in item.fields:
-        tokens = KINDS[agreement.linkage.fields[field.name].kind].tokens
+        clause = agreement.linkage.fields[field.name]
+        tokens = kind_encoding(clause.kind, clause.compare).tokens
         for place, value in enumerate(fields[field.name].to_pylist()):
             for token in set(tokens(value)) if value is not None else ():
                 yield place, field.name, token

@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 from linkkit.agreement import Agreement, LinkageField
 from linkkit.exchange import EncodingSpec, Filter
 from linkkit.partner.encode.filters import record_filters
-from linkkit.partner.encode.kinds import KINDS
+from linkkit.partner.encode.kinds import kind_encoding
 from linkkit.partner.keys import KeyScope, Secret
 from linkkit.partner.preflight.results import FilterFill
 from linkkit.partner.preflight.rules import LIMITS
@@ -93,7 +93,7 @@ def filter_fills(
 def _token_counts(column: pa.Array, field: LinkageField) -> Codes:
     """Return how many distinct tokens each record has in a field."""
     distinct = column.dictionary_encode()
-    tokens = KINDS[field.kind].tokens
+    tokens = kind_encoding(field.kind, field.compare).tokens
     found = [len(set(tokens(value))) for value in distinct.dictionary.to_pylist()]
     codes = distinct.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     return np.asarray(

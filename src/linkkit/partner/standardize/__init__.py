@@ -12,5 +12,12 @@ from linkkit.partner.standardize.columns import (
     StandardizedExtract,
     standardize,
 )
+from linkkit.partner.standardize.summary import FieldSummary
 
-__all__ = ["STANDARDIZATION_VERSION", "Issue", "StandardizedExtract", "standardize"]
+__all__ = [
+    "STANDARDIZATION_VERSION",
+    "FieldSummary",
+    "Issue",
+    "StandardizedExtract",
+    "standardize",
+]

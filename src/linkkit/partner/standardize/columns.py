@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,23 +17,8 @@ from linkkit.agreement import Agreement, ColumnSource, FieldKind
 from linkkit.engines.local import run_in_threads
 from linkkit.errors import ExtractError
 from linkkit.partner.read import Extract
-from linkkit.partner.standardize.addresses import standard_address
-from linkkit.partner.standardize.codes import (
-    postal_code_reader,
-    standard_email,
-    standard_identifier,
-    standard_phone,
-    standard_sex,
-)
-from linkkit.partner.standardize.dates import inferred_dates, stated_dates
-from linkkit.partner.standardize.names import (
-    given_part,
-    standard_given_name,
-    standard_surname,
-    standard_whole_name,
-    surname_part,
-)
-from linkkit.partner.standardize.outcome import BLANK, Outcome
+from linkkit.partner.standardize.dates import repeated_first_days
+from linkkit.partner.standardize.outcome import Outcome
 from linkkit.partner.standardize.plain_cells import (
     cells_of,
     gathered,
@@ -39,7 +26,9 @@ from linkkit.partner.standardize.plain_cells import (
     written,
     written_as_is,
 )
-from linkkit.partner.standardize.text import clean, is_placeholder, standard_text
+from linkkit.partner.standardize.readers import READ_BY_COLUMN, column_reader
+from linkkit.partner.standardize.summary import FieldSummary, look_swapped, summarize
+from linkkit.partner.standardize.text import clean, is_placeholder
 
 __all__ = [
     "READ_BY_COLUMN",
@@ -55,26 +44,10 @@ __all__ = [
     "threads_for",
 ]
 
-STANDARDIZATION_VERSION = 1
+STANDARDIZATION_VERSION = 2
 
-_READERS: dict[FieldKind, Callable[[str], Outcome]] = {
-    "given_name": standard_given_name,
-    "surname": standard_surname,
-    "name": standard_whole_name,
-    "sex": standard_sex,
-    "street_address": standard_address,
-    "city": standard_text,
-    "phone": standard_phone,
-    "email": standard_email,
-    "identifier": standard_identifier,
-    "text": standard_text,
-}
-_PARTS = {"given": given_part, "surname": surname_part}
 _ROWS_SHOWN = 10
 _WORTH_THREADS = 20_000
-
-READ_BY_COLUMN: frozenset[FieldKind] = frozenset({"date", "postal_code"})
-"""Kinds whose cells are read by what the whole column looks like."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,11 +63,14 @@ class Issue:
     rows: tuple[int, ...]
 
     def __str__(self) -> str:
+        return f"{self.field}: {self.brief}"
+
+    @property
+    def brief(self) -> str:
+        """The same without the field's name."""
         shown = ", ".join(str(row) for row in self.rows)
         more = ", ..." if self.count > len(self.rows) else ""
-        return (
-            f"{self.field}: {self.count} cells taken as missing ({self.rule}), rows {shown}{more}"
-        )
+        return f"{self.count} cells taken as missing ({self.rule}), rows {shown}{more}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -110,14 +86,45 @@ class StandardizedExtract:
         What was taken as missing, and why.
     notes : tuple of str
         How columns were read, such as the order of day and month that was found.
+    cells : dict of str to pyarrow.Array
+        The cells of each field that the party has, as it wrote them.
+    kinds : dict of str to str
+        What each field holds.
+    rows : ndarray of int64
+        Row numbers.
     """
 
     fields: dict[str, pa.Array]
     issues: tuple[Issue, ...]
     notes: tuple[str, ...]
+    cells: dict[str, pa.Array]
+    kinds: dict[str, FieldKind]
+    rows: npt.NDArray[np.int64]
 
     def __repr__(self) -> str:
         return f"<StandardizedExtract: {len(self.fields)} fields, {len(self.issues)} issues>"
+
+    @property
+    def summaries(self) -> dict[str, FieldSummary]:
+        """Counts of what became of the cells of each field that the party has."""
+        return {
+            name: summarize(cells, self.fields[name], kind=self.kinds[name])
+            for name, cells in self.cells.items()
+        }
+
+    @property
+    def report(self) -> str:
+        """What became of the party's cells: counts by field and rule, row numbers, no values."""
+        lines = []
+        summaries = self.summaries
+        notes = [*self.notes, *look_swapped(self.fields, self.kinds, self.rows)]
+        for name, summary in summaries.items():
+            lines.append(f"{name}: {summary}")
+            lines += [f"  {issue.brief}" for issue in self.issues if issue.field == name]
+            start = f"{name}: "
+            lines += [f"  {n.removeprefix(start)}" for n in notes if n.startswith(start)]
+        known = tuple(f"{name}: " for name in summaries)
+        return "\n".join([*lines, *(note for note in notes if not note.startswith(known))])
 
 
 def standardize(
@@ -151,24 +158,57 @@ def standardize(
     sources = agreement.party(party).linkage_fields
     require_columns(extract, [c for s in sources.values() for c in s.columns], party=party)
 
-    def standardized(name: str) -> tuple[pa.Array, list[Issue], str]:
+    def standardized(name: str) -> _Column:
         if name not in sources:
-            return pa.nulls(len(extract), pa.large_string()), [], ""
-        source, kind = sources[name], agreement.linkage.fields[name].kind
-        column = _source_column(extract, source)
-        counts = (whole or {}).get(name) or _counts(column, kind)
-        read, note = _reader(kind, source, counts, agreement.years.last)
-        plain = kind if source.part is None else None
-        column, found = apply_reader(read, column, field=name, extract=extract, kind=plain)
-        return column, found, f"{name}: {note}" if note else ""
+            return _Column(values=pa.nulls(len(extract), pa.large_string()))
+        return _standardized(extract, agreement, sources[name], name, (whole or {}).get(name))
 
     names = list(agreement.linkage.fields)
-    done = list(run_in_threads(standardized, names, n_threads=threads_for(len(extract))))
-    return StandardizedExtract(
-        fields=dict(zip(names, (column for column, _, _ in done), strict=True)),
-        issues=tuple(issue for _, issues, _ in done for issue in issues),
-        notes=tuple(note for _, _, note in done if note),
+    done = dict(
+        zip(
+            names,
+            run_in_threads(standardized, names, n_threads=threads_for(len(extract))),
+            strict=True,
+        )
     )
+    return StandardizedExtract(
+        fields={name: column.values for name, column in done.items()},
+        issues=tuple(issue for column in done.values() for issue in column.issues),
+        notes=tuple(f"{name}: {note}" for name, column in done.items() for note in column.notes),
+        cells={name: column.cells for name, column in done.items() if column.cells is not None},
+        kinds={name: field.kind for name, field in agreement.linkage.fields.items()},
+        rows=extract.rows,
+    )
+
+
+class _Column(NamedTuple):
+    values: pa.Array
+    issues: Sequence[Issue] = ()
+    notes: Sequence[str] = ()
+    cells: pa.Array | None = None
+
+
+def _standardized(
+    extract: Extract,
+    agreement: Agreement,
+    source: ColumnSource,
+    name: str,
+    whole: Mapping[str, int] | None,
+) -> _Column:
+    field = agreement.linkage.fields[name]
+    cells = _source_column(extract, source)
+    counts = _counts_by_form(cells, field.kind) if whole is None else whole
+    read, notes = column_reader(field, source, counts, years=agreement.years)
+    # What an option changes is for the function for one cell alone.
+    plain = source.part is None and not field.nicknames and field.region == "US"
+    values, issues = apply_reader(
+        read, cells, field=name, extract=extract, kind=field.kind if plain else None
+    )
+    if field.kind == "date":
+        days = _counts(values) if whole is None else _days(whole, read)
+        values, more = _without_repeated_days(values, days, field=name, extract=extract)
+        issues += more
+    return _Column(values=values, issues=issues, notes=notes, cells=cells)
 
 
 def threads_for(n_rows: int) -> int | None:
@@ -210,7 +250,7 @@ def column_counts(
         name: field.kind for name, field in agreement.linkage.fields.items()
     }
     return {
-        name: _counts(_source_column(extract, source), kinds[name])
+        name: _counts(_source_column(extract, source))
         for name, source in agreement.party(party).linkage_fields.items()
         if kinds[name] in READ_BY_COLUMN
     }
@@ -263,35 +303,39 @@ def _source_column(extract: Extract, source: ColumnSource) -> pa.Array:
     )
 
 
-def _counts(column: pa.Array, kind: FieldKind) -> dict[str, int]:
+def _counts(column: pa.Array) -> dict[str, int]:
+    pairs = column.drop_null().value_counts()
+    return dict(zip(pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True))
+
+
+def _counts_by_form(column: pa.Array, kind: FieldKind) -> dict[str, int]:
     """Return how often each cell occurs; some stand for all of their form."""
     if kind not in READ_BY_COLUMN:
         return {}
     column = column.cast(pa.large_string())
     like, left = representatives(column, kind=kind)
-    rest = column.filter(pa.array(left)) if like else column
-    pairs = rest.drop_null().value_counts()
-    return like | dict(zip(pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True))
+    return like | _counts(column.filter(pa.array(left)) if like else column)
 
 
-def _reader(
-    kind: FieldKind, source: ColumnSource, counts: Mapping[str, int], latest_year: int
-) -> tuple[Callable[[str], Outcome], str]:
-    if kind == "date" and source.formats is not None:
-        return stated_dates(source.formats, latest_year=latest_year)
-    if kind == "date":
-        return inferred_dates(counts, latest_year=latest_year)
-    if kind == "postal_code":
-        return postal_code_reader(counts)
-    read = _READERS[kind]
-    if source.part is None:
-        return read, ""
-    part = _PARTS[source.part]
-    return (lambda cell: _part_outcome(read, part(cell))), ""
+def _days(counts: Mapping[str, int], read: Callable[[str], Outcome]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for cell, n in counts.items():
+        day = read(cell).value
+        if day is not None:
+            found[day] += n
+    return found
 
 
-def _part_outcome(read: Callable[[str], Outcome], part: str) -> Outcome:
-    return read(part) if part else BLANK
+def _without_repeated_days(
+    values: pa.Array, counts: Mapping[str, int], *, field: str, extract: Extract
+) -> tuple[pa.Array, list[Issue]]:
+    repeated = repeated_first_days(counts)
+    if not repeated:
+        return values, []
+    gone = Outcome(None, "placeholder by its frequency")
+    return apply_reader(
+        lambda day: gone if day in repeated else Outcome(day), values, field=field, extract=extract
+    )
 
 
 def apply_reader(
