@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from linkkit.agreement import FieldKind
 from linkkit.engines.local import run_in_threads
 from linkkit.exchange import EncodingSpec, Filter
 from linkkit.partner.encode.bloom import BloomEncoder
@@ -110,7 +111,9 @@ def _pass_filters(
 ) -> dict[str, Filter]:
     if not spec.passes:
         return {}
-    kinds = {field.name: field.kind for item in spec.passes for field in item.fields}
+    kinds: dict[str, FieldKind] = {
+        field.name: field.kind for item in spec.passes for field in item.fields
+    }
     compares = {f.name: f.compare for item in spec.passes for f in item.fields if f.compare}
     covered = [name for name in spec.fields if name in kinds]
     table = gram_table(fields, kinds, fields=covered, compares=compares)
