@@ -82,7 +82,10 @@ def default_passes(linkage: LinkageClause) -> dict[str, LinkagePass]:
         wanted.append(("by_surname", {surname: 3, given: 1}, (surname, date)))
         wanted.append(("by_given_name", {given: 3, surname: 1}, (given, date)))
     others: tuple[FieldKind, ...] = ("identifier", "phone")
-    wanted += [(f"by_{kind}", {names[kind]: "whole"}, ()) for kind in others if kind in names]
+    for kind in others:
+        if kind in names:
+            alone: dict[str, SaltPart] = {names[kind]: "whole"}
+            wanted += [(f"by_{kind}", alone, ())]
     return {
         name: LinkagePass(salt=salt, fields=_without(linkage, left_out, salt))
         for name, salt, left_out in wanted[:MOST_DEFAULT_PASSES]

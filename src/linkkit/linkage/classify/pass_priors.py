@@ -85,7 +85,7 @@ _PREFIXES = (12.0, 70.0, 250.0, 400.0)
 
 def expected_overlap(item: PassSpec, pair_class: PassClass) -> float:
     """Return the share of tokens, weighted by their bits, that two records with one salt share."""
-    parts = {source.name: source.part for source in item.salt}
+    parts: dict[str, SaltPart] = {source.name: source.part for source in item.salt}
     weights = [field.n_hashes * field.typical_tokens for field in item.fields]
     shares = [
         max(
@@ -111,7 +111,9 @@ def expected_same(spec: EncodingSpec) -> npt.NDArray[np.float64]:
     -------
     ndarray of float64, shape (n_classes, n_passes)
     """
-    kinds = {field.name: field.kind for item in spec.passes for field in item.fields}
+    kinds: dict[str, FieldKind] = {
+        field.name: field.kind for item in spec.passes for field in item.fields
+    }
     return np.array(
         [[_same(item.salt, kinds, c) for item in spec.passes] for c in PASS_CLASSES],
         dtype=np.float64,

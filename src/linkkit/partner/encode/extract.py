@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
-from linkkit.agreement import Agreement
+from linkkit.agreement import Agreement, FieldKind
 from linkkit.agreement.document import require_agreement
 from linkkit.errors import ExtractError, OptionError, SecretError
 from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, FilterSpec, PayloadExtract
@@ -315,7 +315,9 @@ def _pass_filters(
 ) -> dict[str, Filter]:
     if not spec.passes:
         return {}
-    kinds = {field.name: field.kind for item in spec.passes for field in item.fields}
+    kinds: dict[str, FieldKind] = {
+        field.name: field.kind for item in spec.passes for field in item.fields
+    }
     table = gram_table(fields, kinds, fields=[name for name in spec.fields if name in kinds])
     filters = {}
     for item in spec.passes:

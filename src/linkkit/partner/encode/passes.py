@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from linkkit.agreement import LinkageClause, LinkagePass, passes_of
+from linkkit.agreement import FieldKind, LinkageClause, LinkagePass, passes_of
 from linkkit.exchange import Filter, PassField, PassSpec, SaltField
 from linkkit.partner.encode import _pass_reference
 from linkkit.partner.encode.grams import BLOCK_BYTES, GramTable
@@ -86,7 +86,9 @@ def pass_specs(linkage: LinkageClause) -> tuple[PassSpec, ...]:
 def _pass_fields(
     linkage: LinkageClause, item: LinkagePass, *, n_bits: int
 ) -> tuple[PassField, ...]:
-    kinds = {name: linkage.fields[name].kind for name in item.fields or linkage.fields}
+    kinds: dict[str, FieldKind] = {
+        name: linkage.fields[name].kind for name in item.fields or linkage.fields
+    }
     weights = {
         name: PASS_WEIGHTS[kind] * (_IN_SALT if name in item.salt else 1.0)
         for name, kind in kinds.items()
