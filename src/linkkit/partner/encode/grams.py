@@ -64,7 +64,7 @@ def gram_block(field: str, token: str) -> bytes:
     Examples
     --------
     >>> gram_block("surname", "an").hex()
-    '91bd9d7ca4c5dbb60cd5f1cc1f2d1300'
+    '90e0553ccc74e716c757e6198fed0600'
     """
     name = field.encode()
     digest = hashlib.sha256(len(name).to_bytes(4, "big") + name + token.encode()).digest()
