@@ -13,13 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkkit.agreement import Agreement, ColumnSource
+from linkkit.agreement import Agreement, ColumnSource, LinkageField, Years
 from linkkit.partner.encode import encode
 from linkkit.partner.keys import Secret, TokenKey
 from linkkit.partner.read import extract_from_frame
 from linkkit.partner.standardize import columns as columns_module
 from linkkit.partner.standardize import learned, plain_cells
 from linkkit.partner.standardize.columns import apply_reader
+from linkkit.partner.standardize.names import standard_surname
+from linkkit.partner.standardize.readers import ColumnReader, column_reader
 from linkkit.synth import youth_partnership
 
 pytest.importorskip("numba")
@@ -80,8 +82,13 @@ def _compiled_from_the_first_cell(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reader(kind: str, values: list[str | None]) -> Callable[[str], Any]:
-    column = pa.array(values, pa.large_string())
-    return columns_module._reader(kind, ColumnSource(column="x"), column, 2025)[0]
+    return _column_reader(kind, values).read
+
+
+def _column_reader(kind: str, values: list[str | None]) -> ColumnReader:
+    counts = columns_module._counts_by_form(pa.array(values, pa.large_string()), kind)
+    years = Years(first=2020, last=2025)
+    return column_reader(LinkageField(kind=kind), ColumnSource(column="x"), counts, years=years)
 
 
 def differences(kind: str, values: list[str | None], read: Callable[[str], Any]) -> list[Any]:
@@ -122,18 +129,10 @@ def test_what_is_inferred_from_a_column_hangs_on_the_forms_of_its_cells(
         f"{rng.randint(1, 28)}/{rng.randint(1, 12)}/{rng.randint(1900, 2030)}" for _ in range(300)
     ]
     values = numbers + days + CODES + DATES
-    notes = [
-        columns_module._reader(
-            kind, ColumnSource(column="x"), pa.array(values, pa.large_string()), 2025
-        )[1]
-    ]
+    notes = [_column_reader(kind, values).notes]
     assert not differences(kind, values, reader(kind, values))
     monkeypatch.setattr(plain_cells, "_WORTH_COMPILED", 10**9)
-    notes += [
-        columns_module._reader(
-            kind, ColumnSource(column="x"), pa.array(values, pa.large_string()), 2025
-        )[1]
-    ]
+    notes += [_column_reader(kind, values).notes]
     assert notes[0] == notes[1]
 
 
@@ -143,7 +142,7 @@ def test_a_reader_that_is_not_what_was_learned_is_asked_about_each_cell(
     monkeypatch.setattr(plain_cells, "_N_CHECKED", 200)
 
     def read(cell: str) -> Any:
-        outcome = columns_module._READERS["surname"](cell)
+        outcome = standard_surname(cell)
         return outcome._replace(value=f"{outcome.value} changed") if cell == "smith" else outcome
 
     assert not differences("surname", ["smith", "li"] * 50, read)

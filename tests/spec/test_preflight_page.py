@@ -10,6 +10,7 @@ from linkkit.partner.preflight.rules import KNOWN, MEASURED
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "preflight.md"
 WORDS = {
     "field": "`field`",
+    "clkhash": "`clkhash`",
     "standard": "`standard`",
     "hardened": "`hardened`",
 }

@@ -169,7 +169,9 @@ def test_swapped_names_are_reported_by_row_and_left_alone(
     surname = ["Garcia", "Smith", "Lopez", "Chen"] * 25 + ["Maria"] + ["Thomas", "James"] * 2
     kinds = {"given": "given_name", "surname": "surname"}
     result = of_columns(plain_agreement, kinds, given=given, surname=surname)
-    assert result.notes[-1] == "given name and surname look swapped in 1 rows: 101"
+    assert result.report.splitlines()[-1] == (
+        "given name and surname look swapped in 1 rows: 101"
+    )
     assert result.fields["given"].to_pylist()[100] == "smith"
 
 
@@ -259,7 +261,6 @@ def test_notes_reach_the_report_of_an_encoding(
     people = made_people(20, seed=9).assign(birth_date="05/06/2010")
     report = str(encode(people, plain_agreement(), secret, party="north").report)
     assert "birth_date: nothing in the column tells day from month in 20 cells" in report
-    assert "  surname: 20 of 20 cells have a value, 0 are blank" in report
 
 
 # --- The table of nicknames ------------------------------------------------------------------

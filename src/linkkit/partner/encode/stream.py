@@ -368,7 +368,7 @@ class _Run:
                 table = part.sort_by("row")
                 mapped = TokenMap(
                     tokens=token_matrix(table.column("token")),
-                    record_ids=table.column("record_id").to_pylist(),
+                    record_ids=table.column("record_id").combine_chunks(),
                     rows=table.column("row").to_numpy(),
                 )
                 file.write(mapped.to_csv(header=number == 0).encode())

@@ -36,7 +36,7 @@ def spell(
     """Write cells as lower-case words, or length -1 where one needs a closer look.
 
     ``classes[byte]`` says what becomes of each byte: 0 closer look, 1 a space, 2 nothing, else the
-    byte to write. In names, digits, a capital after a small letter and an apostrophe beside a
+    byte to write. Words that begin with a zero need a closer look; in names, digits, a capital after a small letter and an apostrophe beside a
     word rather than in it need a closer look. Cell `i` is written from ``out[bounds[i] - base]`` on.
     """
     for row in range(len(bounds) - 1):
@@ -51,6 +51,7 @@ def spell(
             if kind > _DROPPED:
                 capital = data[p] != kind
                 good &= not is_name or (kind > 57 and not (capital and was_lower))
+                good &= kind != 48 or (n > start and out[n - 1] != 32)
                 was_lower = not capital
                 out[n] = kind
                 n += 1

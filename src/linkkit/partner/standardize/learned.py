@@ -63,16 +63,23 @@ def _texts_in(value: object) -> Iterator[str]:
             yield from _texts_in(item)
 
 
-@lru_cache(maxsize=1)
 def listed_texts() -> frozenset[str]:
     """Return what the lists of this package name, such as titles and placeholders.
 
     Lists of modules count, and those that a module keeps when they were first read from a file.
     """
     # A copy, as another thread may import.
-    modules = [m for name, m in sys.modules.copy().items() if name.startswith(f"{_PACKAGE}.")]
+    names = (name for name in sys.modules.copy() if name.startswith(f"{_PACKAGE}."))
+    return _texts_of(tuple(sorted(names)))
+
+
+@lru_cache(maxsize=1)
+def _texts_of(modules: tuple[str, ...]) -> frozenset[str]:
     return frozenset(
-        text for module in modules for value in _lists_of(module) for text in _texts_in(value)
+        text
+        for name in modules
+        for value in _lists_of(sys.modules[name])
+        for text in _texts_in(value)
     )
 
 
@@ -85,14 +92,12 @@ def _lists_of(module: ModuleType) -> Iterator[object]:
             yield value
 
 
-@lru_cache(maxsize=1)
 def listed_words() -> frozenset[str]:
     """Return the single words among what is listed."""
     plain = {plain_words(text) for text in listed_texts()}
     return frozenset(word for word in plain if word and " " not in word) | _IN_PATTERNS
 
 
-@lru_cache(maxsize=1)
 def listed_dates() -> tuple[int, ...]:
     """Return the dates among what is listed, as YYYYMMDD."""
     return tuple(sorted(int(t) for t in listed_texts() if len(t) == 8 and t.isdecimal()))
