@@ -51,9 +51,17 @@ def test_default_passes_follow_from_the_kinds(with_profile):
         "by_year_day": {"birth_date": "year_day"},
         "by_postal_code": {"postal_code": "whole"},
         "by_postal_code_2": {"postal_code": "whole"},
-        "by_surname": {"surname": 3, "given_name": 1},
         "by_given_name": {"given_name": 3, "surname": 1},
     }
+
+
+def test_salts_that_families_share_are_taken_where_there_are_few_others(with_profile):
+    kinds = {"given": "given_name", "family": "surname", "born": "date", "tel": "phone"}
+    passes = default_passes(with_profile("standard", kinds=kinds).linkage)
+    assert list(passes) == ["by_month_day", "by_year_day", "by_given_name", "by_surname"]
+    kinds = {"given": "given_name", "family": "surname", "tel": "phone", "street": "street_address"}
+    passes = default_passes(with_profile("standard", kinds=kinds).linkage)
+    assert list(passes) == ["by_given_name", "by_surname", "by_phone"]
 
 
 def test_default_passes_leave_out_one_name_each_and_the_date_where_it_is_no_salt(with_profile):
@@ -68,11 +76,10 @@ def test_default_passes_leave_out_one_name_each_and_the_date_where_it_is_no_salt
     passes = default_passes(with_profile("standard", kinds=kinds).linkage)
     left_out = {name: set(kinds) - set(item.fields) for name, item in passes.items()}
     assert left_out == {
-        "by_month_day": {"family"},
+        "by_month_day": {"born"},
         "by_year_day": {"given"},
         "by_postal_code": {"family"},
         "by_postal_code_2": {"given", "born"},
-        "by_surname": {"family", "born"},
         "by_given_name": {"given", "born"},
     }
 
@@ -190,9 +197,9 @@ def test_a_file_holds_tokens_and_bits_and_nothing_else(two):
 
 def test_a_file_with_gaps_in_a_pass_is_refused(two, identities, tmp_path, monkeypatch):
     agreement, (sent, _) = two
-    holes = sent.filters["by_surname"]
+    holes = sent.filters["by_given_name"]
     holes = dataclasses.replace(holes, present=np.arange(len(sent)) > 0)
-    torn = dataclasses.replace(sent, filters={**sent.filters, "by_surname": holes})
+    torn = dataclasses.replace(sent, filters={**sent.filters, "by_given_name": holes})
     path = tmp_path / "north.encodings"
     with pytest.raises(SealError, match="does not hold the columns"):
         torn.save(path, agreement=agreement, identity=_identity_of("north"))
@@ -222,7 +229,7 @@ def test_passes_find_who_moved_and_who_married(two):
     _, extracts = two
     result = link(extracts)
     assert abs(result.quality.n_links - (250 - 100)) <= 2
-    assert set(result.pairs.to_pandas().columns) >= {"by_month_day", "by_surname"}
+    assert set(result.pairs.to_pandas().columns) >= {"by_month_day", "by_given_name"}
     assert result.model.field_weights()[0].field == "by_month_day"
 
 
@@ -255,7 +262,7 @@ def test_all_pairs_are_compared_while_that_is_affordable(two):
     _, extracts = two
     plan = link(extracts).plan
     assert plan.is_exhaustive
-    assert plan.n_comparisons == 300 * 250 * 6
+    assert plan.n_comparisons == 300 * 250 * 5
     assert str(plan).startswith("all 75,000 pairs in each of 6 passes")
     assert plan.pair_completeness > 0.95
 

@@ -169,9 +169,7 @@ def test_swapped_names_are_reported_by_row_and_left_alone(
     surname = ["Garcia", "Smith", "Lopez", "Chen"] * 25 + ["Maria"] + ["Thomas", "James"] * 2
     kinds = {"given": "given_name", "surname": "surname"}
     result = of_columns(plain_agreement, kinds, given=given, surname=surname)
-    assert result.report.splitlines()[-1] == (
-        "given name and surname look swapped in 1 rows: 101"
-    )
+    assert result.report.splitlines()[-1] == ("given name and surname look swapped in 1 rows: 101")
     assert result.fields["given"].to_pylist()[100] == "smith"
 
 

@@ -23,7 +23,9 @@ WITH_PASSES = ("standard", "hardened")
 FEWEST_PASSES = 2
 """With one salt, whoever has a wrong value in it could not be linked at all."""
 
-MOST_DEFAULT_PASSES = 8
+ENOUGH_PASSES = 4
+"""From so many on, passes whose salts whole families share are left out."""
+
 FEWEST_FIELDS_BESIDE_SALT = 2
 
 SALT_KINDS: tuple[FieldKind, ...] = (
@@ -43,7 +45,7 @@ _DATE_PARTS = get_args(DatePart)
 
 
 def default_passes(linkage: LinkageClause) -> dict[str, LinkagePass]:
-    """Return the passes that follow from a schema's kinds: at most eight, by name.
+    """Return the passes that follow from a schema's kinds, by name.
 
     A salt must be *stable*, or a person is lost to the pass; and *fine* and even, as whoever knows
     some people learns from them about others with the same salt. Salts must also fail for
@@ -52,11 +54,11 @@ def default_passes(linkage: LinkageClause) -> dict[str, LinkagePass]:
     1. month and day of a birth date (366 about equally common values, and no trend over cohorts);
     2. its year and day of the month: a wrong month costs the first pass, a wrong year this one;
     3. a postal code, twice: lost by a move only;
-    4. three letters of a surname with the initial of a given name;
-    5. three letters of a given name with the initial of a surname: most typing errors come later in
-       a word, and a date that is wrong or missing does not matter to these two;
-    6. an identifier, and
-    7. a phone number.
+    4. three letters of a given name with the initial of a surname: most typing errors come later in
+       a word, and a date that is wrong or missing does not matter;
+    5. an identifier;
+    6. where these are fewer than four: three letters of a surname with the initial of a given name,
+       and a phone number. Families share them, so that a known brother tells much of a sister.
 
     Three letters of a surname alone are no default, as one such prefix can have 3 % of all people;
     nor the year of birth alone, as young people have a dozen of them. A whole name in one field and
@@ -65,8 +67,10 @@ def default_passes(linkage: LinkageClause) -> dict[str, LinkagePass]:
 
     The *fields* of passes differ for the same reason. A filter hides which of its fields has an error, so
     each pass leaves one name out, and those that are not salted by the date leave the date out
-    but for one: a new surname, a nickname, a wrong date weigh on some passes and not on all. A
-    pass covers two fields or more beside its salt, sex not counted, and all where there are fewer.
+    but for one: a new surname, a nickname, a wrong date weigh on some passes and not on all. The first
+    leaves out the date itself: what everybody with one salt shares makes strangers look alike, and
+    teaches who knows one of them about the others. A pass covers two fields or more beside its
+    salt, sex not counted, and all where there are fewer.
     """
     names: dict[FieldKind, str] = {}
     for name, field in linkage.fields.items():
@@ -74,7 +78,7 @@ def default_passes(linkage: LinkageClause) -> dict[str, LinkagePass]:
     given, surname, date = (names.get(kind) for kind in ("given_name", "surname", "date"))
     wanted: list[tuple[str, dict[str, SaltPart], tuple[str | None, ...]]] = []
     if date:
-        wanted.append(("by_month_day", {date: "month_day"}, (surname,)))
+        wanted.append(("by_month_day", {date: "month_day"}, (date,)))
         wanted.append(("by_year_day", {date: "year_day"}, (given,)))
     if "postal_code" in names:
         code: dict[str, SaltPart] = {names["postal_code"]: "whole"}
@@ -82,16 +86,18 @@ def default_passes(linkage: LinkageClause) -> dict[str, LinkagePass]:
         if date and given and surname:
             wanted.append(("by_postal_code_2", code, (given, date)))
     if given and surname:
-        wanted.append(("by_surname", {surname: 3, given: 1}, (surname, date)))
         wanted.append(("by_given_name", {given: 3, surname: 1}, (given, date)))
-    others: tuple[FieldKind, ...] = ("identifier", "phone")
-    for kind in others:
-        if kind in names:
-            alone: dict[str, SaltPart] = {names[kind]: "whole"}
-            wanted.append((f"by_{kind}", alone, ()))
+    if "identifier" in names:
+        own: dict[str, SaltPart] = {names["identifier"]: "whole"}
+        wanted.append(("by_identifier", own, ()))
+    if given and surname and len(wanted) < ENOUGH_PASSES:
+        wanted.append(("by_surname", {surname: 3, given: 1}, (surname, date)))
+    if "phone" in names and len(wanted) < ENOUGH_PASSES:
+        shared: dict[str, SaltPart] = {names["phone"]: "whole"}
+        wanted.append(("by_phone", shared, ()))
     return {
         name: LinkagePass(salt=salt, fields=_without(linkage, left_out, salt))
-        for name, salt, left_out in wanted[:MOST_DEFAULT_PASSES]
+        for name, salt, left_out in wanted
     }
 
 

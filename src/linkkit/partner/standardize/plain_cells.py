@@ -41,6 +41,7 @@ _MOST_SHAPES = 65_536
 _TEMPLATE_BYTES = 24
 _SLACK = 8  # the kernels read eight bytes at a time
 _N_FORMS = 108
+_FIRST_YEAR = 1_000
 _LATEST_YEAR = 9_999
 
 _WORDS: dict[FieldKind, tuple[bool, bool]] = {
@@ -390,7 +391,8 @@ def representatives(
     if kind == "date":
         forms, parts = _read_dates(cells)
         classes = (forms * np.int64(4) + _ranges(parts)) * 2 + (parts[:, 1] == parts[:, 2])
-        classes[forms < 0] = -1
+        # Eight digits may be a date or a number, and early years are of neither.
+        classes[(forms < 0) | (parts[:, 0] < _FIRST_YEAR)] = -1
         counts = np.bincount(classes + 1)[1:]
         examples = np.zeros(len(counts), dtype=np.int64)
         backwards = np.flatnonzero(classes >= 0)[::-1]
