@@ -228,7 +228,7 @@ def secret_of(
         return load_secret(secret_file=secret_file, keyring=keyring, kms=kms, wrapped=wrapped)
     if any(source is not None for source in (secret_file, keyring, kms, wrapped)):
         raise OptionError(
-            "the linkage secret is named beside --clkhash-secret",
+            "--clkhash-secret and the linkage secret are two secrets",
             hint="Give the one that the partners agreed on.",
         )
     return ClkhashSecret.load(clkhash_secret_file)
