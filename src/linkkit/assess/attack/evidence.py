@@ -159,7 +159,7 @@ def ridge_for(bits: Floats, kernel: Floats) -> float:
         left_out = bits - (vectors @ (scale[:, None] * turned)) / ((vectors**2) @ scale)[:, None]
         length = float(np.sqrt((left_out**2).sum()))
         score = float((left_out * bits).sum()) / length if length > 1e-9 else -np.inf
-        best = max(best, (score, ridge), key=lambda found: found[0])
+        best = max(best, (round(score, 6), ridge), key=lambda found: found[0])  # ties: the least
     return best[1]
 
 
