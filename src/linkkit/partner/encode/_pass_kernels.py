@@ -142,6 +142,7 @@ def fill_filters(
     flat = masks.reshape(most, n_inputs * n_words)
     filters = np.empty((n_inputs, n_words), dtype=np.uint64)
     laid_out = filters.reshape(-1)
+    n_all = n_inputs * n_words
     for g in range(group_from, group_to):
         first, last = found_starts[g - group_from], found_starts[g - group_from + 1]
         gather = group_starts[g + 1] - group_starts[g] >= _FEW
@@ -160,9 +161,8 @@ def fill_filters(
                 for k in range(starts[value], starts[value + 1]):
                     i = place[grams[k]]
                     if gather:
-                        mask = flat[i - first]
-                        for w in range(len(laid_out)):
-                            laid_out[w] |= mask[w]
+                        for w in range(n_all):
+                            laid_out[w] |= flat[i - first, w]
                     else:
                         _set_bits(stream, stream_starts[i], n_hashes[grams[k]], filters)
             _set_bits(filler, filler_starts[p - start], n_filler[record], filters[:1])
