@@ -280,10 +280,10 @@ class _Filling:
         return n_filler, np.bitwise_xor.reduce(sum_of_value[self.values], axis=1)
 
     def _enciphered(self, plain: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint16]:
-        source = plain.reshape(-1).view(np.uint8)
-        out = np.empty(len(source) + BLOCK_BYTES, dtype=np.uint8)
+        found = np.empty(plain.nbytes + BLOCK_BYTES, dtype=np.uint8)
+        source, out = (memoryview(x.reshape(-1).view(np.uint8)) for x in (plain, found))
         encryptor = self.cipher.encryptor()
         for start in range(0, len(source), _BYTES_AT_ONCE):
             part = source[start : start + _BYTES_AT_ONCE]
             encryptor.update_into(part, out[start : start + len(part) + BLOCK_BYTES])
-        return out.view("<u2")
+        return found.view("<u2")
