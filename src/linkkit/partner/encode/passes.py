@@ -281,7 +281,7 @@ class _Filling:
 
     def _enciphered(self, plain: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint16]:
         found = np.empty(plain.nbytes + BLOCK_BYTES, dtype=np.uint8)
-        source, out = (memoryview(x.reshape(-1).view(np.uint8)) for x in (plain, found))
+        source, out = plain.reshape(-1).view(np.uint8).data, found.data
         encryptor = self.cipher.encryptor()
         for start in range(0, len(source), _BYTES_AT_ONCE):
             part = source[start : start + _BYTES_AT_ONCE]
