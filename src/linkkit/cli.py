@@ -9,8 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import sys
 import traceback
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,27 +17,25 @@ import click
 
 from linkkit._version import __version__
 from linkkit.attack_command import attack
-from linkkit.clkhash_commands import clkhash, clkhash_secret_option, secret_of, tell_traps
+from linkkit.clkhash_commands import clkhash, tell_traps
 from linkkit.command_options import FILE as _FILE
 from linkkit.command_options import FOLDER as _FOLDER
 from linkkit.command_options import (
     InOrder,
     deliveries_option,
     ledger_of,
-    party_option,
-    reading_options,
+    progress_bar,
     require_free,
-    secret_options,
 )
 from linkkit.command_options import agreement_option as _agreement
 from linkkit.command_options import identity_option as _identity
 from linkkit.command_options import overwrite_option as _overwrite
+from linkkit.encode_command import encode
 from linkkit.errors import LinkkitError, OptionError
 from linkkit.key_commands import keys
 from linkkit.preflight_commands import preflight
 
 if TYPE_CHECKING:
-    from linkkit.engines import Progress
     from linkkit.exchange import Identity
 
 __all__ = ["main"]
@@ -173,113 +170,7 @@ def _require_suffix(path: Path | None, suffix: str) -> None:
 commands.add_command(preflight)
 
 
-@commands.command()
-@click.argument("extract", type=_FILE)
-@_agreement
-@_identity
-@party_option
-@secret_options
-@clkhash_secret_option
-@click.option(
-    "--token-key",
-    "token_key_file",
-    type=_FILE,
-    help="Your token key. Without it, tokens differ in every delivery.",
-)
-@click.option("--out", type=_FOLDER, required=True, help="Folder for what is written.")
-@reading_options
-@click.option("--stream", is_flag=True, help="For a file larger than the memory: work in parts.")
-@click.option(
-    "--clks",
-    is_flag=True,
-    help="Profile clkhash: also write the filters as CLK JSON, not sealed, into stays-home.",
-)
-@_overwrite
-def encode(
-    extract: Path,
-    agreement_file: Path,
-    identity_file: Path,
-    party: str,
-    secret_file: Path | None,
-    clkhash_secret_file: Path | None,
-    keyring: str | None,
-    kms: str | None,
-    wrapped: Path | None,
-    token_key_file: Path | None,
-    out: Path,
-    sheet: str | None,
-    header_row: int,
-    encoding: str | None,
-    delimiter: str | None,
-    stream: bool,  # noqa: FBT001
-    clks: bool,  # noqa: FBT001
-    overwrite: bool,  # noqa: FBT001
-) -> None:
-    """Partner: standardize, encode and seal an extract.
-
-    EXTRACT is a CSV, Excel or Parquet file. Writes PARTY.encodings, sealed to the linkage unit, and PARTY.payload, sealed to the
-    steward. The folder stays-home holds the token map and the rows that were set aside.
-    """
-    import linkkit as lk
-    from linkkit.partner.encode.clk_profile import require_clkhash, save_clks
-
-    names = ["token-map.csv", "set-aside.csv", *(["clks.json", "clk-tokens.csv"] if clks else [])]
-    home = [out / "stays-home" / f"{party}.{name}" for name in names]
-    require_free(
-        [out / f"{party}.encodings", out / f"{party}.payload"],
-        [
-            extract,
-            agreement_file,
-            identity_file,
-            secret_file,
-            clkhash_secret_file,
-            wrapped,
-            token_key_file,
-        ],
-        overwrite=overwrite,
-        others=home,
-    )
-    document = lk.Agreement.load(agreement_file)
-    own = lk.Identity.load(identity_file)
-    if clks:
-        require_clkhash(document)
-    if clks and stream:
-        raise OptionError("--clks and --stream do not go together", hint="Leave one of them out.")
-    shared = secret_of(
-        clkhash_secret_file, secret_file=secret_file, keyring=keyring, kms=kms, wrapped=wrapped
-    )
-    token_key = lk.TokenKey.load(token_key_file) if token_key_file else None
-    reading: dict[str, Any] = {
-        "sheet": sheet,
-        "header_row": header_row,
-        "encoding": encoding,
-        "delimiter": delimiter,
-    }
-    options: dict[str, Any] = {"party": party, "token_key": token_key}
-    if stream:
-        with _progress() as progress:
-            files = lk.encode_file(
-                extract,
-                document,
-                shared,
-                identity=own,
-                out=out,
-                progress=progress,
-                **options,
-                **reading,
-            )
-        click.echo(str(files.report))
-    else:
-        result = lk.encode(lk.read_extract(extract, **reading), document, shared, **options)
-        result.encodings.save(out / f"{party}.encodings", agreement=document, identity=own)
-        result.payload.save(out / f"{party}.payload", agreement=document, identity=own)
-        result.save_home(out / "stays-home")
-        if clks:
-            save_clks(result.encodings, out / "stays-home")
-        click.echo(str(result.report))
-    click.echo(f"To the linkage unit: {out / f'{party}.encodings'}")
-    click.echo(f"To the steward:      {out / f'{party}.payload'}")
-    click.echo(f"Stays home:          {out / 'stays-home'}")
+commands.add_command(encode)
 
 
 @commands.command()
@@ -329,7 +220,7 @@ def link(
         "deliveries": ledger_of(deliveries, identity_file),
     }
     extracts = [lk.EncodedExtract.load(file, **opening) for file in encodings]
-    with _progress() as progress:
+    with progress_bar() as progress:
         result = lk.link(extracts, threshold=threshold, n_threads=threads, progress=progress)
     if report is not None:
         from linkkit.report import linkage_report
@@ -344,24 +235,6 @@ def link(
     click.echo(f"To the steward: {out}")
     if report is None:
         click.echo("For a linkage report with plots, add --report FILE.html.")
-
-
-@contextmanager
-def _progress() -> Generator[Progress]:
-    """Draw a bar on standard error, if somebody watches."""
-    from linkkit.engines import silent
-
-    if not sys.stderr.isatty():
-        yield silent
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda event: bar.update(
-            task, description=event.stage, completed=event.done, total=event.total
-        )
 
 
 @commands.command()

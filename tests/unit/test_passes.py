@@ -91,7 +91,7 @@ def test_a_profile_has_its_width_and_order(with_profile, profile, n_bits, n_inpu
     spec = encoding_spec(with_profile(profile))
     assert {(item.n_bits, item.n_inputs) for item in spec.passes} == {(n_bits, n_inputs)}
     assert spec.filters == ()
-    assert spec.field_names == ("given_name", "surname", "birth_date", "sex", "postal_code")
+    assert spec.fields == ("given_name", "surname", "birth_date", "sex", "postal_code")
 
 
 def test_too_few_salts_may_not_be_called_standard(with_profile):

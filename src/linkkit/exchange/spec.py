@@ -158,13 +158,6 @@ class EncodingSpec(BaseModel):
         """All filters of a record: those of fields, of passes, and of the whole record."""
         return (*self.filters, *self.passes, *self.records)
 
-    @property
-    def field_names(self) -> tuple[str, ...]:
-        """Names of what a record has or lacks: its linkage fields, or else its only filter."""
-        return self.fields or tuple(
-            [item.name for item in self.filters] + [item.name for item in self.records]
-        )
-
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the spec in canonical form, 64 hexadecimal digits."""

@@ -202,11 +202,6 @@ class Facts:
         """What was measured of such encodings."""
         return MEASURED[self.profile]
 
-    @property
-    def coarsest(self) -> str:
-        """The pass with the most concentrated groups, or an empty string."""
-        return max(self.concentrations, key=self.concentrations.__getitem__, default="")
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Floor:
