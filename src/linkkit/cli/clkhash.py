@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from linkkit.command_options import (
+from linkkit.cli.options import (
     FILE,
     FOLDER,
     InOrder,

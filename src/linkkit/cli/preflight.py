@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from linkkit.command_options import (
+from linkkit.cli.options import (
     FILE,
     agreement_option,
     overwrite_option,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from linkkit.command_options import (
+from linkkit.cli.options import (
     FILE,
     InOrder,
     agreement_option,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from linkkit.command_options import FILE, agreement_option, require_free
+from linkkit.cli.options import FILE, agreement_option, require_free
 
 __all__ = ["attack"]
 

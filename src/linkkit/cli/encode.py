@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from linkkit.clkhash_commands import clkhash_secret_option, secret_of
-from linkkit.command_options import (
+from linkkit.cli.clkhash import clkhash_secret_option, secret_of
+from linkkit.cli.options import (
     FILE,
     FOLDER,
     agreement_option,

@@ -1,0 +1,91 @@
+"""The command of the linkage unit. No logic of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from linkkit.cli.options import (
+    FILE,
+    agreement_option,
+    deliveries_option,
+    identity_option,
+    ledger_of,
+    overwrite_option,
+    progress_bar,
+    require_free,
+)
+from linkkit.errors import OptionError
+
+__all__ = ["link"]
+
+
+@click.command()
+@click.argument("encodings", type=FILE, nargs=-1, required=True)
+@agreement_option
+@identity_option
+@click.option("--out", type=FILE, required=True, help="Where to write the crosswalk.")
+@click.option("--report", type=FILE, help="Where to write a linkage report (HTML), if wanted.")
+@click.option("--pairs", type=FILE, help="Where to write the scored pairs (Parquet), if wanted.")
+@click.option(
+    "--threshold",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="Least match probability of a link, above 0 and at most 1.",
+)
+@click.option("--threads", type=int, help="Number of threads; all processors by default.")
+@deliveries_option
+@overwrite_option
+def link(
+    encodings: tuple[Path, ...],
+    agreement_file: Path,
+    identity_file: Path,
+    out: Path,
+    report: Path | None,
+    pairs: Path | None,
+    threshold: float,
+    threads: int | None,
+    deliveries: Path | None,
+    overwrite: bool,  # noqa: FBT001
+) -> None:
+    """Linkage unit: find whose encodings are the same person's.
+
+    Opens the parties' ENCODINGS and writes a crosswalk, sealed to the steward.
+    """
+    import linkkit as lk
+
+    _require_suffix(report, ".html")
+    _require_suffix(pairs, ".parquet")
+    inputs = [*encodings, agreement_file, identity_file]
+    require_free([out], inputs, overwrite=overwrite, others=[report, pairs])
+    document = lk.Agreement.load(agreement_file)
+    own = lk.Identity.load(identity_file)
+    opening: dict[str, Any] = {
+        "agreement": document,
+        "identity": own,
+        "deliveries": ledger_of(deliveries, identity_file),
+    }
+    extracts = [lk.EncodedExtract.load(file, **opening) for file in encodings]
+    with progress_bar() as progress:
+        result = lk.link(extracts, threshold=threshold, n_threads=threads, progress=progress)
+    if report is not None:
+        from linkkit.report import linkage_report
+
+        linkage_report(result, report, agreement=document)
+    if pairs is not None:
+        result.pairs.save(pairs)
+    result.crosswalk.save(out, agreement=document, identity=own)
+    click.echo(str(result))
+    if len(extracts) == 1:
+        click.echo("only one party was given: its own duplicates were looked for")
+    click.echo(f"To the steward: {out}")
+    if report is None:
+        click.echo("For a linkage report with plots, add --report FILE.html.")
+
+
+def _require_suffix(path: Path | None, suffix: str) -> None:
+    if path is not None and path.suffix != suffix:
+        raise OptionError(f"'{path}' does not end in {suffix}", hint="Choose another name.")
