@@ -21,10 +21,8 @@ from linkkit.linkage.compare._kernels import _count_bits
 __all__ = ["LANES", "scan_vectors"]
 
 LANES = 512
-"""Candidates that are looked at together; blocks begin at multiples of it."""
-
-_TILE = 2_048
-"""Candidates whose first words stay in the processor's cache while many rows go by."""
+"""Candidates that are looked at together, in blocks that begin at multiples of it. Their first words stay
+in the processor's cache while many rows go by."""
 
 _popcount: Any = _count_bits
 
@@ -44,82 +42,107 @@ _wide: Any = _prefer_wide_vectors
 
 
 @njit(nogil=True, cache=True)
-def _add_eight(flat: Any, width: Any, rows: Any, x: Any, w: Any, q: Any, n: Any, common: Any) -> Any:
-    """Count the bits in common in words `w` to `w + 8`; returns the largest count.
+def _add_eight(
+    flat: Any, width: Any, rows: Any, x: Any, z: Any, w: Any, q: Any, n: Any, one: Any, other: Any
+) -> Any:
+    """Count the bits that two rows have in common with each column; returns the largest counts.
 
-    Added to `common` where these are not the first words. Views would cost a count of references each.
+    In words `w` to `w + 8`, added to `one` and `other` where these are not the first. The rows begin at
+    `x` and `z` of `rows`. Two rows share each load of a column; a view of the arrays would cost a
+    count of references.
     """
     _wide()
     x0, x1, x2, x3 = rows[x + w], rows[x + w + 1], rows[x + w + 2], rows[x + w + 3]
     x4, x5, x6, x7 = rows[x + w + 4], rows[x + w + 5], rows[x + w + 6], rows[x + w + 7]
-    at = np.uint64(w * width + q)
-    s1 = np.uint64(width)
-    s2, s3, s4, s5 = s1 + s1, s1 + s1 + s1, s1 << np.uint64(2), (s1 << np.uint64(2)) + s1
-    s6, s7 = s3 + s3, s3 + s4
-    most = np.uint64(0)
+    z0, z1, z2, z3 = rows[z + w], rows[z + w + 1], rows[z + w + 2], rows[z + w + 3]
+    z4, z5, z6, z7 = rows[z + w + 4], rows[z + w + 5], rows[z + w + 6], rows[z + w + 7]
+    at, s1 = np.uint64(w * width + q), np.uint64(width)
+    s2, s3, s4 = s1 + s1, s1 + s1 + s1, s1 << np.uint64(2)
+    s5, s6, s7 = s4 + s1, s4 + s2, s4 + s3
+    most, most_other = np.uint64(0), np.uint64(0)
     if w > 0:
         for k in range(np.uint64(n)):
             i = at + k
-            both = common[k] + _popcount(x0 & flat[i]) + _popcount(x1 & flat[i + s1])
-            both += _popcount(x2 & flat[i + s2]) + _popcount(x3 & flat[i + s3])
-            both += _popcount(x4 & flat[i + s4]) + _popcount(x5 & flat[i + s5])
-            both += _popcount(x6 & flat[i + s6]) + _popcount(x7 & flat[i + s7])
-            common[k] = both
-            most = max(most, both)
+            y0, y1, y2, y3 = flat[i], flat[i + s1], flat[i + s2], flat[i + s3]
+            a = one[k] + _popcount(x0 & y0) + _popcount(x1 & y1)
+            a += _popcount(x2 & y2) + _popcount(x3 & y3)
+            b = other[k] + _popcount(z0 & y0) + _popcount(z1 & y1)
+            b += _popcount(z2 & y2) + _popcount(z3 & y3)
+            y0, y1, y2, y3 = flat[i + s4], flat[i + s5], flat[i + s6], flat[i + s7]
+            a += _popcount(x4 & y0) + _popcount(x5 & y1)
+            a += _popcount(x6 & y2) + _popcount(x7 & y3)
+            b += _popcount(z4 & y0) + _popcount(z5 & y1)
+            b += _popcount(z6 & y2) + _popcount(z7 & y3)
+            one[k], other[k] = a, b
+            most, most_other = max(most, a), max(most_other, b)
     else:
         for k in range(np.uint64(n)):
             i = at + k
-            both = _popcount(x0 & flat[i]) + _popcount(x1 & flat[i + s1])
-            both += _popcount(x2 & flat[i + s2]) + _popcount(x3 & flat[i + s3])
-            both += _popcount(x4 & flat[i + s4]) + _popcount(x5 & flat[i + s5])
-            both += _popcount(x6 & flat[i + s6]) + _popcount(x7 & flat[i + s7])
-            common[k] = both
-            most = max(most, both)
-    return most
+            y0, y1, y2, y3 = flat[i], flat[i + s1], flat[i + s2], flat[i + s3]
+            a = _popcount(x0 & y0) + _popcount(x1 & y1)
+            a += _popcount(x2 & y2) + _popcount(x3 & y3)
+            b = _popcount(z0 & y0) + _popcount(z1 & y1)
+            b += _popcount(z2 & y2) + _popcount(z3 & y3)
+            y0, y1, y2, y3 = flat[i + s4], flat[i + s5], flat[i + s6], flat[i + s7]
+            a += _popcount(x4 & y0) + _popcount(x5 & y1)
+            a += _popcount(x6 & y2) + _popcount(x7 & y3)
+            b += _popcount(z4 & y0) + _popcount(z5 & y1)
+            b += _popcount(z6 & y2) + _popcount(z7 & y3)
+            one[k], other[k] = a, b
+            most, most_other = max(most, a), max(most_other, b)
+    return most, most_other
 
 
 @njit(nogil=True, cache=True)
 def _add_four(
-    flat: Any, width: Any, rows: Any, x: Any, w: Any, q: Any, n: Any, common: Any
+    flat: Any, width: Any, rows: Any, x: Any, z: Any, w: Any, q: Any, n: Any, one: Any, other: Any
 ) -> Any:
     """Do the same for words `w` to `w + 4`."""
     _wide()
     x0, x1, x2, x3 = rows[x + w], rows[x + w + 1], rows[x + w + 2], rows[x + w + 3]
-    at = np.uint64(w * width + q)
-    s1 = np.uint64(width)
+    z0, z1, z2, z3 = rows[z + w], rows[z + w + 1], rows[z + w + 2], rows[z + w + 3]
+    at, s1 = np.uint64(w * width + q), np.uint64(width)
     s2, s3 = s1 + s1, s1 + s1 + s1
-    most = np.uint64(0)
+    most, most_other = np.uint64(0), np.uint64(0)
     if w > 0:
         for k in range(np.uint64(n)):
             i = at + k
-            both = common[k] + _popcount(x0 & flat[i]) + _popcount(x1 & flat[i + s1])
-            both += _popcount(x2 & flat[i + s2]) + _popcount(x3 & flat[i + s3])
-            common[k] = both
-            most = max(most, both)
+            y0, y1, y2, y3 = flat[i], flat[i + s1], flat[i + s2], flat[i + s3]
+            a = one[k] + _popcount(x0 & y0) + _popcount(x1 & y1)
+            a += _popcount(x2 & y2) + _popcount(x3 & y3)
+            b = other[k] + _popcount(z0 & y0) + _popcount(z1 & y1)
+            b += _popcount(z2 & y2) + _popcount(z3 & y3)
+            one[k], other[k] = a, b
+            most, most_other = max(most, a), max(most_other, b)
     else:
         for k in range(np.uint64(n)):
             i = at + k
-            both = _popcount(x0 & flat[i]) + _popcount(x1 & flat[i + s1])
-            both += _popcount(x2 & flat[i + s2]) + _popcount(x3 & flat[i + s3])
-            common[k] = both
-            most = max(most, both)
-    return most
+            y0, y1, y2, y3 = flat[i], flat[i + s1], flat[i + s2], flat[i + s3]
+            a = _popcount(x0 & y0) + _popcount(x1 & y1)
+            a += _popcount(x2 & y2) + _popcount(x3 & y3)
+            b = _popcount(z0 & y0) + _popcount(z1 & y1)
+            b += _popcount(z2 & y2) + _popcount(z3 & y3)
+            one[k], other[k] = a, b
+            most, most_other = max(most, a), max(most_other, b)
+    return most, most_other
 
 
 @njit(nogil=True, cache=True)
 def _add_words(
-    flat: Any, width: Any, rows: Any, x: Any, a: Any, b: Any, q: Any, n: Any, common: Any, most: Any
-) -> Any:
-    """Count the bits in common in words `a` to `b`, a multiple of four; returns the largest count."""
+    flat: Any, width: Any, rows: Any, x: Any, z: Any, a: Any, b: Any, q: Any, n: Any, one: Any,
+    other: Any,
+) -> Any:  # fmt: skip
+    """Do the same for words `a` to `b`, a multiple of four."""
     _wide()
     w = a
+    most, most_other = np.uint64(0), np.uint64(0)
     while w + 8 <= b:
-        most = _add_eight(flat, width, rows, x, w, q, n, common)
+        most, most_other = _add_eight(flat, width, rows, x, z, w, q, n, one, other)
         w += 8
     while w < b:
-        most = _add_four(flat, width, rows, x, w, q, n, common)
+        most, most_other = _add_four(flat, width, rows, x, z, w, q, n, one, other)
         w += 4
-    return most
+    return np.int64(most), np.int64(most_other)
 
 
 @njit(nogil=True, cache=True)
@@ -155,6 +178,27 @@ def _similarity(measure: Any, c: Any, a: Any, b: Any, n_bits: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
+def _emit(
+    common: Any, need: Any, measure: Any, threshold: Any, n_bits: Any, n_set: Any,
+    n_column_set: Any, p: Any, q: Any, start: Any, stop: Any, n_found: Any, out_left: Any,
+    out_right: Any, out_common: Any,
+) -> Any:  # fmt: skip
+    """Keep what is similar enough of row `p` with columns `start` to `stop`; `common` begins at `q`."""
+    for column in range(start, stop):
+        c = np.int64(common[column - q])
+        if c < need:
+            continue
+        b = n_column_set[column]
+        if _similarity(measure, c, n_set[p], b, n_bits) >= threshold:
+            if n_found < len(out_left):
+                out_left[n_found] = p
+                out_right[n_found] = column
+                out_common[n_found] = c
+            n_found += 1
+    return n_found
+
+
+@njit(nogil=True, cache=True)
 def scan_vectors(
     rows: Any, columns: Any, n_set: Any, n_column_set: Any, n_late: Any, most_late: Any,
     first: Any, last: Any, start: Any, stop: Any, n_early: Any, measure: Any, threshold: Any,
@@ -168,37 +212,41 @@ def scan_vectors(
     is counted only.
     """
     _wide()
-    common = np.zeros(LANES, dtype=np.uint64)
+    one, other = np.zeros(LANES, dtype=np.uint64), np.zeros(LANES, dtype=np.uint64)
     n_words, width = columns.shape
-    flat, row_words = columns.reshape(-1), rows.reshape(-1)
+    flat, words = columns.reshape(-1), rows.reshape(-1)
     n_found = 0
     from_column, to_column = width, 0
     for p in range(start, stop):
         if first[p] < last[p]:
             from_column, to_column = min(from_column, first[p]), max(to_column, last[p])
-    for tile in range(from_column - from_column % LANES, to_column, _TILE):
-        for p in range(start, stop):
-            q, end = max(first[p], tile), min(last[p], tile + _TILE)
-            a, x = n_set[p], p * n_words
-            while q < end:
-                n = min(LANES - q % LANES, end - q)
-                need = _needed(measure, threshold, a, n_column_set[q], n_bits)
-                hope = need - min(n_late[p], most_late[q // LANES])
-                most = _add_words(flat, width, row_words, x, 0, n_early, q, n, common, np.uint64(0))
-                if np.int64(most) >= hope:
-                    if n_early < n_words:
-                        most = _add_words(flat, width, row_words, x, n_early, n_words, q, n, common, most)
-                    if np.int64(most) >= need:
-                        for k in range(n):
-                            c = np.int64(common[k])
-                            if c < need:
-                                continue
-                            b = n_column_set[q + k]
-                            if _similarity(measure, c, a, b, n_bits) >= threshold:
-                                if n_found < len(out_left):
-                                    out_left[n_found] = p
-                                    out_right[n_found] = q + k
-                                    out_common[n_found] = c
-                                n_found += 1
-                q += n
+    for block in range(from_column // LANES, (to_column + LANES - 1) // LANES):
+        for p in range(start, stop, 2):
+            r = min(p + 1, stop - 1)  # the last row may be alone
+            q = max(min(first[p], first[r]), block * LANES)
+            end = min(max(last[p], last[r]), (block + 1) * LANES)
+            if q >= end:
+                continue
+            x, z, n = p * n_words, r * n_words, end - q
+            need = _needed(measure, threshold, n_set[p], n_column_set[q], n_bits)
+            need_other = _needed(measure, threshold, n_set[r], n_column_set[q], n_bits)
+            most, most_other = _add_words(flat, width, words, x, z, 0, n_early, q, n, one, other)
+            hope = most + min(n_late[p], most_late[block]) >= need
+            hope_other = most_other + min(n_late[r], most_late[block]) >= need_other
+            if not (hope or hope_other):
+                continue
+            if n_early < n_words:
+                most, most_other = _add_words(
+                    flat, width, words, x, z, n_early, n_words, q, n, one, other
+                )
+            if most >= need:
+                n_found = _emit(
+                    one, need, measure, threshold, n_bits, n_set, n_column_set, p, q,
+                    max(first[p], q), min(last[p], end), n_found, out_left, out_right, out_common,
+                )  # fmt: skip
+            if r > p and most_other >= need_other:
+                n_found = _emit(
+                    other, need_other, measure, threshold, n_bits, n_set, n_column_set, r, q,
+                    max(first[r], q), min(last[r], end), n_found, out_left, out_right, out_common,
+                )  # fmt: skip
     return n_found

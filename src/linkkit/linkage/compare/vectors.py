@@ -154,7 +154,12 @@ def similar_pairs(
 
 
 def _check(
-    left: object, right: object, threshold: object, measure: object, max_pairs: object, n_threads: object
+    left: object,
+    right: object,
+    threshold: object,
+    measure: object,
+    max_pairs: object,
+    n_threads: object,
 ) -> None:
     problems = []
     arrays = {"left": left} if right is None else {"left": left, "right": right}
@@ -165,16 +170,24 @@ def _check(
             problems.append(f"'{name}' has 64 to {_MOST_BITS // 64 * 64:,} bits in a row")
         elif len(words) >= 1 << 31:
             problems.append(f"'{name}' has fewer than {1 << 31:,} rows")
-    widths = {words.shape[1] for words in arrays.values() if isinstance(words, np.ndarray) and words.ndim == 2}
+    widths = {
+        words.shape[1]
+        for words in arrays.values()
+        if isinstance(words, np.ndarray) and words.ndim == 2
+    }
     if not problems and len(widths) > 1:
-        problems.append("'left' and 'right' are equally wide: filters of different specs cannot be compared")
+        problems.append(
+            "'left' and 'right' are equally wide: filters of different specs cannot be compared"
+        )
     number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
     if not (number and 0 <= threshold <= 1):  # type: ignore[operator]
         problems.append("'threshold' is a number from 0 to 1")
     if measure not in get_args(Measure):
         problems.append(f"'measure' is one of {', '.join(get_args(Measure))}")
     for name, count in (("max_pairs", max_pairs), ("n_threads", n_threads)):
-        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+        if count is not None and (
+            isinstance(count, bool) or not isinstance(count, int) or count < 1
+        ):
             problems.append(f"'{name}' is a whole number, 1 or more")
     if problems:
         raise OptionError(problems, hint="See the help of similar_pairs.")
