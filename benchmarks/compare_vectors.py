@@ -99,7 +99,9 @@ class Bench:
                         for side, seed in (("left", 2 * round_), ("right", 2 * round_ + 1))
                     ]
                     found[tool].append(self.run(tool, files, 0.8, 1))
-            rate = {t: statistics.median(a["pairs"] / a["cpu"] / 1e6 for a in found[t]) for t in found}
+            rate = {
+                t: statistics.median(a["pairs"] / a["cpu"] / 1e6 for a in found[t]) for t in found
+            }
             peer = rate.get(PEER, float("nan"))
             print(
                 f"{bits:>6} {fill:>5} {rate['linkkit']:>9,.0f} {peer:>9,.0f} "
@@ -111,10 +113,10 @@ class Bench:
     def threads(self) -> dict[str, float]:
         n = 2 * self.options.rows
         files = [self.vectors(s, rows=n, bits=1024, fill=0.5, seed=i) for i, s in enumerate("ab")]
-        clock = {1: [], 2: []}
+        clock: dict[int, list[float]] = {1: [], 2: []}
         for _ in range(2 * self.options.rounds):
-            for k in clock:
-                clock[k].append(self.run("linkkit", files, 0.8, k)["clock"])
+            for k, seconds in clock.items():
+                seconds.append(self.run("linkkit", files, 0.8, k)["clock"])
         best = {k: min(v) for k, v in clock.items()}
         print(f"\ntwo threads are {best[1] / best[2]:.2f} times as fast as one")
         return {"one": best[1], "two": best[2]}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["similarities", "similar_to_row"]
+__all__ = ["similar_to_row", "similarities"]
 
 
 def similarities(
@@ -26,15 +26,15 @@ def similarities(
     total = n_left + n_right
     if measure == "matching":
         return np.asarray((n_bits - (total - 2 * common)) / n_bits, dtype=np.float64)
-    above = 2 * common if measure == "dice" else common
-    below = {
-        "dice": lambda: total,
-        "jaccard": lambda: total - common,
-        "cosine": lambda: np.sqrt(n_left.astype(np.float64) * n_right.astype(np.float64)),
-        "overlap": lambda: np.minimum(n_left, n_right),
-    }[measure]()
+    above, below = common, np.minimum(n_left, n_right).astype(np.float64)
+    if measure == "dice":
+        above, below = 2 * common, total.astype(np.float64)
+    elif measure == "jaccard":
+        below = (total - common).astype(np.float64)
+    elif measure == "cosine":
+        below = np.sqrt(n_left.astype(np.float64) * n_right.astype(np.float64))
     empty = (n_left == 0) | (n_right == 0)
-    return np.asarray(np.where(empty, 0.0, above / np.where(empty, 1, below)), dtype=np.float64)
+    return np.asarray(np.where(empty, 0.0, above / np.where(empty, 1.0, below)), dtype=np.float64)
 
 
 def similar_to_row(

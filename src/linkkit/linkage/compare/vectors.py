@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -20,11 +20,13 @@ __all__ = ["Measure", "SimilarPairs", "similar_pairs"]
 Measure = Literal["dice", "jaccard", "matching", "cosine", "overlap"]
 """How alike two sets of bits are; see :func:`similar_pairs`."""
 
-_COMPARISONS_PER_CHUNK = 20_000_000
+_COMPARISONS_PER_CHUNK = 4_000_000
+_FEWEST_ROWS_PER_CHUNK = 128
 _MOST_ROWS_PER_CHUNK = 1_024
 _FIRST_CAPACITY = 16_384
 _TRIED_PAIRS = 4_000
 _MOST_BITS = 65_535
+_MOST_ROWS = 1 << 31
 _WORDS_AT_ONCE = 4
 
 _Words = npt.NDArray[np.uint64]
@@ -130,8 +132,13 @@ def similar_pairs(
     >>> found.left.tolist(), found.right.tolist(), found.score.round(3).tolist()
     ([0], [1], [0.857])
     """
-    _check(left, right, threshold, measure, max_pairs, n_threads)
-    scan = _Scan(left, right, measure=measure, threshold=float(threshold))
+    problems = [*_array_problems(left, right)]
+    problems += _option_problems(
+        threshold, measure, {"max_pairs": max_pairs, "n_threads": n_threads}
+    )
+    if problems:
+        raise OptionError(problems, hint="See the help of similar_pairs.")
+    scan = _Scan(left, right, measure=measure, threshold=float(threshold), max_pairs=max_pairs)
     tasks = scan.chunks()
     found: list[_Found] = []
     total, done, n_found = scan.n_comparisons, 0, 0
@@ -153,44 +160,34 @@ def similar_pairs(
     )  # fmt: skip
 
 
-def _check(
-    left: object,
-    right: object,
-    threshold: object,
-    measure: object,
-    max_pairs: object,
-    n_threads: object,
-) -> None:
-    problems = []
+def _array_problems(left: object, right: object) -> Iterator[str]:
     arrays = {"left": left} if right is None else {"left": left, "right": right}
+    widths = set()
     for name, words in arrays.items():
         if not isinstance(words, np.ndarray) or words.dtype != np.uint64 or words.ndim != 2:
-            problems.append(f"'{name}' is an array of uint64 with a row for each vector")
-        elif not 1 <= words.shape[1] <= _MOST_BITS // 64:
-            problems.append(f"'{name}' has 64 to {_MOST_BITS // 64 * 64:,} bits in a row")
-        elif len(words) >= 1 << 31:
-            problems.append(f"'{name}' has fewer than {1 << 31:,} rows")
-    widths = {
-        words.shape[1]
-        for words in arrays.values()
-        if isinstance(words, np.ndarray) and words.ndim == 2
-    }
-    if not problems and len(widths) > 1:
-        problems.append(
-            "'left' and 'right' are equally wide: filters of different specs cannot be compared"
-        )
-    number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
-    if not (number and 0 <= threshold <= 1):  # type: ignore[operator]
-        problems.append("'threshold' is a number from 0 to 1")
+            yield f"'{name}' is an array of uint64 with a row for each vector"
+            continue
+        widths.add(words.shape[1])
+        if not 1 <= words.shape[1] <= _MOST_BITS // 64:
+            yield f"'{name}' has 64 to {_MOST_BITS // 64 * 64:,} bits in a row"
+        if len(words) >= _MOST_ROWS:
+            yield f"'{name}' has fewer than {_MOST_ROWS:,} rows"
+    if len(widths) > 1:
+        yield "'left' and 'right' are equally wide; filters of different specs cannot be compared"
+
+
+def _option_problems(
+    threshold: object, measure: object, counts: Mapping[str, object]
+) -> Iterator[str]:
+    is_number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
+    if not (is_number and 0 <= threshold <= 1):  # type: ignore[operator]
+        yield "'threshold' is a number from 0 to 1"
     if measure not in get_args(Measure):
-        problems.append(f"'measure' is one of {', '.join(get_args(Measure))}")
-    for name, count in (("max_pairs", max_pairs), ("n_threads", n_threads)):
-        if count is not None and (
-            isinstance(count, bool) or not isinstance(count, int) or count < 1
-        ):
-            problems.append(f"'{name}' is a whole number, 1 or more")
-    if problems:
-        raise OptionError(problems, hint="See the help of similar_pairs.")
+        yield f"'measure' is one of {', '.join(get_args(Measure))}"
+    for name, count in counts.items():
+        whole = isinstance(count, int) and not isinstance(count, bool)
+        if count is not None and not (whole and count >= 1):  # type: ignore[operator]
+            yield f"'{name}' is a whole number, 1 or more"
 
 
 def _joined(
@@ -220,15 +217,23 @@ class _Side:
         self.n_set = self.n_set_of_row[self.order]
 
     def n_late(self, n_early: int) -> npt.NDArray[np.int64]:
-        return np.bitwise_count(self.words[:, n_early:]).sum(axis=1, dtype=np.int64)
+        """Return how many bits each has from word `n_early` on."""
+        return np.asarray(np.bitwise_count(self.words[:, n_early:]).sum(axis=1, dtype=np.int64))
 
 
 class _Scan:
     """All comparisons of two arrays: a chunk of rows in, the pairs found out."""
 
     def __init__(
-        self, left: _Words, right: _Words | None, *, measure: Measure, threshold: float
+        self,
+        left: _Words,
+        right: _Words | None,
+        *,
+        measure: Measure,
+        threshold: float,
+        max_pairs: int,
     ) -> None:
+        self.max_pairs = max_pairs
         self.n_bits = 64 * left.shape[1]
         self.measure, self.threshold = measure, threshold
         self.left = _Side(left)
@@ -324,7 +329,8 @@ class _Scan:
         while start < len(ends):
             before = ends[start - 1] if start else 0
             stop = int(np.searchsorted(ends, before + _COMPARISONS_PER_CHUNK, side="right"))
-            stop = min(max(stop, start + 1), start + _MOST_ROWS_PER_CHUNK)
+            stop = max(stop, start + _FEWEST_ROWS_PER_CHUNK)
+            stop = min(stop, start + _MOST_ROWS_PER_CHUNK, len(ends))
             chunks.append(slice(start, stop))
             start = stop
         return chunks
@@ -361,7 +367,7 @@ class _Scan:
 
         kernel: Any = _vector_kernels.scan_vectors
         expected = 1.1 * self.density * self.comparisons_of(rows)
-        capacity = _FIRST_CAPACITY + math.ceil(expected)
+        capacity = min(_FIRST_CAPACITY + math.ceil(expected), self.max_pairs + 1)
         while True:
             left, right = np.empty(capacity, dtype=np.int32), np.empty(capacity, dtype=np.int32)
             common = np.empty(capacity, dtype=np.uint16)
@@ -370,6 +376,7 @@ class _Scan:
                 get_args(Measure).index(self.measure), self.threshold, self.n_bits,
                 left, right, common,
             )  # fmt: skip
-            if n_found <= capacity:
+            # Who asks refuses what is more than the most.
+            if n_found <= capacity or capacity > self.max_pairs:
                 return left[:n_found], right[:n_found], common[:n_found]
-            capacity = int(n_found)
+            capacity = min(int(n_found), self.max_pairs + 1)
