@@ -216,7 +216,10 @@ def _plain_agreement(
             "legal_basis": "None is needed.",
             "years": {"first": 2020, "last": 2025},
             "destroy_by": "2999-01-01",
-            "linkage": {"fields": {name: {"kind": kind} for name, kind in kinds.items()}},
+            "linkage": {
+                "profile": "field",
+                "fields": {name: {"kind": kind} for name, kind in kinds.items()},
+            },
             "parties": {
                 party: {
                     "name": party,
