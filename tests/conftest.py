@@ -29,8 +29,8 @@ ROLES = (*PARTIES, "linkage_unit", "steward")
 
 _DOCUMENT: dict[str, Any] = {
     "format": "linkkit-agreement/1",
-    "id": "riverside-youth-2026",
-    "title": "Riverside Youth Opportunity Data Partnership",
+    "id": "alder-bend-youth-2026",
+    "title": "Alder Bend Youth Opportunity Data Partnership",
     "purpose": "Learn whether summer and jobs programs reach those who miss most school.",
     "legal_basis": "Studies exception, 34 CFR 99.31(a)(6); written agreement of 2026-01-15.",
     "years": {"first": 2023, "last": 2025},
@@ -66,7 +66,7 @@ _DOCUMENT: dict[str, Any] = {
     },
     "parties": {
         "district": {
-            "name": "Riverside Unified School District",
+            "name": "Alder Bend Unified School District",
             "one_record_per_person": True,
             "record_id": "STUDENT_NO",
             "linkage_fields": {
@@ -88,7 +88,7 @@ _DOCUMENT: dict[str, Any] = {
             },
         },
         "summer": {
-            "name": "Riverside Summer Learning",
+            "name": "Alder Bend Summer Learning",
             "record_id": "enrollment",
             "linkage_fields": {
                 "given_name": {"column": "first"},
@@ -113,7 +113,7 @@ _DOCUMENT: dict[str, Any] = {
         },
     },
     "linkage_unit": {"name": "State University Linkage Center"},
-    "steward": {"name": "Riverside Data Trust"},
+    "steward": {"name": "Alder Bend Data Trust"},
     "protection": {
         "smallest_cell": 10,
         "quasi_identifiers": {

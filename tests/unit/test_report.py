@@ -322,7 +322,7 @@ class TestPage:
 
 class TestRefusals:
     def test_another_agreement(self, linked, agreement, town, tmp_path):
-        with pytest.raises(MismatchError, match="under agreement 'riverside") as caught:
+        with pytest.raises(MismatchError, match="under agreement 'alder-bend") as caught:
             document = dict(town.agreement, id="another-one")
             linkage_report(linked, tmp_path / "p", agreement=lk.Agreement.from_document(document))
         assert caught.value.code == "mismatch"
