@@ -352,11 +352,10 @@ class Town:
         return right / max(pairs(["person_id"]), 1), right / max(pairs(["true"]), 1)
 
 
-@pytest.fixture(scope="session")
-def town(secret: Secret, token_key_of: Callable[[str], TokenKey]) -> Town:
-    """Three made-up offices of 1,200, 500 and 300 records."""
+def _town(profile: str, secret: Secret, token_key_of: Callable[[str], TokenKey]) -> Town:
     made = youth_partnership(n_district=1200, n_summer=500, n_jobs=300, seed=7)
-    loaded = Agreement.from_document(made.agreement)
+    linkage = {**made.agreement["linkage"], "profile": profile}
+    loaded = Agreement.from_document({**made.agreement, "linkage": linkage})
     true = made.truth.set_index(["party", "record_id"])["person"]
     results: dict[str, EncodeResult] = {}
     person_of: dict[str, int] = {}
@@ -366,6 +365,20 @@ def town(secret: Secret, token_key_of: Callable[[str], TokenKey]) -> Town:
         for token, record_id in zip(tokens["token"], tokens["record_id"], strict=True):
             person_of[token] = int(true[(party, record_id)])
     return Town(agreement=loaded, frames=made.extracts, results=results, person_of=person_of)
+
+
+@pytest.fixture(scope="session", params=["standard", "field"])
+def town(
+    request: pytest.FixtureRequest, secret: Secret, token_key_of: Callable[[str], TokenKey]
+) -> Town:
+    """Three made-up offices of 1,200, 500 and 300 records, under either profile."""
+    return _town(request.param, secret, token_key_of)
+
+
+@pytest.fixture(scope="session")
+def field_town(secret: Secret, token_key_of: Callable[[str], TokenKey]) -> Town:
+    """The same offices under the profile `field`."""
+    return _town("field", secret, token_key_of)
 
 
 @pytest.fixture(scope="session")

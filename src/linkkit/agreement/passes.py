@@ -18,7 +18,7 @@ from linkkit.agreement.clauses import (
     SaltPart,
 )
 
-__all__ = ["SALT_KINDS", "default_passes", "find_pass_problems", "passes_of"]
+__all__ = ["SALT_KINDS", "default_passes", "find_pass_problems", "passes_of", "profile_text"]
 
 WITH_PASSES = ("standard", "hardened")
 """The profiles that have passes."""
@@ -127,6 +127,13 @@ def passes_of(linkage: LinkageClause) -> dict[str, LinkagePass]:
     if linkage.profile not in WITH_PASSES:
         return {}
     return default_passes(linkage) if linkage.passes is None else dict(linkage.passes)
+
+
+def profile_text(linkage: LinkageClause) -> str:
+    """Return the profile of an agreement in words: whether it was stated, and its passes."""
+    stated = "" if "profile" in linkage.model_fields_set else ", the default"
+    passes = ", ".join(passes_of(linkage))
+    return f"{linkage.profile}{stated}{f' (passes: {passes})' if passes else ''}"
 
 
 def find_pass_problems(linkage: LinkageClause) -> Iterator[str]:
