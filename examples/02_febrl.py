@@ -47,6 +47,7 @@ agreement = lk.Agreement.from_document(
         "years": {"first": 2020, "last": 2030},
         "destroy_by": "2999-12-31",
         "linkage": {
+            "profile": "field",  # a filter for each field, to see what each field teaches
             "fields": {
                 "given_name": {"kind": "given_name"},
                 "surname": {"kind": "surname"},
