@@ -55,7 +55,7 @@ agreement = lk.Agreement.from_document(
                 "address": {"kind": "street_address"},
                 "suburb": {"kind": "city"},
                 "postcode": {"kind": "postal_code"},
-            }
+            },
         },
         "parties": {
             "office_a": {"name": "Office A", **office},

@@ -113,7 +113,7 @@ agreement = lk.Agreement.from_document(
                 "birth_date": {"kind": "date"},
                 "sex": {"kind": "sex"},
                 "address": {"kind": "street_address"},
-            }
+            },
         },
         "parties": {
             "census": office("Census office", dates=WITH_SLASHES, once=True),

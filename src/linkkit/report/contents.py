@@ -268,7 +268,7 @@ def _pass_table(result: LinkResult) -> Table | None:
 
 def _compared(result: LinkResult, cell: int | None) -> tuple[tuple[str, str], ...]:
     plan = result.plan
-    expected = ()
+    expected: tuple[tuple[str, str], ...] = ()
     if isinstance(plan, PassPlan):
         share = share_text(plan.pair_completeness)
         expected = (("Share of true pairs expected among the candidates", share),)
