@@ -25,29 +25,29 @@ K = 5
 QUASI = ["birth_year", "sex", "zip3", "race_ethnicity"]
 PLANTED = {
     "district": {
-        "STUDENT NAME": "Zqxfamily, Zqxgiven",
+        "STUDENT NAME": "Zqxplantfamily, Zqxplantgiven",
         "DOB": "03/17/2009",
-        "STREET_NAME": "Zqxstreet Ave",
+        "STREET_NAME": "Zqxplantstreet Ave",
         "HOME PHONE #": "415-555-9127",
-        "STUDENT_NO": "Zqx90210",
+        "STUDENT_NO": "Zqxplant90210",
     },
     "summer": {
-        "Child First Name": "Zqxgiven",
-        "Child Last Name": "Zqxfamily",
+        "Child First Name": "Zqxplantgiven",
+        "Child Last Name": "Zqxplantfamily",
         "Birthdate": "2009-03-17",
-        "Home Address": "77 Zqxstreet Ave",
+        "Home Address": "77 Zqxplantstreet Ave",
         "Parent Phone": "4155559127",
-        "Reg ID": "Zqx31337",
+        "Reg ID": "Zqxplant31337",
     },
     "jobs": {
-        "Applicant First Name": "Zqxgiven",
-        "Applicant Last Name": "Zqxfamily",
+        "Applicant First Name": "Zqxplantgiven",
+        "Applicant Last Name": "Zqxplantfamily",
         "D.O.B. (mm/dd/yy)": "03/17/09",
         "Cell Phone ": "415 555 9127",
-        "Applicant ID": "Zqx27182",
+        "Applicant ID": "Zqxplant27182",
     },
 }
-MARKERS = (b"zqx", b"5559127", b"555-9127", b"555 9127")
+MARKERS = (b"zqxplant", b"5559127", b"555-9127", b"555 9127")
 
 
 @pytest.fixture(scope="module")
@@ -175,8 +175,8 @@ def test_the_release_keeps_its_k(folder, said):
 
 
 def test_nothing_that_was_planted_leaves_its_party(folder, said):
-    assert b"zqx" in (folder / "district" / "export.csv").read_bytes().lower()
-    assert b"zqx" in (folder / "jobs" / "stays-home" / "jobs.token-map.csv").read_bytes().lower()
+    assert b"zqxplant" in (folder / "district" / "export.csv").read_bytes().lower()
+    assert b"zqxplant" in (folder / "jobs" / "stays-home" / "jobs.token-map.csv").read_bytes().lower()
     leaves = [path for role in ("linkage_unit", "steward") for path in (folder / role).rglob("*")]
     leaves += [folder / party / "preflight.json" for party in PARTIES]
     texts = {str(path): path.read_bytes() for path in leaves if path.is_file()}
