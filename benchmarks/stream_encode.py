@@ -58,7 +58,10 @@ def agreement_text(keys: dict[str, str]) -> str:
             "legal_basis": "None is needed for made-up people.",
             "years": {"first": 2020, "last": 2026},
             "destroy_by": "2999-01-01",
-            "linkage": {"fields": {name: {"kind": kind} for name, kind in KINDS.items()}},
+            "linkage": {
+                "profile": "field",
+                "fields": {name: {"kind": kind} for name, kind in KINDS.items()},
+            },
             "variables": {"score": {"type": "number", "label": "Score", "combine": "mean"}},
             "parties": {
                 PARTY: {

@@ -83,13 +83,14 @@ print(linked)
 print(overlaps(linked.crosswalk).as_frame().to_string(index=False))
 
 # %% [markdown]
-# What each field told: m is the probability of a level of agreement for two records of one person,
-# u for two records of different people, and the weight is the logarithm of their ratio, in bits.
+# Each record was encoded in several passes, as the agreement's default profile says. What each pass
+# told: m is the probability of a level of agreement for two records of one person, u for two records
+# of different people, and the weight is the logarithm of their ratio, in bits.
 
 # %%
-for field in linked.model.field_weights():
-    weights = "  ".join(f"{n} {w:+.1f}" for n, w in zip(field.levels, field.weight, strict=True))
-    print(f"{field.field:>15}: {weights}")
+for item in linked.model.field_weights():
+    weights = "  ".join(f"{n} {w:+.1f}" for n, w in zip(item.levels, item.weight, strict=True))
+    print(f"{item.field:>16}: {weights}")
 
 # %% [markdown]
 # Because the people are made up, the truth is known, and the estimate can be checked.

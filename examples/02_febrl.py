@@ -47,6 +47,7 @@ agreement = lk.Agreement.from_document(
         "years": {"first": 2020, "last": 2030},
         "destroy_by": "2999-12-31",
         "linkage": {
+            "profile": "field",  # a filter for each field, to see what each field teaches
             "fields": {
                 "given_name": {"kind": "given_name"},
                 "surname": {"kind": "surname"},
@@ -54,7 +55,7 @@ agreement = lk.Agreement.from_document(
                 "address": {"kind": "street_address"},
                 "suburb": {"kind": "city"},
                 "postcode": {"kind": "postal_code"},
-            }
+            },
         },
         "parties": {
             "office_a": {"name": "Office A", **office},

@@ -105,6 +105,7 @@ agreement = lk.Agreement.from_document(
         "years": {"first": 2019, "last": 2021},
         "destroy_by": "2999-12-31",
         "linkage": {
+            "profile": "field",  # a filter for each field: this linkage unit is trusted with that
             "fields": {
                 "given_name": {"kind": "given_name"},
                 "middle_initial": {"kind": "text"},
@@ -112,7 +113,7 @@ agreement = lk.Agreement.from_document(
                 "birth_date": {"kind": "date"},
                 "sex": {"kind": "sex"},
                 "address": {"kind": "street_address"},
-            }
+            },
         },
         "parties": {
             "census": office("Census office", dates=WITH_SLASHES, once=True),

@@ -29,8 +29,8 @@ ROLES = (*PARTIES, "linkage_unit", "steward")
 
 _DOCUMENT: dict[str, Any] = {
     "format": "linkkit-agreement/1",
-    "id": "riverside-youth-2026",
-    "title": "Riverside Youth Opportunity Data Partnership",
+    "id": "alder-bend-youth-2026",
+    "title": "Alder Bend Youth Opportunity Data Partnership",
     "purpose": "Learn whether summer and jobs programs reach those who miss most school.",
     "legal_basis": "Studies exception, 34 CFR 99.31(a)(6); written agreement of 2026-01-15.",
     "years": {"first": 2023, "last": 2025},
@@ -66,7 +66,7 @@ _DOCUMENT: dict[str, Any] = {
     },
     "parties": {
         "district": {
-            "name": "Riverside Unified School District",
+            "name": "Alder Bend Unified School District",
             "one_record_per_person": True,
             "record_id": "STUDENT_NO",
             "linkage_fields": {
@@ -88,7 +88,7 @@ _DOCUMENT: dict[str, Any] = {
             },
         },
         "summer": {
-            "name": "Riverside Summer Learning",
+            "name": "Alder Bend Summer Learning",
             "record_id": "enrollment",
             "linkage_fields": {
                 "given_name": {"column": "first"},
@@ -113,7 +113,7 @@ _DOCUMENT: dict[str, Any] = {
         },
     },
     "linkage_unit": {"name": "State University Linkage Center"},
-    "steward": {"name": "Riverside Data Trust"},
+    "steward": {"name": "Alder Bend Data Trust"},
     "protection": {
         "smallest_cell": 10,
         "quasi_identifiers": {
@@ -216,7 +216,10 @@ def _plain_agreement(
             "legal_basis": "None is needed.",
             "years": {"first": 2020, "last": 2025},
             "destroy_by": "2999-01-01",
-            "linkage": {"fields": {name: {"kind": kind} for name, kind in kinds.items()}},
+            "linkage": {
+                "profile": "field",
+                "fields": {name: {"kind": kind} for name, kind in kinds.items()},
+            },
             "parties": {
                 party: {
                     "name": party,
@@ -349,11 +352,10 @@ class Town:
         return right / max(pairs(["person_id"]), 1), right / max(pairs(["true"]), 1)
 
 
-@pytest.fixture(scope="session")
-def town(secret: Secret, token_key_of: Callable[[str], TokenKey]) -> Town:
-    """Three made-up offices of 1,200, 500 and 300 records."""
+def _town(profile: str, secret: Secret, token_key_of: Callable[[str], TokenKey]) -> Town:
     made = youth_partnership(n_district=1200, n_summer=500, n_jobs=300, seed=7)
-    loaded = Agreement.from_document(made.agreement)
+    linkage = {**made.agreement["linkage"], "profile": profile}
+    loaded = Agreement.from_document({**made.agreement, "linkage": linkage})
     true = made.truth.set_index(["party", "record_id"])["person"]
     results: dict[str, EncodeResult] = {}
     person_of: dict[str, int] = {}
@@ -363,6 +365,20 @@ def town(secret: Secret, token_key_of: Callable[[str], TokenKey]) -> Town:
         for token, record_id in zip(tokens["token"], tokens["record_id"], strict=True):
             person_of[token] = int(true[(party, record_id)])
     return Town(agreement=loaded, frames=made.extracts, results=results, person_of=person_of)
+
+
+@pytest.fixture(scope="session", params=["standard", "field"])
+def town(
+    request: pytest.FixtureRequest, secret: Secret, token_key_of: Callable[[str], TokenKey]
+) -> Town:
+    """Three made-up offices of 1,200, 500 and 300 records, under either profile."""
+    return _town(request.param, secret, token_key_of)
+
+
+@pytest.fixture(scope="session")
+def field_town(secret: Secret, token_key_of: Callable[[str], TokenKey]) -> Town:
+    """The same offices under the profile `field`."""
+    return _town("field", secret, token_key_of)
 
 
 @pytest.fixture(scope="session")

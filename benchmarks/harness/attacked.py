@@ -311,7 +311,10 @@ def _agreement() -> lk.Agreement:
             "legal_basis": "Made-up people; no law applies.",
             "years": {"first": 2020, "last": 2030},
             "destroy_by": "2999-12-31",
-            "linkage": {"fields": {name: {"kind": kind} for name, kind in FIELDS.items()}},
+            "linkage": {
+                "profile": "field",
+                "fields": {name: {"kind": kind} for name, kind in FIELDS.items()},
+            },
             "parties": {
                 "office_a": {"name": "Office A", **office},
                 "office_b": {"name": "Office B", **office},

@@ -36,7 +36,7 @@ def agreement_of(data: Data) -> Any:
             "legal_basis": "Made-up people; no law applies.",
             "years": {"first": 2020, "last": 2030},
             "destroy_by": "2999-12-31",
-            "linkage": {"fields": {f: {"kind": kinds[f]} for f in fields}},
+            "linkage": {"profile": "field", "fields": {f: {"kind": kinds[f]} for f in fields}},
             "parties": {p: {"name": p, **party} for p in data.parties},
             "linkage_unit": {"name": "linkage unit"},
             "steward": {"name": "steward"},

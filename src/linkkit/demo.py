@@ -18,6 +18,7 @@ import pandas as pd
 import yaml
 
 import linkkit as lk
+from linkkit.agreement.passes import profile_text
 from linkkit.assess import LinkageScores, overlaps, true_quality
 from linkkit.errors import DependencyError, OptionError
 from linkkit.exchange.atomic import atomic_text
@@ -159,6 +160,7 @@ def _agree(folder: Path, town: SyntheticPartnership, tell: Callable[[str], Any])
     atomic_text(folder / "agreement.yaml", text)
     tell(f"Agreement '{agreement.id}' of {len(agreement.parties)} parties")
     tell(f"  fingerprint {agreement.fingerprint[:16]}...")
+    tell(f"  profile {profile_text(agreement.linkage)}")
     return _Stage(folder=folder, tell=tell, agreement=agreement, identities=identities)
 
 

@@ -156,7 +156,10 @@ def test_two_secrets_and_misplaced_options_are_refused(site, capsys):
     assert encode_north(site, site / "x", "--secret", f"{site}/linkage.key") == 10
     assert "two secrets" in capsys.readouterr().err
     document = yaml.safe_load((site / "agreement.yaml").read_text(encoding="utf-8"))
-    document["linkage"] = {"fields": {n: {"kind": "text"} for n in document["linkage"]["fields"]}}
+    document["linkage"] = {
+        "profile": "field",
+        "fields": {n: {"kind": "text"} for n in document["linkage"]["fields"]},
+    }
     (site / "agreement.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     assert encode_north(site, site / "x", "--clks") == 10
     assert "not 'clkhash'" in capsys.readouterr().err

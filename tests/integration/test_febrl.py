@@ -55,7 +55,10 @@ def febrl_agreement():
             "legal_basis": "Made-up people; no law applies.",
             "years": {"first": 2020, "last": 2030},
             "destroy_by": "2999-12-31",
-            "linkage": {"fields": {name: {"kind": kind} for name, kind in kinds.items()}},
+            "linkage": {
+                "profile": "field",
+                "fields": {name: {"kind": kind} for name, kind in kinds.items()},
+            },
             "parties": dict.fromkeys(PARTIES, office),
             "linkage_unit": {"name": "Linkage unit"},
             "steward": {"name": "Steward"},

@@ -79,7 +79,10 @@ def anytown_agreement():
             "legal_basis": "Made-up people; no law applies.",
             "years": {"first": 2019, "last": 2021},
             "destroy_by": "2999-12-31",
-            "linkage": {"fields": {name: {"kind": kind} for name, kind in kinds.items()}},
+            "linkage": {
+                "profile": "field",
+                "fields": {name: {"kind": kind} for name, kind in kinds.items()},
+            },
             "parties": {
                 "census": office(dates=WITH_SLASHES),
                 "school": office(dates=WITH_SLASHES),

@@ -36,7 +36,10 @@ def county(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "legal_basis": "None is needed.",
         "years": {"first": 2023, "last": 2025},
         "destroy_by": "2999-12-31",
-        "linkage": {"fields": {"surname": {"kind": "surname"}, "birth_date": {"kind": "date"}}},
+        "linkage": {
+            "profile": "field",
+            "fields": {"surname": {"kind": "surname"}, "birth_date": {"kind": "date"}},
+        },
         "parties": {
             party: {"name": party, "linkage_fields": fields, "public_key": public[party]}
             for party in PARTIES

@@ -121,7 +121,7 @@ def test_every_refused_passphrase_is_silent(
     _refused(lambda: Passphrase.load(two))
     two.chmod(0o644)
     _refused(lambda: Passphrase.load(two))
-    leaning = f"{weak} Riverside Youth"
+    leaning = f"{weak} Alder Bend Youth"
     _refused(lambda: Secret.from_passphrase(Passphrase(leaning), agreement=agreement))
     _refused(lambda: Secret.from_passphrase(WORDS, agreement=agreement))  # type: ignore[arg-type]
     answers = iter([WORDS, f"{WORDS} more"])

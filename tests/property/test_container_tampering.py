@@ -412,8 +412,8 @@ def test_a_file_is_bound_to_its_agreement_and_its_text(
     scene: Scene, agreement_document: dict[str, Any]
 ) -> None:
     for change, said in (
-        ({"id": "other-2026"}, "under agreement 'riverside-youth-2026', not 'other-2026'"),
-        ({"title": "Amended"}, "under another text of agreement 'riverside-youth-2026'"),
+        ({"id": "other-2026"}, "under agreement 'alder-bend-youth-2026', not 'other-2026'"),
+        ({"title": "Amended"}, "under another text of agreement 'alder-bend-youth-2026'"),
     ):
         other = Agreement.from_document({**agreement_document, **change})
 

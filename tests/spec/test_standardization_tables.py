@@ -84,7 +84,10 @@ def _agreement(row: Row) -> Agreement:
             "legal_basis": "None is needed.",
             "years": {"first": 2020, "last": 2025},
             "destroy_by": "2999-01-01",
-            "linkage": {"fields": {"field": row.field, "other": {"kind": "text"}}},
+            "linkage": {
+                "profile": "field",
+                "fields": {"field": row.field, "other": {"kind": "text"}},
+            },
             "parties": {
                 "office": {
                     "name": "Office",

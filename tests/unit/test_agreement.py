@@ -58,7 +58,7 @@ def _yaml_problems(text: str) -> tuple[str, ...]:
 
 
 def test_a_complete_document_is_read(agreement: Agreement) -> None:
-    assert agreement.id == "riverside-youth-2026"
+    assert agreement.id == "alder-bend-youth-2026"
     assert list(agreement.parties) == ["district", "summer", "jobs"]
     assert agreement.parties["district"].linkage_fields["street_address"].columns == (
         "STREET_NO",
@@ -736,7 +736,7 @@ def test_a_stranger_is_no_party(agreement: Agreement) -> None:
     _assert_refused(
         lambda: agreement.party("stranger"),
         clause="parties",
-        problem="agreement 'riverside-youth-2026' has no party 'stranger'",
+        problem="agreement 'alder-bend-youth-2026' has no party 'stranger'",
         hint="The parties are: district, jobs, summer.",
     )
 
@@ -748,14 +748,14 @@ def test_an_unknown_project_is_not_authorized(
     _assert_refused(
         lambda: agreement.project("other-2026"),
         clause="projects",
-        problem="agreement 'riverside-youth-2026' authorizes no project 'other-2026'",
+        problem="agreement 'alder-bend-youth-2026' authorizes no project 'other-2026'",
         hint="The authorized projects are: gaps-2026.",
     )
     del agreement_document["projects"]
     _assert_refused(
         lambda: Agreement.from_document(agreement_document).project("gaps-2026"),
         clause="projects",
-        problem="agreement 'riverside-youth-2026' authorizes no project 'gaps-2026'",
+        problem="agreement 'alder-bend-youth-2026' authorizes no project 'gaps-2026'",
         hint="The authorized projects are: none yet.",
     )
 
@@ -814,7 +814,7 @@ def test_work_is_refused_from_the_day_after_destroy_by(agreement: Agreement) -> 
     _assert_refused(
         lambda: agreement.require_in_force(today=dt.date(2999, 7, 1)),
         clause="destroy_by",
-        problem="the data of agreement 'riverside-youth-2026' had to be destroyed by 2999-06-30",
+        problem="the data of agreement 'alder-bend-youth-2026' had to be destroyed by 2999-06-30",
         hint="Nothing may be made under it unless the parties amend it.",
     )
 

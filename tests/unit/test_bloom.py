@@ -95,8 +95,8 @@ def test_a_typical_value_fills_about_half(kind: str, typical: list[str]) -> None
     assert 0.40 <= fill <= 0.60
 
 
-def test_made_up_people_fill_about_half_of_every_filter(town: object) -> None:
-    for name, item in town.results["district"].encodings.filters.items():
+def test_made_up_people_fill_about_half_of_every_filter(field_town: object) -> None:
+    for name, item in field_town.results["district"].encodings.filters.items():
         fill = np.bitwise_count(item.words[item.present]).sum(axis=1).mean() / N_BITS
         assert 0.42 <= fill <= 0.58, name
 

@@ -168,6 +168,10 @@ def give_date(document):
     document["linkage"]["clkhash"]["linkage_schema"]["made"] = dt.date(2020, 1, 1)
 
 
+def forget_profile(document):
+    del document["linkage"]["profile"]
+
+
 def give_typo(document):
     document["linkage"]["clkhash"]["linkage_shema"] = {}
 
@@ -177,6 +181,7 @@ def give_typo(document):
     [
         (change_profile, "'linkage.clkhash': the profile 'field' has no clkhash schema"),
         (change_profile, "'linkage.fields.surname.feature': only the profile 'clkhash'"),
+        (forget_profile, "the profile 'standard' has no clkhash schema; write 'profile: clkhash'"),
         (lose_schema, "clause 'linkage.clkhash' is missing"),
         (give_part, "linkage_fields.surname': 'part' and 'formats' need 'standardize: linkkit'"),
         (give_formats, "linkage_fields.birth_date': 'part' and 'formats' need"),

@@ -125,7 +125,7 @@ def test_another_secret_agreement_or_field_gives_other_bits(
         return result.encodings.filters["given_name"].words.tobytes()
 
     first = run(pupils)
-    agreement_document["id"] = "riverside-2027"
+    agreement_document["id"] = "alder-bend-2027"
     amended = Agreement.from_document(agreement_document)
     other_agreement = run(pupils, agreement=amended)
     other_secret = encode(
@@ -184,7 +184,7 @@ def test_tokens_differ_by_agreement_party_and_key(
     parties = agreement_document["parties"]
     parties["annex"] = copy.deepcopy(parties["district"])
     two = Agreement.from_document(agreement_document)
-    agreement_document["id"] = "riverside-2027"
+    agreement_document["id"] = "alder-bend-2027"
     later = Agreement.from_document(agreement_document)
     seen = [
         tokens_by_id(run(pupils, **options))["1"]

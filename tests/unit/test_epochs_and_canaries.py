@@ -201,7 +201,11 @@ def test_every_kind_of_field_has_canaries_that_standardize(
 ) -> None:
     kinds = {kind: {"kind": kind} for kind in FIELD_KINDS}
     agreement = _agreement(
-        agreement_document, linkage={"fields": {**agreement_document["linkage"]["fields"], **kinds}}
+        agreement_document,
+        linkage={
+            "profile": "field",
+            "fields": {**agreement_document["linkage"]["fields"], **kinds},
+        },
     )
     scope = KeyScope.of(agreement, encoding_spec(agreement))
     fields = canary_fields(agreement, secret, scope)

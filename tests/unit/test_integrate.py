@@ -38,7 +38,10 @@ DOCUMENT = {
     "legal_basis": "None.",
     "years": {"first": 2023, "last": 2025},
     "destroy_by": "2199-01-01",
-    "linkage": {"fields": {"surname": {"kind": "surname"}, "born": {"kind": "date"}}},
+    "linkage": {
+        "profile": "field",
+        "fields": {"surname": {"kind": "surname"}, "born": {"kind": "date"}},
+    },
     "variables": {
         "birth_year": {"type": "integer"},
         "sex": {"type": "category"},

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-import re
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,9 @@ def with_profile(plain_agreement):
 
     def make(profile, passes=None, **options):
         document = plain_agreement(**options).model_dump(mode="json", exclude_defaults=True)
-        document["linkage"]["profile"] = profile
+        document["linkage"].pop("profile")
+        if profile is not None:
+            document["linkage"]["profile"] = profile
         if passes is not None:
             document["linkage"]["passes"] = passes
         return Agreement.from_document(document)
@@ -37,11 +39,20 @@ def with_profile(plain_agreement):
     return make
 
 
-def test_the_default_is_field_without_passes(plain_agreement):
+def test_field_has_no_passes(plain_agreement):
     agreement = plain_agreement()
     assert agreement.linkage.profile == "field"
     assert passes_of(agreement.linkage) == {}
     assert encoding_spec(agreement).passes == ()
+
+
+def test_the_default_is_standard(with_profile):
+    unstated = with_profile(None)
+    assert unstated.linkage.profile == "standard"
+    assert encoding_spec(unstated) == encoding_spec(with_profile("standard"))
+    assert encoding_spec(unstated).profile == "standard"
+    assert unstated.fingerprint == with_profile("standard").fingerprint
+    assert unstated.fingerprint != with_profile("field").fingerprint
 
 
 def test_default_passes_follow_from_the_kinds(with_profile):
@@ -94,10 +105,73 @@ def test_a_profile_has_its_width_and_order(with_profile, profile, n_bits, n_inpu
     assert spec.fields == ("given_name", "surname", "birth_date", "sex", "postal_code")
 
 
-def test_too_few_salts_may_not_be_called_standard(with_profile):
-    kinds = {"given_name": "given_name", "sex": "sex", "street": "street_address"}
-    with pytest.raises(AgreementError, match=re.escape("clause 'linkage.profile': 'standard'")):
-        with_profile("standard", kinds=kinds)
+NO_SALT = {"given_name": "given_name", "sex": "sex", "street": "street_address"}
+ONE_SALT = {"given_name": "given_name", "birth_date": "date"}
+
+
+@pytest.mark.parametrize("kinds", [NO_SALT, ONE_SALT])
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [
+        (None, "no profile is stated, so it is the default, 'standard', which needs 2 or more"),
+        ("standard", "'standard' needs 2 or more salts"),
+        ("hardened", "'hardened' needs 2 or more salts"),
+    ],
+)
+def test_too_few_salts_are_told_what_is_missing_and_what_else_there_is(
+    with_profile, profile, said, kinds
+):
+    with pytest.raises(AgreementError) as caught:
+        with_profile(profile, kinds=kinds)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"clause 'linkage.profile': {said}")
+    assert f"give {'only a date' if kinds == ONE_SALT else 'none'}." in problem
+    assert f"for {'another' if kinds == ONE_SALT else 'two'} of these" in problem
+    for salt in ("a postal code", "a given name with a surname", "an identifier", "a phone number"):
+        assert salt in problem
+    assert "'profile: field', which needs no salts but shows the linkage unit" in problem
+    assert with_profile("field", kinds=kinds).linkage.profile == "field"
+
+
+def test_passes_of_ones_own_may_stand_where_kinds_give_none(with_profile):
+    kinds = {"full_name": "name", "mail": "email", "street": "street_address"}
+    with pytest.raises(AgreementError, match="or write 'passes' of your own"):
+        with_profile(None, kinds=kinds)
+    own = {"a": {"salt": {"full_name": 5}}, "b": {"salt": {"mail": "whole"}}}
+    assert list(passes_of(with_profile(None, own, kinds=kinds).linkage)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 5])
+def test_two_salts_give_passes_that_fail_for_different_reasons(with_profile, size):
+    salts = ("date", "postal_code", "given_name", "surname", "identifier", "phone")
+    for chosen in itertools.combinations((*salts, "sex", "street_address"), size):
+        kinds = {kind: kind for kind in chosen}
+        n_salts = len(set(chosen) & {"date", "postal_code", "identifier", "phone"})
+        n_salts += {"given_name", "surname"} <= set(chosen)
+        personal = {"date", "given_name", "identifier"} & set(chosen)
+        if n_salts >= 2 and personal:
+            items = default_passes(with_profile(None, kinds=kinds).linkage).values()
+            assert len(items) >= 2
+            assert not set.intersection(*(set(item.salt) for item in items))
+        else:
+            with pytest.raises(AgreementError):
+                with_profile(None, kinds=kinds)
+
+
+def test_parties_without_a_salt_in_common_are_refused(with_profile):
+    document = with_profile(None).model_dump(mode="json", exclude_defaults=True)
+    fields = document["parties"]["south"]["linkage_fields"]
+    for name in ("birth_date", "postal_code"):
+        del fields[name]
+    assert Agreement.from_document(document).linkage.profile == "standard"
+    del fields["surname"]
+    with pytest.raises(AgreementError) as caught:
+        Agreement.from_document(document)
+    (problem,) = caught.value.problems
+    assert problem.startswith("clause 'parties.south.linkage_fields': the profile 'standard'")
+    assert "none in common with 'north'; the salts are: birth_date, postal_code, " in problem
+    document["linkage"]["profile"] = "field"
+    Agreement.from_document(document)
 
 
 SURNAME, BORN = {"salt": {"surname": 4}}, {"salt": {"birth_date": "month_day"}}

@@ -531,7 +531,7 @@ def test_what_known_people_teach_is_told(passes_agreement, made_people):
 
 def agreement_without_passes(agreement):
     document = agreement.model_dump(mode="json", exclude_defaults=True)
-    document["linkage"] = {"fields": document["linkage"]["fields"]}
+    document["linkage"] = {"profile": "field", "fields": document["linkage"]["fields"]}
     return Agreement.from_document(document)
 
 

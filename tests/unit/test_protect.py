@@ -42,7 +42,10 @@ def agreement_with(**protection):
             "legal_basis": "None.",
             "years": {"first": 2023, "last": 2025},
             "destroy_by": "2199-01-01",
-            "linkage": {"fields": {"surname": {"kind": "surname"}, "born": {"kind": "date"}}},
+            "linkage": {
+                "profile": "field",
+                "fields": {"surname": {"kind": "surname"}, "born": {"kind": "date"}},
+            },
             "variables": {n: {"type": t, "label": n.title()} for n, t in VARIABLES.items()},
             "parties": {
                 "club": {

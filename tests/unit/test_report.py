@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import linkkit as lk
+from linkkit.agreement import passes_of
 from linkkit.assess import (
     field_evidence,
     overlaps,
@@ -58,18 +59,30 @@ def town():
     return youth_partnership(n_district=150, n_summer=60, n_jobs=25)
 
 
-@pytest.fixture(scope="module")
-def town_agreement(town):
-    return lk.Agreement.from_document(town.agreement)
+@pytest.fixture(scope="module", params=["standard", "field"])
+def town_agreement(request, town):
+    linkage = {**town.agreement["linkage"], "profile": request.param}
+    return lk.Agreement.from_document({**town.agreement, "linkage": linkage})
+
+
+def encode_all(town, agreement):
+    secret = lk.Secret.generate()
+    return {
+        party: lk.encode(frame, agreement, secret, party=party)
+        for party, frame in town.extracts.items()
+    }
 
 
 @pytest.fixture(scope="module")
 def encoded(town, town_agreement):
-    secret = lk.Secret.generate()
-    return {
-        party: lk.encode(frame, town_agreement, secret, party=party)
-        for party, frame in town.extracts.items()
-    }
+    return encode_all(town, town_agreement)
+
+
+@pytest.fixture(scope="module")
+def linked_by_field(town):
+    linkage = {**town.agreement["linkage"], "profile": "field"}
+    agreement = lk.Agreement.from_document({**town.agreement, "linkage": linkage})
+    return lk.link([item.encodings for item in encode_all(town, agreement).values()])
 
 
 @pytest.fixture(scope="module")
@@ -165,8 +178,8 @@ class TestPlots:
         with pytest.raises(OptionError, match="'smallest_cell'"):
             plot(result, smallest_cell=0)
 
-    def test_levels_that_never_occur_are_left_out(self, linked):
-        evidence = field_evidence(linked)
+    def test_levels_that_never_occur_are_left_out(self, linked_by_field):
+        evidence = field_evidence(linked_by_field)
         occurring = [item for item in evidence.levels if item.occurs]
         assert len(occurring) < len(evidence.levels)
         weights = plot_field_weights(evidence).axes[0]
@@ -292,11 +305,22 @@ class TestPage:
         assert "<script" not in page
         assert "A &lt;script&gt;" in page
 
-    def test_blocked_linkage_names_its_passes(self, encoded, tmp_path):
+    def test_blocked_linkage_names_its_passes(self, encoded, town_agreement, tmp_path):
         result = lk.link([x.encodings for x in encoded.values()], exhaustive_limit=0)
         page = linkage_report(result, tmp_path / "p.html").read_text(encoding="utf-8")
         assert "Not every pair was compared" in page
-        assert "given_name and birth_date" in page
+        by_field = town_agreement.linkage.profile == "field"
+        assert ("given_name and birth_date" in page) == by_field
+        assert ("several samples of their bits" in page) != by_field
+
+    def test_it_speaks_of_what_was_compared(self, page, town_agreement):
+        text = body_text(page)
+        by_pass = "What each pass told", "month and day of birth date", "first 3 letters of given"
+        by_field = "What each field told", "Records in which a field is missing", "Equal values are"
+        passes = bool(passes_of(town_agreement.linkage))
+        assert [words in text for words in by_pass] == [passes] * 3
+        assert [words in text for words in by_field] == [not passes] * 3
+        assert f"Encoding profile {town_agreement.linkage.profile} " in text
 
     def test_one_party_alone(self, encoded, tmp_path):
         result = lk.link([encoded["summer"].encodings])
@@ -322,7 +346,7 @@ class TestPage:
 
 class TestRefusals:
     def test_another_agreement(self, linked, agreement, town, tmp_path):
-        with pytest.raises(MismatchError, match="under agreement 'riverside") as caught:
+        with pytest.raises(MismatchError, match="under agreement 'alder-bend") as caught:
             document = dict(town.agreement, id="another-one")
             linkage_report(linked, tmp_path / "p", agreement=lk.Agreement.from_document(document))
         assert caught.value.code == "mismatch"

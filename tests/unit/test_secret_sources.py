@@ -72,7 +72,7 @@ def test_an_easily_guessed_passphrase_is_refused(text: str) -> None:
 
 
 def test_words_of_the_agreement_count_for_nothing(agreement: Agreement) -> None:
-    leaning = Passphrase("Riverside Youth Opportunity Partnership Trust tapir")
+    leaning = Passphrase("Alder Bend Youth Opportunity Partnership Trust tapir")
     with pytest.raises(SecretError, match="too easily guessed"):
         Secret.from_passphrase(leaning, agreement=agreement)
 

@@ -326,7 +326,7 @@ def test_a_delivery_in_another_partners_name_is_refused(
 def test_an_older_delivery_that_is_sent_again_is_refused(
     deliver: Callable[..., Path], agreement: Agreement, later: Agreement, identities: Identities
 ) -> None:
-    said = "^the file is of epoch 1, and agreement 'riverside-youth-2026' is at epoch 2 here\n"
+    said = "^the file is of epoch 1, and agreement 'alder-bend-youth-2026' is at epoch 2 here\n"
     with pytest.raises(MismatchError, match=said) as caught:
         receive_secret(deliver(), agreement=later, identity=identities["jobs"])
     assert "earlier epoch is not used again" in caught.value.hint
@@ -339,8 +339,11 @@ def test_a_delivery_of_another_agreement_or_text_is_refused(
     deliver: Callable[..., Path], agreement_document: Document, identities: Identities
 ) -> None:
     for changes, said in (
-        ({"id": "another-2026"}, "made under agreement 'riverside-youth-2026', not 'another-2026'"),
-        ({"title": "Amended"}, "made under another text of agreement 'riverside-youth-2026'"),
+        (
+            {"id": "another-2026"},
+            "made under agreement 'alder-bend-youth-2026', not 'another-2026'",
+        ),
+        ({"title": "Amended"}, "made under another text of agreement 'alder-bend-youth-2026'"),
     ):
         other = Agreement.from_document({**copy.deepcopy(agreement_document), **changes})
         with pytest.raises(MismatchError, match=said):

@@ -298,7 +298,7 @@ class TestAgreement:
     def test_each_partnership_has_its_own_document(self):
         first, second = (youth_partnership(n_district=2, n_summer=2, n_jobs=2) for _ in range(2))
         first.agreement["id"] = "changed"
-        assert second.agreement["id"] == "riverside-youth-2026"
+        assert second.agreement["id"] == "alder-bend-youth-2026"
 
 
 def _year_or_none(cell: str, form: str) -> int | None:

@@ -24,7 +24,8 @@ def town():
 
 @pytest.fixture(scope="module")
 def agreement(town):
-    return lk.Agreement.from_document(town.agreement)
+    linkage = {**town.agreement["linkage"], "profile": "field"}
+    return lk.Agreement.from_document({**town.agreement, "linkage": linkage})
 
 
 def attacked(town, agreement, **options):
@@ -46,8 +47,7 @@ def test_filters_of_fields_fall_to_known_pairs_and_to_the_key(town, agreement):
 
 
 def test_passes_are_attacked_with_the_salts_of_the_list(town):
-    linkage = {**town.agreement["linkage"], "profile": "standard"}
-    document = lk.Agreement.from_document({**town.agreement, "linkage": linkage})
+    document = lk.Agreement.from_document(town.agreement)  # which states no profile
     report = attacked(town, document, attacks=["dictionary"], error_rate=0)
     assert report.profile == "standard"
     assert len(report.passes) >= 2

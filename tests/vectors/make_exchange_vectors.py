@@ -52,6 +52,7 @@ legal_basis: None is needed for made-up data.
 years: {{first: 2023, last: 2025}}
 destroy_by: 2999-12-31
 linkage:
+  profile: field
   fields:
     given_name: {{kind: given_name}}
     birth_date: {{kind: date}}

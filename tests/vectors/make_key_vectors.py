@@ -61,7 +61,8 @@ def _document(epoch: int) -> dict[str, Any]:
         "years": {"first": 2023, "last": 2025},
         "destroy_by": "2999-12-31",
         "linkage": {
-            "fields": {"given_name": {"kind": "given_name"}, "birth_date": {"kind": "date"}}
+            "profile": "field",
+            "fields": {"given_name": {"kind": "given_name"}, "birth_date": {"kind": "date"}},
         },
         "parties": {
             name: {

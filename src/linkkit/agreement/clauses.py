@@ -73,7 +73,10 @@ FieldKind = Literal[
 FIELD_KINDS: tuple[FieldKind, ...] = get_args(FieldKind)
 
 Profile = Literal["field", "standard", "hardened", "clkhash"]
-"""How records are encoded: a filter for each field, salted and diffused passes, or as clkhash does."""
+"""How records are encoded: a filter for each field, salted and diffused passes, or as clkhash does.
+
+An agreement that does not say has ``standard``.
+"""
 
 Standardizing = Literal["none", "linkkit"]
 """Whether values are hashed as they stand or in linkkit's standard form."""
@@ -341,14 +344,15 @@ class ClkhashClause(Clause):
 class LinkageClause(Clause):
     """The shared linkage schema: which profile encodes which fields.
 
-    ``profile`` ``"field"`` makes one keyed filter for each field, for a linkage unit that the
-    parties trust with field-level similarities. ``"standard"`` and ``"hardened"`` make one keyed
-    filter for each of several ``passes``, salted by a stable attribute and diffused; without
-    ``passes`` they follow from the kinds of the fields. ``"clkhash"`` makes the filters of
-    clkhash, under the schema in ``clkhash``. There are 2 to 21 fields.
+    ``profile`` ``"standard"``, which an agreement that does not say has, and ``"hardened"`` make
+    one keyed filter for each of several ``passes``, salted by a stable attribute and diffused;
+    without ``passes`` they follow from the kinds of the fields. ``"field"`` makes one keyed filter
+    for each field, for a linkage unit that the parties trust with field-level similarities.
+    ``"clkhash"`` makes the filters of clkhash, under the schema in ``clkhash``. There are 2 to 21
+    fields.
     """
 
-    profile: Profile = "field"
+    profile: Profile = "standard"
     fields: Frozen[Name, LinkageField] = Field(min_length=2, max_length=21)
     passes: Frozen[Name, LinkagePass] | None = Field(default=None, min_length=2, max_length=8)
     clkhash: ClkhashClause | None = None

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 from linkkit.agreement.clauses import COARSENS, FieldKind, FieldSource, Party
 from linkkit.agreement.clkhash.agreed import find_schema_problems
-from linkkit.agreement.passes import find_pass_problems
-
-if TYPE_CHECKING:
-    from linkkit.agreement.document import Agreement
+from linkkit.agreement.content import Content
+from linkkit.agreement.passes import find_pass_problems, passes_of
 
 __all__ = ["find_contradictions"]
 
@@ -30,7 +27,7 @@ FEWEST_COMMON = 2
 RESERVED = ("study_id", "token", "person_id", "party", "year")
 
 
-def find_contradictions(agreement: Agreement) -> list[str]:
+def find_contradictions(agreement: Content) -> list[str]:
     """Return a sentence for each contradiction in an agreement, in the order of the document."""
     problems = [
         *find_pass_problems(agreement.linkage),
@@ -43,7 +40,7 @@ def find_contradictions(agreement: Agreement) -> list[str]:
     return problems
 
 
-def _common_fields(agreement: Agreement) -> Iterator[str]:
+def _common_fields(agreement: Content) -> Iterator[str]:
     """Tell which parties could not be linked, or only by what families share."""
     kinds = {name: field.kind for name, field in agreement.linkage.fields.items()}
     for name, party in agreement.parties.items():
@@ -58,6 +55,23 @@ def _common_fields(agreement: Agreement) -> Iterator[str]:
                 f"clause 'parties.{other}.linkage_fields': it has fewer than {FEWEST_COMMON} in "
                 f"common with '{one}', so their records cannot be compared"
             )
+    yield from _common_salts(agreement)
+
+
+def _common_salts(agreement: Content) -> Iterator[str]:
+    """Tell which parties' records would meet in no pass."""
+    salts = [set(item.salt) for item in passes_of(agreement.linkage).values()]
+    for (one, a), (other, b) in combinations(agreement.parties.items(), 2):
+        common = set(a.linkage_fields) & set(b.linkage_fields)
+        if salts and not any(salt <= common for salt in salts):
+            wanted = dict.fromkeys(" with ".join(sorted(salt)) for salt in salts)
+            yield (
+                f"clause 'parties.{other}.linkage_fields': the profile "
+                f"'{agreement.linkage.profile}' compares records that agree in a salt, and it has "
+                f"none in common with '{one}'; the salts are: {', '.join(wanted)}. Add fields, or "
+                "write 'profile: field', which needs no salts but shows the linkage unit how alike "
+                "two records are in each field"
+            )
 
 
 def participation(party: str) -> str:
@@ -65,7 +79,7 @@ def participation(party: str) -> str:
     return f"in_{party}"
 
 
-def _variables(agreement: Agreement) -> Iterator[str]:
+def _variables(agreement: Content) -> Iterator[str]:
     taken = {participation(party) for party in agreement.parties} | set(RESERVED)
     for name in agreement.variables:
         if name in taken:
@@ -81,7 +95,7 @@ def _variables(agreement: Agreement) -> Iterator[str]:
             yield f"clause 'parties.{name}': the name is reserved"
 
 
-def _party(agreement: Agreement, name: str, party: Party) -> Iterator[str]:
+def _party(agreement: Content, name: str, party: Party) -> Iterator[str]:
     clause = f"parties.{name}"
     for field, source in party.linkage_fields.items():
         if field not in agreement.linkage.fields:
@@ -101,7 +115,7 @@ def _party(agreement: Agreement, name: str, party: Party) -> Iterator[str]:
             yield f"clause '{clause}.payload.{variable}': {problem}"
 
 
-def _only_identifiers(agreement: Agreement, party: Party) -> bool:
+def _only_identifiers(agreement: Content, party: Party) -> bool:
     return all(
         agreement.linkage.fields[field].kind == "identifier"
         for field, source in party.linkage_fields.items()
@@ -109,9 +123,7 @@ def _only_identifiers(agreement: Agreement, party: Party) -> bool:
     )
 
 
-def _payload(
-    agreement: Agreement, party: Party, variable: str, source: FieldSource
-) -> Iterator[str]:
+def _payload(agreement: Content, party: Party, variable: str, source: FieldSource) -> Iterator[str]:
     if variable not in agreement.variables:
         yield "'variables' does not define it"
     if source.column is not None and source.column in party.linkage_columns:
@@ -131,7 +143,7 @@ def _payload(
             yield f"'{source.coarsen}' coarsens a {COARSENS[source.coarsen]}, not a {kind}"
 
 
-def _protection(agreement: Agreement) -> Iterator[str]:
+def _protection(agreement: Content) -> Iterator[str]:
     known = _usable(agreement)
     for name, ways in agreement.protection.quasi_identifiers.items():
         clause = f"protection.quasi_identifiers.{name}"
@@ -145,7 +157,7 @@ def _protection(agreement: Agreement) -> Iterator[str]:
             yield f"clause '{clause}': 'prefixes' and 'groups' are for categories"
 
 
-def _projects(agreement: Agreement) -> Iterator[str]:
+def _projects(agreement: Content) -> Iterator[str]:
     known = _usable(agreement)
     for name, project in agreement.projects.items():
         for variable in project.variables:
@@ -158,6 +170,6 @@ def _projects(agreement: Agreement) -> Iterator[str]:
             yield f"clause 'projects.{name}.years': they reach outside the agreement's years"
 
 
-def _usable(agreement: Agreement) -> set[str]:
+def _usable(agreement: Content) -> set[str]:
     sent = {variable for party in agreement.parties.values() for variable in party.payload}
     return sent | {participation(party) for party in agreement.parties}

@@ -7,27 +7,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NoReturn, Self
+from typing import Any, NoReturn, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 
-from linkkit.agreement.clauses import (
-    FROZEN_EMPTY,
-    Clause,
-    Frozen,
-    Label,
-    LinkageClause,
-    Name,
-    Organization,
-    Party,
-    Project,
-    Protection,
-    Slug,
-    Variable,
-    Whole,
-    Years,
-)
+from linkkit.agreement.clauses import Organization, Party, Project, Years
 from linkkit.agreement.consistency import find_contradictions
+from linkkit.agreement.content import Content
 from linkkit.agreement.problems import describe
 from linkkit.agreement.yaml_text import parse_yaml
 from linkkit.errors import AgreementError, NotAuthorizedError, OptionError
@@ -35,7 +21,7 @@ from linkkit.errors import AgreementError, NotAuthorizedError, OptionError
 __all__ = ["Agreement"]
 
 
-class Agreement(Clause):
+class Agreement(Content):
     """The parties' data-sharing agreement.
 
     Load it with :meth:`load` or :meth:`from_yaml`; every field is a clause that the code
@@ -58,22 +44,6 @@ class Agreement(Clause):
     >>> agreement.protection.smallest_cell
     10
     """
-
-    format: Literal["linkkit-agreement/1"]
-    id: Slug
-    title: Label
-    purpose: Label
-    legal_basis: Label
-    years: Years
-    destroy_by: dt.date
-    linkage: LinkageClause
-    variables: Frozen[Name, Variable] = Field(default_factory=FROZEN_EMPTY)
-    parties: Frozen[Name, Party] = Field(min_length=1)
-    linkage_unit: Organization
-    steward: Organization
-    protection: Protection
-    projects: Frozen[Slug, Project] = Field(default_factory=FROZEN_EMPTY)
-    epoch: Whole = Field(default=1, ge=1, le=1_000_000)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

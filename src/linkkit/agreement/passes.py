@@ -8,19 +8,22 @@ with the same salt look alike.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
-from linkkit.agreement.clauses import DatePart, FieldKind, LinkagePass, SaltPart
+from linkkit.agreement.clauses import (
+    DatePart,
+    FieldKind,
+    LinkageClause,
+    LinkagePass,
+    SaltPart,
+)
 
-if TYPE_CHECKING:
-    from linkkit.agreement.clauses import LinkageClause
-
-__all__ = ["SALT_KINDS", "default_passes", "find_pass_problems", "passes_of"]
+__all__ = ["SALT_KINDS", "default_passes", "find_pass_problems", "passes_of", "profile_text"]
 
 WITH_PASSES = ("standard", "hardened")
 """The profiles that have passes."""
 
-FEWEST_PASSES = 2
+FEWEST_SALTS = 2
 """With one salt, whoever has a wrong value in it could not be linked at all."""
 
 ENOUGH_PASSES = 4
@@ -40,6 +43,15 @@ SALT_KINDS: tuple[FieldKind, ...] = (
     "city",
 )
 """Kinds that may be part of a salt."""
+
+_DEFAULT_SALTS: dict[str, tuple[FieldKind, ...]] = {
+    "a date": ("date",),
+    "a postal code": ("postal_code",),
+    "a given name with a surname": ("given_name", "surname"),
+    "an identifier": ("identifier",),
+    "a phone number": ("phone",),
+}
+"""The salts of default passes in words, and the kinds of which a schema needs a field each."""
 
 _DATE_PARTS = get_args(DatePart)
 
@@ -117,32 +129,54 @@ def passes_of(linkage: LinkageClause) -> dict[str, LinkagePass]:
     return default_passes(linkage) if linkage.passes is None else dict(linkage.passes)
 
 
+def profile_text(linkage: LinkageClause) -> str:
+    """Return the profile of an agreement in words: whether it was stated, and its passes."""
+    stated = "" if "profile" in linkage.model_fields_set else ", the default"
+    passes = ", ".join(passes_of(linkage))
+    return f"{linkage.profile}{stated}{f' (passes: {passes})' if passes else ''}"
+
+
 def find_pass_problems(linkage: LinkageClause) -> Iterator[str]:
     """Yield a sentence for each way in which the clause ``linkage`` contradicts itself."""
     if linkage.profile not in WITH_PASSES:
         if linkage.passes is not None:
             yield f"clause 'linkage.passes': the profile '{linkage.profile}' has no passes"
         return
-    passes = passes_of(linkage)
-    if linkage.passes is None and len(passes) < FEWEST_PASSES:
-        yield (
-            f"clause 'linkage.profile': '{linkage.profile}' needs {FEWEST_PASSES} or more passes, "
-            f"and this schema's kinds give {len(passes)}; salts by default are a date, a postal "
-            "code, a surname together with a given name, an identifier, a phone number"
-        )
+    if linkage.passes is None:
+        yield from _too_few_salts(linkage)
         return
-    for name, item in passes.items():
+    for name, item in linkage.passes.items():
         for problem in _of_pass(linkage, item):
             yield f"clause 'linkage.passes.{name}': {problem}"
-    yield from _of_all(linkage, passes)
+    yield from _of_all(linkage, linkage.passes)
+
+
+def _too_few_salts(linkage: LinkageClause) -> Iterator[str]:
+    """Say that a schema has no passes by default, to somebody who may not know what a salt is."""
+    kinds = {field.kind for field in linkage.fields.values()}
+    found = [words for words, needed in _DEFAULT_SALTS.items() if kinds.issuperset(needed)]
+    if len(found) >= FEWEST_SALTS or linkage.clkhash is not None:
+        return
+    profile, add = f"'{linkage.profile}'", "two of these"
+    if "profile" not in linkage.model_fields_set:
+        profile = f"no profile is stated, so it is the default, {profile}, which"
+    if found:
+        add = "another of these"
+    yield (
+        f"clause 'linkage.profile': {profile} needs {FEWEST_SALTS} or more salts: values that "
+        "records must agree in to be compared, and more than one, so that a wrong value does not "
+        f"cost the link. These fields give {'only ' + found[0] if found else 'none'}. Salts are: "
+        f"{', '.join(_DEFAULT_SALTS)}. Add linkage fields for {add}, or write 'passes' of your "
+        "own, or write 'profile: field', which needs no salts but shows the linkage unit how alike "
+        "two records are in each field, so that you must trust it more"
+    )
 
 
 def _of_all(linkage: LinkageClause, passes: Mapping[str, LinkagePass]) -> Iterator[str]:
     everywhere = set.intersection(*(set(item.salt) for item in passes.values()))
     if everywhere:
-        clause = "profile" if linkage.passes is None else "passes"
         yield (
-            f"clause 'linkage.{clause}': '{linkage.profile}' needs salts of different fields, and "
+            f"clause 'linkage.passes': '{linkage.profile}' needs salts of different fields, and "
             f"'{min(everywhere)}' is in every one: whoever has a wrong value in it could not be "
             "linked at all"
         )

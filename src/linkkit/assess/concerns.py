@@ -156,13 +156,14 @@ def _passes(result: LinkResult) -> Iterator[Concern]:
 
 def _silent_fields(result: LinkResult) -> Iterator[Concern]:
     evidence = field_evidence(result)
+    what = "fields of the pass" if result.pairs.pool.spec.passes else "field"
     for field in evidence.fields:
         if evidence.of(field)["equal"].weight <= 0:
             yield Concern(
                 code="field_says_nothing",
                 severity="warning",
                 message=f"Agreement in '{field}' was learned to speak against a match.",
-                advice="Check how each party fills the field; the model may have gone astray.",
+                advice=f"Check how each party fills the {what}; the model may have gone astray.",
             )
 
 

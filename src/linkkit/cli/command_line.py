@@ -129,10 +129,12 @@ def check(file: Path) -> None:
     """Check an agreement document, and print its fingerprint to compare by voice."""
     from linkkit.agreement import Agreement
     from linkkit.agreement.clkhash import schema_traps
+    from linkkit.agreement.passes import profile_text
 
     document = Agreement.load(file)
     click.echo(f"{document.title} ({document.id})")
     click.echo(f"fingerprint: {document.fingerprint}")
+    click.echo(f"profile: {profile_text(document.linkage)}")
     for name, party in document.parties.items():
         key = "" if party.public_key else "  (no public key yet)"
         fields, payload = ", ".join(party.linkage_fields), ", ".join(party.payload) or "nothing"

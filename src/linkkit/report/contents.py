@@ -25,6 +25,8 @@ from linkkit.assess import (
 )
 from linkkit.assess.inputs import is_small, shown_count
 from linkkit.linkage import LinkResult
+from linkkit.linkage.block import PassPlan
+from linkkit.report.pass_words import pass_rows
 from linkkit.report.words import how_common, percent, probability_text, share_text
 
 __all__ = ["Card", "Contents", "Notice", "Table", "gather"]
@@ -75,7 +77,8 @@ class Contents:
     party_table: Table
     combination_table: Table
     compared: tuple[tuple[str, str], ...]
-    passes: tuple[str, ...]
+    blocked_by: tuple[str, ...]
+    pass_table: Table | None
     missing_table: Table
     field_table: Table
     meaning_table: Table
@@ -99,7 +102,7 @@ def gather(
     """Assess a linkage and put what was found into words."""
     cell = None if agreement is None else agreement.protection.smallest_cell
     served, evidence = overlaps(result.crosswalk), field_evidence(result)
-    curve = threshold_curve(result)
+    curve, by_pass = threshold_curve(result), bool(result.pairs.pool.spec.passes)
     return Contents(
         title=agreement.title if agreement else result.crosswalk.agreement_id,
         purpose=agreement.purpose if agreement else "",
@@ -111,10 +114,11 @@ def gather(
         party_table=_party_table(served, agreement, encoding_counts, cell),
         combination_table=_combination_table(served, cell),
         compared=_compared(result, cell),
-        passes=() if result.plan.is_exhaustive else result.plan.names,
+        blocked_by=() if result.plan.is_exhaustive else result.plan.names,
+        pass_table=_pass_table(result),
         missing_table=_missing_table(field_completeness(result), cell),
-        field_table=_field_table(evidence),
-        meaning_table=_meaning_table(evidence),
+        field_table=_field_table(evidence, by_pass=by_pass),
+        meaning_table=_meaning_table(evidence, by_pass=by_pass),
         threshold_table=_threshold_table(result),
         true_table=None if truth is None else _true_table(truth, cell),
         origin=_origin(result, agreement),
@@ -256,8 +260,18 @@ def _combination_table(served: Overlaps, cell: int | None) -> Table:
     return Table(header=("With exactly these parties", "People"), rows=tuple(rows))
 
 
+def _pass_table(result: LinkResult) -> Table | None:
+    rows = pass_rows(result.pairs.pool.spec)
+    header = ("Pass", "Records meet that agree in", "The filters hold")
+    return Table(header=header, rows=rows, n_text=3) if rows else None
+
+
 def _compared(result: LinkResult, cell: int | None) -> tuple[tuple[str, str], ...]:
     plan = result.plan
+    expected: tuple[tuple[str, str], ...] = ()
+    if isinstance(plan, PassPlan):
+        share = share_text(plan.pair_completeness)
+        expected = (("Share of true pairs expected among the candidates", share),)
     return (
         ("Pairs of records that could match", f"{plan.n_pairs:,}"),
         ("Comparisons made", f"{plan.n_comparisons:,}"),
@@ -268,6 +282,7 @@ def _compared(result: LinkResult, cell: int | None) -> tuple[tuple[str, str], ..
             else share_text(plan.reduction_ratio),
         ),
         ("Candidate pairs, alike enough to look at closely", shown_count(len(result.pairs), cell)),
+        *expected,
         ("Pairs linked", shown_count(result.quality.n_links, cell)),
         ("Least match probability of a link (threshold)", probability_text(result.threshold)),
     )
@@ -292,17 +307,20 @@ def _missing_text(n_missing: int, n_records: int, cell: int | None) -> str:
     return shown_count(n_missing, cell)
 
 
-def _meaning_table(evidence: FieldEvidence) -> Table:
-    rows = []
+def _meaning_table(evidence: FieldEvidence, *, by_pass: bool) -> Table:
+    # Few filters of one person are equal in all bits, as any error changes them.
+    shown, rows = ("close" if by_pass else "equal", "disagree"), []
     for field in evidence.fields:
         levels = evidence.of(field)
-        said = (how_common(levels[name].weight) for name in ("equal", "disagree"))
+        said = (how_common(levels[name].weight) for name in shown)
         rows.append((_spaced(field), *said))
     header = ("Field", "Equal values are", "Different values are")
+    if by_pass:
+        header = ("Pass", "Filters that are close are", "Filters that disagree are")
     return Table(header=header, rows=tuple(rows), n_text=3)
 
 
-def _field_table(evidence: FieldEvidence) -> Table:
+def _field_table(evidence: FieldEvidence, *, by_pass: bool) -> Table:
     rows = []
     for field in evidence.fields:
         levels = [item for item in reversed(list(evidence.of(field).values())) if item.occurs]
@@ -310,7 +328,8 @@ def _field_table(evidence: FieldEvidence) -> Table:
             name = _spaced(field) if i == 0 else ""
             numbers = (share_text(item.m), share_text(item.u), f"{item.weight:+.1f}")
             rows.append((name, item.level, *numbers))
-    header = ("Field", "The two values", "One person (m)", "Others (u)", "Weight in bits")
+    what = ("Pass", "The two filters") if by_pass else ("Field", "The two values")
+    header = (*what, "One person (m)", "Others (u)", "Weight in bits")
     return Table(header=header, rows=tuple(rows), n_text=2)
 
 

@@ -135,9 +135,10 @@ def _draw(contents: Contents) -> dict[str, str]:
         "weights": plot_match_weights(contents.histogram, smallest_cell=cell),
         "curve": plot_threshold_curve(contents.curve),
     }
+    what = "field" if contents.pass_table is None else "pass"
     labels = {
         "overlaps": _say_overlaps(contents.overlaps),
-        "fields": "Match weight, m and u of each level of each field; the table below has the numbers.",
+        "fields": f"Match weight, m and u of each level of each {what}; the table below has the numbers.",
         "weights": "Histogram of the match weights of linked and other candidate pairs.",
         "curve": "Estimated precision, recall and F1 at each threshold.",
     }

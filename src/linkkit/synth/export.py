@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 _WORKBOOK_ROWS = 1_048_576
-_TITLES = ("Riverside Summer Programs", "All registrations, all sessions")
+_TITLES = ("Alder Bend Summer Programs", "All registrations, all sessions")
 _SHEET = "Registrations"
 _TEXT_EVERY = 4
 

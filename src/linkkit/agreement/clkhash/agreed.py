@@ -6,16 +6,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from linkkit.agreement.clauses import LinkageClause
 from linkkit.agreement.clkhash.lint import Trap, lint_clk_schema
 from linkkit.agreement.clkhash.parts import EnumFormat, PatternFormat, TextFormat
 from linkkit.agreement.clkhash.schema import ClkFeature, ClkSchema, read_clk_schema
+from linkkit.agreement.content import Content
 from linkkit.errors import OptionError
-
-if TYPE_CHECKING:
-    from linkkit.agreement.clauses import LinkageClause
-    from linkkit.agreement.document import Agreement
 
 __all__ = [
     "feature_fields",
@@ -83,7 +81,7 @@ def takes_missing(feature: ClkFeature) -> bool:
     return isinstance(form, TextFormat) and form.min_length == 0
 
 
-def schema_traps(agreement: Agreement) -> tuple[Trap, ...]:
+def schema_traps(agreement: Content) -> tuple[Trap, ...]:
     """Return what the linter says of an agreement's schema, the loud ones first.
 
     Empty for agreements of another profile.
@@ -107,7 +105,7 @@ def loud_first(traps: Iterable[Trap]) -> tuple[Trap, ...]:
     return tuple(sorted(united, key=lambda trap: not trap.is_loud))
 
 
-def find_schema_problems(agreement: Agreement) -> Iterator[str]:
+def find_schema_problems(agreement: Content) -> Iterator[str]:
     """Yield a sentence for each way in which an agreement contradicts its schema."""
     linkage = agreement.linkage
     wanted = linkage.profile == "clkhash"
@@ -115,7 +113,8 @@ def find_schema_problems(agreement: Agreement) -> Iterator[str]:
         yield (
             "clause 'linkage.clkhash' is missing; the profile 'clkhash' needs its 'linkage_schema'"
             if wanted
-            else f"clause 'linkage.clkhash': the profile '{linkage.profile}' has no clkhash schema"
+            else f"clause 'linkage.clkhash': the profile '{linkage.profile}' has no clkhash schema; "
+            "write 'profile: clkhash' to use it"
         )
     if not wanted:
         for name, field in linkage.fields.items():
@@ -142,7 +141,7 @@ def _read(linkage: LinkageClause) -> tuple[ClkSchema | None, tuple[str, ...]]:
     return schema, ()
 
 
-def _fields(agreement: Agreement, schema: ClkSchema) -> Iterator[str]:
+def _fields(agreement: Content, schema: ClkSchema) -> Iterator[str]:
     linkage = agreement.linkage
     fields = feature_fields(linkage, schema)
     for feature, field in zip(schema.features, fields, strict=True):
@@ -161,7 +160,7 @@ def _fields(agreement: Agreement, schema: ClkSchema) -> Iterator[str]:
         yield from _parties(agreement, schema, fields)
 
 
-def _parties(agreement: Agreement, schema: ClkSchema, fields: list[str | None]) -> Iterator[str]:
+def _parties(agreement: Content, schema: ClkSchema, fields: list[str | None]) -> Iterator[str]:
     standardized = agreement.linkage.clkhash and agreement.linkage.clkhash.standardize != "none"
     for party, clause in agreement.parties.items():
         where = f"clause 'parties.{party}.linkage_fields"

@@ -151,9 +151,11 @@ class _Scan:
         n_bits: int,
     ) -> None:
         self.words, self.table = words, table
-        self.columns = columns[:, table.order]
+        # A lane is a partner, so that partners lie side by side, which indexing does not do.
+        self.columns = np.ascontiguousarray(columns[:, table.order])
         self.most = _farthest(n_bits, plan.deviations)
-        self.most_first = _farthest(plan.n_first_bits, plan.first_deviations)
+        # The first bits of a near pair differ no more than all of them.
+        self.most_first = min(_farthest(plan.n_first_bits, plan.first_deviations), self.most)
         self.compiled = has_numba()
 
     def __call__(self, rows: slice) -> _Found:

@@ -50,10 +50,11 @@ def of_profile(profile: str) -> Iterator[Advice]:
             "with names.",
         )
         return
+    default = ", the default," if profile == "standard" else ""
     yield Advice(
         code="experimental",
         severity="note",
-        message=f"The profile '{profile}' is experimental: measured, not peer-reviewed.",
+        message=f"The profile '{profile}'{default} is experimental: measured, not peer-reviewed.",
         advice="Better attacks than the measured ones are likely. Treat encodings as personal data.",
     )
 

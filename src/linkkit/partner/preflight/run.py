@@ -139,7 +139,7 @@ def preflight(
     >>> agreement = lk.Agreement.from_document(town.agreement)
     >>> report = lk.preflight(town.extracts["district"], agreement, party="district")
     >>> report
-    <PreflightReport of 'district': 400 records, profile 'field', ... warnings>
+    <PreflightReport of 'district': 400 records, profile 'standard', ... warnings>
     >>> report.risk("known_50").risk
     'high'
     """

@@ -20,6 +20,7 @@ legal_basis: None needed, since nobody in here exists.
 years: {first: 2024, last: 2025}
 destroy_by: 2199-12-31
 linkage:
+  profile: field
   fields: {surname: {kind: surname}, birth_date: {kind: date}}
 variables:
   birth_year: {type: integer, label: Year of birth}
