@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 __all__ = ["codes_of_pairs", "scan_rows"]
 
-_BLOCK = 256
+_BLOCK = 1024
 
 
 @intrinsic
@@ -31,130 +31,208 @@ def _count_bits(typing_context: Any, word: Any) -> Any:  # noqa: ARG001
 _popcount: Any = _count_bits
 
 
+@intrinsic
+def _prefer_wide_vectors(typing_context: Any) -> Any:  # noqa: ARG001
+    """Let the compiler use 512-bit vectors in this function, where the processor has them."""
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.none(), emit
+
+
+_wide: Any = _prefer_wide_vectors
+
+
 @njit(nogil=True, cache=True)
 def _level(
-    words: Any,
-    starts: Any,
-    n_tokens: Any,
-    n_bits: Any,
-    table: Any,
-    cuts: Any,
-    f: Any,
-    p: Any,
-    q: Any,
+    words: Any, starts: Any, n_set: Any, room: Any, n_bits: Any, f: Any, p: Any, q: Any
 ) -> Any:
-    tokens = n_tokens[p, f] + n_tokens[q, f]
-    if n_tokens[p, f] == 0 or n_tokens[q, f] == 0:
+    if n_set[p, f] < 0 or n_set[q, f] < 0:
         return 0
-    both = np.uint64(0)
+    count = np.uint64(0)
     for w in range(starts[f], starts[f + 1]):
-        both += _popcount(words[p, w] | words[q, w])
-    n_both = np.int64(both)
-    if n_both == n_bits[p, f] and n_both == n_bits[q, f]:
+        count += _popcount(words[p, w] | words[q, w])
+    both = np.int64(count)
+    if both == n_set[p, f] and both == n_set[q, f]:
         return 4
-    union = table[f, n_both]
-    if union <= cuts[f, 1] * tokens:
+    left = n_bits[f] - both
+    if n_bits[f] * np.float64(room[p, f, 1]) * np.float64(room[q, f, 1]) <= left:
         return 3
-    return 2 if union <= cuts[f, 0] * tokens else 1
+    if n_bits[f] * np.float64(room[p, f, 0]) * np.float64(room[q, f, 0]) <= left:
+        return 2
+    return 1
+
+
+@njit(nogil=True, cache=True)
+def _code(words: Any, starts: Any, n_set: Any, room: Any, n_bits: Any, p: Any, q: Any) -> Any:
+    code = np.uint64(0)
+    for f in range(len(starts) - 1):
+        level = _level(words, starts, n_set, room, n_bits, f, p, q)
+        code |= np.uint64(level) << np.uint64(3 * f)
+    return code
 
 
 @njit(nogil=True, cache=True)
 def codes_of_pairs(
-    words: Any, starts: Any, n_tokens: Any, n_bits: Any, table: Any, cuts: Any,
-    left: Any, right: Any, out: Any,
-) -> None:  # fmt: skip
+    words: Any, starts: Any, n_set: Any, room: Any, n_bits: Any, left: Any, right: Any, out: Any
+) -> None:
     """Fill `out` with the packed levels of each pair."""
     for i in range(len(left)):
-        code = np.uint64(0)
-        for f in range(len(starts) - 1):
-            level = _level(words, starts, n_tokens, n_bits, table, cuts, f, left[i], right[i])
-            code |= np.uint64(level) << np.uint64(3 * f)
-        out[i] = code
+        out[i] = _code(words, starts, n_set, room, n_bits, left[i], right[i])
 
 
 @njit(nogil=True, cache=True)
-def _add_field(
-    words: Any, columns: Any, starts: Any, n_tokens: Any, n_bits: Any, table: Any, cuts: Any,
-    f: Any, p: Any, q: Any, n: Any, weights: Any, both: Any, totals: Any, codes: Any,
-) -> Any:  # fmt: skip
-    """Add field `f` of row `p` against rows `q` to `q + n`; returns the largest total.
+def _count_four(
+    flat: Any, width: Any, x: Any, w: Any, q: Any, n: Any, both: Any, more: Any
+) -> None:
+    """Count the bits that are set in either, in words `w` to `w + 4`; added where there is `more`.
 
-    The same word of all partners lies side by side, so that each vector lane is a partner.
+    The same word of all partners lies side by side, so that each vector lane is a partner. A view of
+    the arrays would cost a count of references.
     """
-    for k in range(n):
-        both[k] = 0
-    for w in range(starts[f], starts[f + 1]):
-        word = words[p, w]
-        column = columns[w, q : q + n]
-        for k in range(n):
-            both[k] += np.int64(_popcount(word | column[k]))
-    tokens_here, bits_here = n_tokens[f, p], n_bits[f, p]
-    tokens = n_tokens[f, q : q + n]
-    bits = n_bits[f, q : q + n]
-    shift = np.uint64(3 * f)
+    _wide()
+    at = np.uint64(w * width + q)
+    s1 = np.uint64(width)
+    s2, s3 = s1 + s1, s1 + s1 + s1
+    p = np.uint64(w * width + x)
+    x0, x1, x2, x3 = flat[p], flat[p + s1], flat[p + s2], flat[p + s3]
+    if more:
+        for k in range(np.uint64(n)):
+            i = at + k
+            both[k] += np.int64(
+                _popcount(x0 | flat[i]) + _popcount(x1 | flat[i + s1])
+                + _popcount(x2 | flat[i + s2]) + _popcount(x3 | flat[i + s3])
+            )  # fmt: skip
+    else:
+        for k in range(np.uint64(n)):
+            i = at + k
+            both[k] = np.int64(
+                _popcount(x0 | flat[i]) + _popcount(x1 | flat[i + s1])
+                + _popcount(x2 | flat[i + s2]) + _popcount(x3 | flat[i + s3])
+            )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def _count_one(flat: Any, width: Any, x: Any, w: Any, q: Any, n: Any, both: Any, more: Any) -> None:
+    """Do the same for word `w`."""
+    _wide()
+    at = np.uint64(w * width + q)
+    word = flat[np.uint64(w * width + x)]
+    for k in range(np.uint64(n)):
+        before = both[k] if more else 0
+        both[k] = before + np.int64(_popcount(word | flat[at + k]))
+
+
+@njit(nogil=True, cache=True)
+def _add_levels(
+    n_set: Any, room: Any, n_bits: Any, at: Any, other: Any, width: Any, n: Any, both: Any,
+    totals: Any, w1: Any, w2: Any, w3: Any, w4: Any,
+) -> Any:  # fmt: skip
+    """Add the weight of the level that `both` means; returns the largest total.
+
+    `at` is the place of the field of row p in `n_set`, `other` that of its first partner; `room` has
+    the two powers of a field one after the other, `width` records each.
+    """
+    _wide()
+    mine = np.int64(n_set[np.uint64(at)])
+    f = at // width
+    partly = n_bits * np.float64(room[np.uint64(at + f * width)])
+    close = n_bits * np.float64(room[np.uint64(at + (f + 1) * width)])
+    set_at = np.uint64(other)
+    partly_at, close_at = np.uint64(other + f * width), np.uint64(other + (f + 1) * width)
     most = np.int64(-1 << 60)
-    for k in range(n):
-        union = table[f, both[k]]
-        sum_of_tokens = tokens_here + tokens[k]
-        level = 1 + (union <= cuts[f, 0] * sum_of_tokens) + (union <= cuts[f, 1] * sum_of_tokens)
-        if both[k] == bits_here and both[k] == bits[k]:
-            level = 4
-        if tokens_here == 0 or tokens[k] == 0:
-            level = 0
-        totals[k] += weights[f, level]
-        codes[k] |= np.uint64(level) << shift
-        most = max(most, totals[k])
+    for k in range(np.uint64(n)):
+        theirs = np.int64(n_set[set_at + k])
+        count = both[k]
+        left = n_bits - count
+        weight = w1
+        if partly * np.float64(room[partly_at + k]) <= left:
+            weight = w2
+        if close * np.float64(room[close_at + k]) <= left:
+            weight = w3
+        if count == mine and count == theirs:
+            weight = w4
+        if theirs < 0:
+            weight = 0
+        total = totals[k] + weight
+        totals[k] = total
+        most = max(most, total)
     return most
 
 
 @njit(nogil=True, cache=True)
-def scan_rows(
-    words: Any, columns: Any, starts: Any, n_tokens: Any, n_bits: Any, table: Any, cuts: Any,
-    first: Any, last: Any, start: Any, stop: Any, visit: Any, weights: Any, best: Any, floor: Any,
-    out_left: Any, out_right: Any, out_code: Any,
+def _compare_block(
+    flat: Any, starts: Any, n_set: Any, flat_set: Any, flat_room: Any, n_bits: Any, p: Any, q: Any,
+    n: Any, width: Any, visit: Any, weights: Any, best: Any, floor: Any, both: Any, totals: Any,
 ) -> Any:  # fmt: skip
-    """Compare rows with their partners, keep those at the floor; returns how many there are.
+    """Add up the weights of row `p` with partners `q` to `q + n`; returns whether one has a chance.
 
-    Fields are visited in the order `visit`; ``best[i]`` is the most that the fields from the
-    i-th on can still add, so that a block of partners is left as soon as none of it can reach
-    the floor. When more pairs are found than fit, the rest is counted only.
+    A block of partners is left as soon as none of it can reach the floor.
     """
-    both = np.zeros(_BLOCK, dtype=np.int64)
-    totals = np.zeros(_BLOCK, dtype=np.int64)
-    codes = np.zeros(_BLOCK, dtype=np.uint64)
-    n_found = 0
-    for p in range(start, stop):
-        for q in range(first[p], last[p], _BLOCK):
-            n = min(_BLOCK, last[p] - q)
-            for k in range(n):
-                totals[k] = 0
-                codes[k] = 0
-            reached = True
-            for i in range(len(visit)):
-                most = _add_field(
-                    words, columns, starts, n_tokens, n_bits, table, cuts,
-                    visit[i], p, q, n, weights, both, totals, codes,
-                )  # fmt: skip
-                if most + best[i + 1] < floor:
-                    reached = False
-                    break
-            if reached:
-                n_found = _emit(
-                    p, q, n, totals, codes, floor, n_found, out_left, out_right, out_code
-                )
-    return n_found
+    _wide()
+    for k in range(n):
+        totals[k] = 0
+    most = np.int64(0)
+    for i in range(len(visit)):
+        f = visit[i]
+        if n_set[p, f] >= 0:
+            w = starts[f]
+            while w < starts[f + 1]:
+                if w + 4 <= starts[f + 1]:
+                    _count_four(flat, width, p, w, q, n, both, w > starts[f])
+                    w += 4
+                else:
+                    _count_one(flat, width, p, w, q, n, both, w > starts[f])
+                    w += 1
+            most = _add_levels(
+                flat_set, flat_room, n_bits[f], f * width + p, f * width + q, width, n,
+                both, totals, weights[f, 1], weights[f, 2], weights[f, 3], weights[f, 4],
+            )  # fmt: skip
+        if most + best[i + 1] < floor:
+            return False
+    return True
 
 
 @njit(nogil=True, cache=True)
-def _emit(
-    p: Any, q: Any, n: Any, totals: Any, codes: Any, floor: Any, n_found: Any,
-    out_left: Any, out_right: Any, out_code: Any,
+def scan_rows(
+    words: Any, columns: Any, starts: Any, n_set: Any, n_set_columns: Any, room: Any,
+    room_columns: Any, n_bits: Any, first: Any, last: Any, start: Any, stop: Any, visit: Any,
+    weights: Any, best: Any, floor: Any, out_left: Any, out_right: Any, out_code: Any,
 ) -> Any:  # fmt: skip
-    for k in range(n):
-        if totals[k] >= floor:
-            if n_found < len(out_left):
-                out_left[n_found] = p
-                out_right[n_found] = q + k
-                out_code[n_found] = codes[k]
-            n_found += 1
+    """Compare rows with their partners, keep those at the floor; returns how many there are.
+
+    Row p has the partners ``first[p]`` to ``last[p]``, neither of which decreases from row to row.
+    Fields are visited in the order `visit`; ``best[i]`` is the most that the fields from the
+    i-th on can still add. When more pairs are found than fit, the rest is counted only.
+    """
+    _wide()
+    both = np.zeros(_BLOCK, dtype=np.int64)
+    totals = np.zeros(_BLOCK, dtype=np.int64)
+    width = columns.shape[1]
+    flat = columns.reshape(-1)
+    flat_set, flat_room = n_set_columns.reshape(-1), room_columns.reshape(-1)
+    n_found = 0
+    lowest = start
+    for block in range(first[start], last[stop - 1], _BLOCK):
+        while lowest < stop and last[lowest] <= block:
+            lowest += 1
+        for p in range(lowest, stop):
+            if first[p] >= block + _BLOCK:
+                break
+            q = max(first[p], block)
+            n = min(last[p], block + _BLOCK) - q
+            if n <= 0 or not _compare_block(
+                flat, starts, n_set, flat_set, flat_room, n_bits, p, q, n, width, visit, weights,
+                best, floor, both, totals,
+            ):  # fmt: skip
+                continue
+            for k in range(n):
+                if totals[k] >= floor:
+                    if n_found < len(out_left):
+                        out_left[n_found] = p
+                        out_right[n_found] = q + k
+                        out_code[n_found] = _code(words, starts, n_set, room, n_bits, p, q + k)
+                    n_found += 1
     return n_found

@@ -64,28 +64,31 @@ def _thresholds(item: FilterSpec) -> tuple[float, float]:
 class Comparison:
     """All that the kernels need to compare two records of a pool.
 
+    A field agrees partly, or closely, where its filters together have few enough bits. With L bits, of
+    which a and b are set, and n in either, the estimated numbers of tokens are proportional to
+    log(1 - a / L), log(1 - b / L) and log(1 - n / L), so that the Dice coefficient of the tokens is D
+    or more where n is at most ``L - L (1 - a / L)^c (1 - b / L)^c``, with c = 1 - D / 2.
+    The powers are of one record each; :attr:`room` holds them.
+
     Attributes
     ----------
     words : ndarray of uint64, shape (n_records, n_words)
         Filters of all fields side by side.
     word_starts : ndarray of int64, shape (n_fields + 1,)
         First word of each field.
-    n_tokens : ndarray of float32, shape (n_records, n_fields)
-        Estimated tokens of each value; 0 where the field is missing.
-    n_bits_set : ndarray of int32, shape (n_records, n_fields)
-        Bits set in each filter.
-    tokens_of_bits : ndarray of float32, shape (n_fields, most bits + 1)
-        Estimated tokens behind a number of set bits.
-    thresholds : ndarray of float32, shape (n_fields, 2)
-        Token Dice from which a field agrees partly, and closely.
+    n_set : ndarray of int32, shape (n_records, n_fields)
+        Bits set in each filter; -1 where the field is missing.
+    room : ndarray of float32, shape (n_records, n_fields, 2)
+        ``(1 - a / L)^c`` of each filter, for fields that agree partly, and closely.
+    n_bits : ndarray of float64, shape (n_fields,)
+        L, the width of each filter.
     """
 
     words: npt.NDArray[np.uint64]
     word_starts: npt.NDArray[np.int64]
-    n_tokens: npt.NDArray[np.float32]
-    n_bits_set: npt.NDArray[np.int32]
-    tokens_of_bits: npt.NDArray[np.float32]
-    thresholds: npt.NDArray[np.float32]
+    n_set: npt.NDArray[np.int32]
+    room: npt.NDArray[np.float32]
+    n_bits: npt.NDArray[np.float64]
 
     @property
     def n_fields(self) -> int:
@@ -97,10 +100,9 @@ class Comparison:
         return Comparison(
             words=self.words[order],
             word_starts=self.word_starts,
-            n_tokens=self.n_tokens[order],
-            n_bits_set=self.n_bits_set[order],
-            tokens_of_bits=self.tokens_of_bits,
-            thresholds=self.thresholds,
+            n_set=self.n_set[order],
+            room=self.room[order],
+            n_bits=self.n_bits,
         )
 
 
@@ -108,26 +110,26 @@ def make_comparison(pool: Pool) -> Comparison:
     """Prepare the comparison of a pool's records."""
     starts = pool.word_starts
     filters = pool.spec.filters
-    table = np.zeros((len(filters), max(item.n_bits for item in filters) + 1), dtype=np.float32)
-    bits = np.zeros((len(pool), len(filters)), dtype=np.int32)
-    tokens = np.zeros((len(pool), len(filters)), dtype=np.float32)
+    n_set = np.zeros((len(pool), len(filters)), dtype=np.int32)
+    room = np.zeros((len(pool), len(filters), 2), dtype=np.float32)
     for i, item in enumerate(filters):
-        table[i, : item.n_bits + 1] = _tokens_of_bits(item)
-        bits[:, i] = np.bitwise_count(pool.words[:, starts[i] : starts[i + 1]]).sum(axis=1)
-        tokens[:, i] = np.where(pool.present[:, i], table[i, bits[:, i]], 0)
-    thresholds = np.array([_thresholds(item) for item in filters], dtype=np.float32)
+        bits = np.bitwise_count(pool.words[:, starts[i] : starts[i + 1]]).sum(
+            axis=1, dtype=np.int32
+        )
+        n_set[:, i] = np.where(pool.present[:, i], bits, -1)
+        room[:, i] = _room(item)[bits]
     return Comparison(
         words=pool.words,
         word_starts=starts,
-        n_tokens=tokens,
-        n_bits_set=bits,
-        tokens_of_bits=table,
-        thresholds=thresholds,
+        n_set=n_set,
+        room=room,
+        n_bits=np.array([item.n_bits for item in filters], dtype=np.float64),
     )
 
 
-def _tokens_of_bits(item: FilterSpec) -> npt.NDArray[np.float32]:
-    # A full filter has no finite estimate; half a bit from full is the most that can be told.
-    bits = np.minimum(np.arange(item.n_bits + 1), item.n_bits - 0.5)
-    estimate = -item.n_bits / item.n_hashes * np.log1p(-bits / item.n_bits)
-    return np.maximum(estimate, 1e-6).astype(np.float32)
+def _room(item: FilterSpec) -> npt.NDArray[np.float32]:
+    """Return the powers for each number of set bits, shape (n_bits + 1, 2)."""
+    # Half a bit from full is the most that can be told of a full filter.
+    share = np.minimum(np.arange(item.n_bits + 1), item.n_bits - 0.5) / item.n_bits
+    cuts = 1 - np.array(_thresholds(item)) / 2
+    return ((1 - share[:, None]) ** cuts[None, :]).astype(np.float32)

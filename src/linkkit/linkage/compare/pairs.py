@@ -29,7 +29,6 @@ __all__ = [
 _COMPARISONS_PER_CHUNK = 4_000_000
 _FIRST_CAPACITY = 4_096
 _STEPS_PER_BIT = 1_024
-_HALF = np.float32(0.5)
 
 _Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint64]]
 
@@ -208,11 +207,10 @@ class _Scan:
         self.best = np.append(np.cumsum(gain[::-1])[::-1], 0)
         self.compiled = has_numba()
         c = comparison
-        cuts = np.float32(1) - c.thresholds * _HALF
         self.arrays = (
-            c.words, np.ascontiguousarray(c.words.T), c.word_starts,
-            np.ascontiguousarray(c.n_tokens.T), np.ascontiguousarray(c.n_bits_set.T),
-            c.tokens_of_bits, cuts,
+            c.words, np.ascontiguousarray(c.words.T), c.word_starts, c.n_set,
+            np.ascontiguousarray(c.n_set.T), c.room, np.ascontiguousarray(c.room.transpose(1, 2, 0)),
+            c.n_bits,
         )  # fmt: skip
 
     def __call__(self, rows: slice) -> _Found:
@@ -244,8 +242,7 @@ class _Scan:
 
 
 def _arrays(c: Comparison) -> tuple[Any, ...]:
-    cuts = np.float32(1) - c.thresholds * _HALF
-    return c.words, c.word_starts, c.n_tokens, c.n_bits_set, c.tokens_of_bits, cuts
+    return c.words, c.word_starts, c.n_set, c.room, c.n_bits
 
 
 def _united(parts: Sequence[_Found], *, n_records: int) -> ComparedPairs:
