@@ -137,7 +137,7 @@ def _sum_blocks(grams: Any, first: Any, last: Any, hashes: Any, blocks: Any) -> 
 @njit(nogil=True, cache=True)
 def list_uses(
     bounds: Any, grams: Any, order: Any, codes: Any, start: Any, stop: Any, blocks: Any, masks: Any,
-    hashes: Any, n_full: Any, base: Any, place: Any, new: Any, plain: Any, uses: Any, use_starts: Any,
+    hashes: Any, n_full: Any, enough: Any, base: Any, place: Any, new: Any, plain: Any, uses: Any, use_starts: Any,
 ) -> Any:  # fmt: skip
     """Write what is enciphered for a batch of records, and list what each record uses of it.
 
@@ -160,6 +160,8 @@ def list_uses(
         for line in range(4):
             _fetched(grams, ahead + line * _PER_LINE)
         if codes[p] != code:
+            if n > enough:
+                return p, n, base + n
             code, part = codes[p], base + n
             low, high = masks[code, 0], masks[code, 1]
         first, last = bounds[order[p]], bounds[order[p] + 1]

@@ -16,7 +16,6 @@ The combination is our own: experimental, measured, not peer-reviewed.
 
 from __future__ import annotations
 
-import hmac
 import importlib.util
 import math
 import os
@@ -48,11 +47,12 @@ _IN_SALT = 0.75
 """What a field that is in the salt counts for: records with the same salt share much of its value
 already, which must not show who has the same one."""
 
-_BLOCKS_AT_ONCE = 1 << 15
-_USES_AT_ONCE = 1 << 16
-_MOST_IN_BATCH = 1 << 11
-"""So much at once that it stays in the processor's cache."""
-
+# A batch stays in the processor's cache. It ends with a salt once it has enough blocks, as those of
+# a salt that is cut in two are enciphered twice.
+_ENOUGH_BLOCKS = 1 << 16
+_BLOCKS_AT_ONCE = 1 << 18
+_USES_AT_ONCE = 1 << 18
+_MOST_IN_BATCH = 1 << 12
 _RECORDS_AT_ONCE = 20_000
 _POSITIONS_PER_BLOCK = BLOCK_BYTES // 2
 
@@ -66,12 +66,8 @@ class PassKeys:
     salts: bytes
     tokens: bytes
 
-    def mask(self, salt: str) -> bytes:
-        """Return what a salt adds to each token's block: 16 bytes of HMAC-SHA256."""
-        return hmac.digest(self.salts, salt.encode(), "sha256")[:BLOCK_BYTES]
-
     def masks(self, salts: Sequence[str]) -> npt.NDArray[np.uint8]:
-        """Return the masks of many salts, shape (n_salts, 16)."""
+        """Return what each salt adds to tokens' blocks: 16 bytes of HMAC-SHA256 in a row."""
         texts = [salt.encode() for salt in salts]
         bounds = np.append(0, np.cumsum([len(text) for text in texts])).astype(np.int64)
         data = np.frombuffer(b"".join(texts), dtype=np.uint8)
@@ -253,7 +249,7 @@ class _Filling:
         while start < stop:
             done, n, base = kernels.list_uses(
                 table.bounds, table.tokens, order, codes, start, stop, blocks, masks, hashes,
-                self.n_full, base, place, room.new, room.plain, room.uses, room.starts,
+                self.n_full, _ENOUGH_BLOCKS, base, place, room.new, room.plain, room.uses, room.starts,
             )  # fmt: skip
             if done == start:
                 room = _Room(2 * len(room.plain), 2 * len(room.uses))
