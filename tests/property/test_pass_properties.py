@@ -121,13 +121,13 @@ def check_some(columns, item, *, n=12, seed=0):
     st.integers(0, 2**32),
     st.lists(st.integers(1, 3) | st.integers(4, 60), min_size=1, max_size=12),
     st.lists(st.integers(1, 40), min_size=5, max_size=5),
-    st.sampled_from([1024, 2048, 4096]),
-    st.integers(1, 5),
+    st.tuples(st.sampled_from([1024, 2048, 4096]), st.integers(1, 5)),
     st.sets(st.sampled_from(list(KINDS))),
 )
 @settings(deadline=None, max_examples=60)
-def test_groups_of_all_sizes_under_all_parameters(seed, sizes, n_hashes, n_bits, n_inputs, out):
+def test_groups_of_all_sizes_under_all_parameters(seed, sizes, n_hashes, width, out):
     columns = crowd(np.random.default_rng(seed), sizes)
+    n_bits, n_inputs = width
     item = item_of(n_hashes, n_bits=n_bits, n_inputs=n_inputs, left_out=out)
     check_some(columns, item)
 

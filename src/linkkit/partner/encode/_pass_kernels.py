@@ -201,7 +201,7 @@ def _mark(stream: Any, at: Any, n: Any, marks: Any, n_bits: Any, n_inputs: Any) 
         for i in range(n * n_inputs):
             marks[np.uint64(i // n) * n_bits + (np.uint64(stream[at + i]) & last)] = 1
         return
-    i = np.int64(0)
+    i = 0
     while i < n:
         i = min(i, n - 4)
         for t in range(n_inputs):
