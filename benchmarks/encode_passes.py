@@ -5,8 +5,8 @@
 The people are made up: names of random letters, six fields, 33 people to a postal code as in a
 million records of a country with 30,000. Standardizing is not in it. Cutting into tokens, salts and
 each pass are timed by themselves on one processor, once the kernels are compiled, and the best of
-some runs counts; "all" is the whole profile. Then the whole is timed by the clock on one processor and on
-all, one run after the other.
+some runs counts; "all" is the whole profile. The whole is also timed by the clock on all processors and on
+one; that says something where nothing else runs. Linux only, for the choice of processors.
 """
 
 from __future__ import annotations

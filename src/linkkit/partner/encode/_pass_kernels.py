@@ -98,6 +98,19 @@ def _write_blocks(plain: Any, n: Any, n_blocks: Any, low: Any, high: Any, start:
 
 
 @njit(inline="always")
+def _write_new(
+    plain: Any, n: Any, new: Any, n_new: Any, blocks: Any, hashes: Any, low: Any, high: Any
+) -> Any:
+    """Write the blocks of a record's new tokens under its salt's mask; returns where they end."""
+    for i in range(n_new):
+        gram = new[i]
+        one, other = blocks[gram, 0] ^ low, blocks[gram, 1] ^ high
+        _write_blocks(plain, np.uint64(n), hashes[gram, 1], one, other, np.uint64(0))
+        n += hashes[gram, 1]
+    return n
+
+
+@njit(inline="always")
 def _use_tokens(
     grams: Any, first: Any, last: Any, hashes: Any, place: Any, base: Any, part: Any, end: Any,
     uses: Any, n_uses: Any, new: Any,
@@ -137,20 +150,20 @@ def _sum_blocks(grams: Any, first: Any, last: Any, hashes: Any, blocks: Any) -> 
 @njit(nogil=True, cache=True)
 def list_uses(
     bounds: Any, grams: Any, order: Any, codes: Any, start: Any, stop: Any, blocks: Any, masks: Any,
-    hashes: Any, n_full: Any, enough: Any, base: Any, place: Any, new: Any, plain: Any, uses: Any, use_starts: Any,
+    hashes: Any, n_full: Any, enough: Any, base: Any, place: Any, new: Any, plain: Any, uses: Any,
+    use_starts: Any,
 ) -> Any:  # fmt: skip
     """Write what is enciphered for a batch of records, and list what each record uses of it.
 
-    The tokens of record `r` are ``grams[bounds[r]:bounds[r + 1]]``; the batch are records from
-    ``order[start]`` on, to ``order[stop]`` at the most, whose salts are `codes`. A row of `hashes`
-    is how many bits a token sets in each filter, none where the pass leaves it out, and how many
-    blocks it takes. A row of `uses` is where a token's blocks begin in `plain` and how many bits it
-    sets; the last of a record is what fills up its first filter to `n_full`.
+    The tokens of record `r` are ``grams[bounds[r]:bounds[r + 1]]``; the batch goes from
+    ``order[start]`` on, with `codes` for salts, to the first new salt after `enough` blocks. A row
+    of `hashes` is how many bits a token sets in each filter, none where it is left out, and how
+    many blocks it takes; one of `uses`, where a token's blocks begin in `plain` and how many bits
+    it sets. The last use of a record is what fills up its first filter to `n_full`.
 
-    `place` notes where the blocks of each token are, counted through all batches: less than where
-    those of a salt begin is where an earlier salt had them. `base` is where the batch begins. `new`
-    is room for a record's tokens. Returns how far the records fitted, how many blocks
-    there are, and where the next batch begins.
+    `place` notes where each token's blocks are, counted through all batches, of which this begins at
+    `base`: before those of a salt are those of earlier ones. `new` is room for a record's tokens.
+    Returns how far the records fitted, how many blocks there are, where the next batch begins.
     """
     n, n_uses, part, code = np.int64(0), np.uint64(0), base, np.int64(-1)
     low, high = np.uint64(0), np.uint64(0)
@@ -174,11 +187,7 @@ def list_uses(
         filler_blocks = (n_filler + 7) >> 3
         if end - base + filler_blocks + 3 > len(plain):
             return p, n, end
-        for i in range(n_new):
-            gram = new[i]
-            one, other = blocks[gram, 0] ^ low, blocks[gram, 1] ^ high
-            _write_blocks(plain, np.uint64(n), hashes[gram, 1], one, other, np.uint64(0))
-            n += hashes[gram, 1]
+        n = _write_new(plain, n, new, n_new, blocks, hashes, low, high)
         uses[n_uses, 0], uses[n_uses, 1] = n, n_filler
         n_uses += np.uint64(1)
         if n_filler > 0:
