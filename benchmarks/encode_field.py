@@ -195,6 +195,19 @@ def _round(table: Any, agreement: Any, scope: Any, spec: Any) -> dict[str, float
     return seconds
 
 
+def clkhash_document() -> dict[str, Any]:
+    """Return the same agreement under the profile `clkhash`, with values standardized first."""
+    changed = document()
+    schema = clkhash_schema()
+    for feature in schema["features"][1:]:
+        feature["hashing"]["missingValue"] = {"sentinel": "", "replaceWith": ""}
+        if feature["identifier"] == "born":
+            feature["format"] = {"type": "date", "format": "%Y-%m-%d"}
+    changed["linkage"]["profile"] = "clkhash"
+    changed["linkage"]["clkhash"] = {"standardize": "linkkit", "linkage_schema": schema}
+    return changed
+
+
 def clkhash_schema() -> dict[str, Any]:
     def feature(name: str, n: int) -> dict[str, Any]:
         return {

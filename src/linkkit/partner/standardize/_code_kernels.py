@@ -52,8 +52,66 @@ def _trimmed(data: Any, first: Any, last: Any) -> Any:
     return first, last
 
 
+@njit(inline="always")
+def _ten_bytes(data: Any, p: Any) -> Any:
+    """Return the form and the parts of ``2009-03-05`` or ``03/05/2009``; form -1 for another."""
+    year_first = 45 <= data[p + 4] <= 47
+    mark = data[p + 4] if year_first else data[p + 2]
+    at = p + 5 if year_first else p
+    of_year = p if year_first else p + 6
+    year, one, two, wrong = 0, 0, 0, 0
+    for k in range(4):
+        digit = np.int64(data[of_year + k]) - 48
+        wrong |= digit | (9 - digit)
+        year = year * 10 + digit
+    for k in range(2):
+        digit, other = np.int64(data[at + k]) - 48, np.int64(data[at + 3 + k]) - 48
+        wrong |= digit | (9 - digit) | other | (9 - other)
+        one, two = one * 10 + digit, two * 10 + other
+    between = data[p + 7] if year_first else data[p + 5]
+    good = wrong >= 0 and 45 <= mark <= 47 and between == mark
+    separator = 0 if mark == 45 else (1 if mark == 47 else 2)
+    form = ((0 if year_first else 1) * 3 + separator) * 12 + 3
+    return (form if good else -1), year, one, two
+
+
+@njit(inline="always")
+def _date_of(data: Any, p: Any, last: Any) -> Any:
+    """Return the form and the parts of a date in digits, form -1 for another text."""
+    n_a, a = _digits_at(data, p, last)
+    p += n_a
+    kind, separator, widths = 2, 0, 0
+    year, one, two = a // 10_000, a // 100 % 100, a % 100
+    if n_a != 8:
+        if p == last or not 45 <= data[p] <= 47:
+            return -1, 0, 0, 0
+        mark = data[p]
+        separator = 0 if mark == 45 else (1 if mark == 47 else 2)
+        n_b, b = _digits_at(data, p + 1, last)
+        p += 1 + n_b
+        if p == last or data[p] != mark or not 1 <= n_b <= 2:
+            return -1, 0, 0, 0
+        n_c, c = _digits_at(data, p + 1, last)
+        p += 1 + n_c
+        if n_a == 4 and 1 <= n_c <= 2:
+            kind, year, one, two = 0, a, b, c
+            widths = (n_b - 1) * 2 + n_c - 1
+        elif 1 <= n_a <= 2 and n_c == 4:
+            kind, year, one, two = 1, c, a, b
+            widths = (n_a - 1) * 2 + n_b - 1
+        else:
+            return -1, 0, 0, 0
+    ending = _ending(data, p, last)
+    if p < last and ending == 0:
+        return -1, 0, 0, 0
+    return ((kind * 3 + separator) * 3 + ending) * 4 + widths, year, one, two
+
+
 @njit(nogil=True, cache=True)
-def date_forms(data: Any, bounds: Any, valid: Any, forms: Any, parts: Any) -> None:
+def date_forms(
+    data: Any, bounds: Any, valid: Any, forms: Any, parts: Any, class_counts: Any, examples: Any,
+    year_counts: Any,
+) -> None:  # fmt: skip
     """Read dates in digits: `forms` says in what form a cell is, -1 in none; `parts` the numbers.
 
     Blanks before and after do not count.
@@ -61,39 +119,32 @@ def date_forms(data: Any, bounds: Any, valid: Any, forms: Any, parts: Any) -> No
     Forms are numbered ``((kind * 3 + separator) * 3 + ending) * 4 + widths``: kind 0 year first, 1
     year last, 2 eight digits; separator ``-/.``; ending none, " 00:00:00" or " 0:00"; widths
     add 2 for a first part of two digits and 1 for a second. Parts are year, first, second.
+
+    ``year_counts[form, year, range]`` counts; `range` is 0 where both parts are at most 12, 1 or 2
+    where the first or second is above. ``class_counts[form, range, same]`` counts those of years of
+    four digits, `same` being 1 where the parts are equal; `examples` are their first rows.
     """
     for row in range(len(bounds) - 1):
         forms[row] = -1
         p, last = _trimmed(data, bounds[row], bounds[row + 1])
         if not valid[row] or last - p < 8 or last - p > 19:
             continue
-        n_a, a = _digits_at(data, p, last)
-        p += n_a
-        kind, separator, widths = 2, 0, 0
-        year, one, two = a // 10_000, a // 100 % 100, a % 100
-        if n_a != 8:
-            if p == last or not 45 <= data[p] <= 47:
-                continue
-            mark = data[p]
-            separator = 0 if mark == 45 else (1 if mark == 47 else 2)
-            n_b, b = _digits_at(data, p + 1, last)
-            p += 1 + n_b
-            if p == last or data[p] != mark or not 1 <= n_b <= 2:
-                continue
-            n_c, c = _digits_at(data, p + 1, last)
-            p += 1 + n_c
-            if n_a == 4 and 1 <= n_c <= 2:
-                kind, year, one, two = 0, a, b, c
-                widths = (n_b - 1) * 2 + n_c - 1
-            elif 1 <= n_a <= 2 and n_c == 4:
-                kind, year, one, two = 1, c, a, b
-                widths = (n_a - 1) * 2 + n_b - 1
-            else:
-                continue
-        ending = _ending(data, p, last)
-        if p == last or ending > 0:
-            forms[row] = ((kind * 3 + separator) * 3 + ending) * 4 + widths
-            parts[row, 0], parts[row, 1], parts[row, 2] = year, one, two
+        form, year, one, two = -1, 0, 0, 0
+        if last - p == 10:
+            form, year, one, two = _ten_bytes(data, p)
+        if form < 0:
+            form, year, one, two = _date_of(data, p, last)
+        if form < 0:
+            continue
+        forms[row] = form
+        parts[row, 0], parts[row, 1], parts[row, 2] = year, one, two
+        where = 1 if one > 12 else (2 if two > 12 else 0)
+        year_counts[form, year, where] += 1
+        if year >= 1_000:
+            same = 1 if one == two else 0
+            if class_counts[form, where, same] == 0:
+                examples[form, where, same] = row
+            class_counts[form, where, same] += 1
 
 
 @njit(nogil=True, cache=True)
@@ -101,10 +152,13 @@ def write_dates(forms: Any, parts: Any, orders: Any, closer: Any, out: Any, leng
     """Write YYYYMMDD, eight bytes each, or length -1 where a cell needs a closer look.
 
     ``orders[form, year, range]`` says which part is the month: 1 the first, 2 the second, 0 closer
-    look; `range` is 0 where both are at most 12, 1 or 2 where the first or second is above. The
-    first day of a year and the dates of `closer` need a closer look, too.
+    look; `range` is that of :func:`date_forms`. The first day of a year and the dates of `closer`
+    need a closer look, too.
     """
     days = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+    has_closer = np.zeros(10_000, dtype=np.bool_)
+    for other in closer:
+        has_closer[other // 10_000] = True
     for row in range(len(forms)):
         lengths[row] = -1
         if forms[row] < 0:
@@ -118,15 +172,23 @@ def write_dates(forms: Any, parts: Any, orders: Any, closer: Any, out: Any, leng
         if not 1 <= month <= 12 or day < 1:
             continue
         leap = month == 2 and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-        number: Any = year * 10_000 + month * 100 + day
-        good = day <= days[month] + leap and number % 10_000 != 101
-        for other in closer:
-            good &= other != number
+        good = day <= days[month] + leap and not (month == 1 and day == 1)
+        if has_closer[year]:
+            for other in closer:
+                good &= other != year * 10_000 + month * 100 + day
         if good:
             lengths[row] = 8
-            for k in range(8):
-                out[row * 8 + 7 - k] = 48 + number % 10
-                number = number // 10
+            _put_digits(out, row * 8, np.uint64(year // 100))
+            _put_digits(out, row * 8 + 2, np.uint64(year % 100))
+            _put_digits(out, row * 8 + 4, np.uint64(month))
+            _put_digits(out, row * 8 + 6, np.uint64(day))
+
+
+@njit(inline="always")
+def _put_digits(out: Any, at: Any, number: Any) -> None:
+    tens = number // np.uint64(10)
+    out[at] = np.uint64(48) + tens
+    out[at + 1] = np.uint64(48) + number - tens * np.uint64(10)
 
 
 @njit(inline="always")
@@ -149,10 +211,12 @@ def _is_dull(data: Any, first: Any, last: Any) -> Any:
         n_down = n_down + 1 if (digit + 1) % 10 == before else 1
         dull |= n_alike == 3 or n_up == 4 or n_down == 4
         before = digit
-    different = 0
-    for digit in range(10):
-        different += (seen >> digit) & 1
-    return dull or zeros or n_digits == 0 or (n_digits >= 7 and different < 4)
+    if n_digits >= 7:
+        different = 0
+        for digit in range(10):
+            different += (seen >> digit) & 1
+        dull |= different < 4
+    return dull or zeros or n_digits == 0
 
 
 @njit(nogil=True, cache=True)

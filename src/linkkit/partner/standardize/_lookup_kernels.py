@@ -18,6 +18,7 @@ __all__ = [
     "find_entry",
     "first_bytes",
     "packed_bytes",
+    "put_eight",
     "slot_of",
 ]
 
@@ -69,6 +70,19 @@ def _load_eight(typing_context: Any, data: Any, at: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
+def _store_eight(typing_context: Any, data: Any, at: Any, word: Any) -> Any:  # noqa: ARG001
+    """Write a little-endian number to eight bytes of an array."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        start = _array_of(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(start, [arguments[1]]), _WORD.as_pointer())
+        builder.store(arguments[2], place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(data, types.int64, types.int64), emit
+
+
+@intrinsic
 def _n_zero_bits(typing_context: Any, word: Any) -> Any:  # noqa: ARG001
     """Count the zero bits below the lowest bit that is set; 64 where none is."""
 
@@ -80,6 +94,7 @@ def _n_zero_bits(typing_context: Any, word: Any) -> Any:  # noqa: ARG001
 
 # The decorator supplies the first argument; to the type checker it does not look so.
 eight_bytes: Any = _load_eight
+put_eight: Any = _store_eight
 _trailing_zeros: Any = _n_zero_bits
 
 
