@@ -30,7 +30,7 @@ _CHANGED, _SINGLE, _LETTER_P = 1, 2, 4
 _P_O_BOX = int.from_bytes(b"p o box", "little")
 
 
-@njit(nogil=True, cache=True)
+@njit(forceinline=True)
 def _spell(data: Any, first: Any, last: Any, classes: Any, is_name: Any, out: Any, to: Any) -> Any:
     """Write a cell as lower-case words from `to` on; returns the end, `to` if it is not plain.
 
@@ -62,7 +62,7 @@ def _spell(data: Any, first: Any, last: Any, classes: Any, is_name: Any, out: An
     return n - (blank and n > to) if good else to
 
 
-@njit(nogil=True, cache=True)
+@njit(forceinline=True)
 def _is_listed(out: Any, first: Any, last: Any, slots: Any, listed: Any) -> Any:
     """Whether a whole value is among `listed`, by first eight bytes and length, or all one byte."""
     p = first + 1
@@ -72,7 +72,7 @@ def _is_listed(out: Any, first: Any, last: Any, slots: Any, listed: Any) -> Any:
     return found or find_entry(packed_bytes(out, first, last), last - first, slots, listed) >= 0
 
 
-@njit(nogil=True, cache=True)
+@njit(forceinline=True)
 def _replace(
     out: Any, first: Any, last: Any, slots: Any, entries: Any, blob: Any, hits: Any
 ) -> Any:  # fmt: skip
@@ -154,7 +154,7 @@ def _with_po_box(out: Any, first: Any, last: Any) -> Any:
     return n
 
 
-@njit(nogil=True, cache=True)
+@njit(forceinline=True)
 def _finish(out: Any, first: Any, last: Any, initials: Any, po_box: Any) -> Any:
     """Leave initials out and join ``p o box``; returns the end, `first` for a closer look."""
     single = False
