@@ -11,10 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
-from numba.np import arrayobj
+from numba import njit
+
+from linkkit.partner.encode._vector_kernels import or_eight
 
 __all__ = [
     "cut_addresses",
@@ -28,7 +27,6 @@ __all__ = [
     "or_tokens",
 ]
 
-_VECTOR = ir.VectorType(ir.IntType(64), 8)
 _EDGE = 95  # "_"
 _AT = 64  # "@"
 _LONGEST = 256
@@ -40,9 +38,6 @@ _EITHERS = 59_352
 _MONTH_DAYS = 59_452
 _WORD_PLACES = 69_452
 _WHOLES = 102_220
-
-
-_array_of: Any = arrayobj.make_array
 
 
 @njit(nogil=True, cache=True)
@@ -290,50 +285,6 @@ def each_once(ids: Any, starts: Any, kept: Any, edges: Any) -> None:
         edges[row + 1] = n
 
 
-@intrinsic
-def _or_vectors(
-    typing_context: Any, masks: Any, ids: Any, first: Any, last: Any, part: Any, out: Any, to: Any  # noqa: ARG001
-) -> Any:  # fmt: skip
-    """OR eight words of the masks of ``ids[first:last]`` into eight words of `out`, in a register.
-
-    `masks` and `out` are C-contiguous; ``part[0]`` and ``part[1]`` are the number of such eights in a
-    mask, and which of them; `to` counts eights.
-    """
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        one = ir.Constant(ir.IntType(64), 1)
-
-        def data_of(i: int) -> Any:
-            return _array_of(signature.args[i])(context, builder, arguments[i]).data
-
-        vectors = builder.bitcast(data_of(0), _VECTOR.as_pointer())
-        target = builder.gep(builder.bitcast(data_of(5), _VECTOR.as_pointer()), [arguments[6]])
-        numbers, before = data_of(1), builder.basic_block
-        n_parts, which = (builder.extract_value(arguments[4], i) for i in range(2))
-        head, body, done = (builder.append_basic_block(name) for name in ("head", "body", "done"))
-        builder.branch(head)
-        builder.position_at_end(head)
-        i, total = builder.phi(ir.IntType(64)), builder.phi(_VECTOR)
-        i.add_incoming(arguments[2], before)
-        total.add_incoming(ir.Constant(_VECTOR, [0] * 8), before)
-        builder.cbranch(builder.icmp_signed("<", i, arguments[3]), body, done)
-        builder.position_at_end(body)
-        token = builder.zext(builder.load(builder.gep(numbers, [i])), ir.IntType(64))
-        place = builder.gep(vectors, [builder.add(builder.mul(token, n_parts), which)])
-        total.add_incoming(builder.or_(total, builder.load(place, align=8)), body)
-        i.add_incoming(builder.add(i, one), body)
-        builder.branch(head)
-        builder.position_at_end(done)
-        builder.store(total, target, align=8)
-        return context.get_dummy_value()
-
-    return types.void(masks, ids, first, last, part, out, to), emit
-
-
-# The decorator supplies the first argument; to the type checker it does not look so.
-_or_eight: Any = _or_vectors
-
-
 @njit(nogil=True, cache=True)
 def or_tokens(masks: Any, ids: Any, starts: Any, places: Any, out: Any) -> None:
     """Write the masks of each value's tokens, OR-ed, to a row of `out`, if `places` names one.
@@ -347,7 +298,7 @@ def or_tokens(masks: Any, ids: Any, starts: Any, places: Any, out: Any) -> None:
         if to < 0:
             continue
         for part in range(n_parts if n_words % 8 == 0 else 0):
-            _or_eight(masks, ids, first, last, (n_parts, part), out, to * n_parts + part)
+            or_eight(masks, ids, first, last, (n_parts, part), out, to * n_parts + part)
         for w in range(0 if n_words % 8 else n_words, n_words):
             word = np.uint64(0)
             for i in range(first, last):

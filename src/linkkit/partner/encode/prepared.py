@@ -168,7 +168,7 @@ def prepare(
     )
     clks, notes = _clk_rows(table, standardized, agreement, secret, party=party)
     chosen = standardized if clks is None else clks.standardized
-    refused = {} if clks is None else clks.lost(ids.to_pylist())
+    refused = {} if clks is None else clks.lost(codes)
     refused |= {**copies, **_without_year(years)}
     refused |= dict.fromkeys(positions_outside(years, agreement), OUTSIDE_YEARS)
     records = choose_records(

@@ -13,11 +13,13 @@ import pyarrow.compute
 
 from linkkit.agreement.clkhash.parts import BitsPerFeature, DateFormat, EnumFormat, Numeric
 from linkkit.agreement.clkhash.schema import ClkFeature, ClkSchema
+from linkkit.engines.local import run_in_threads
 from linkkit.errors import ExtractError, OptionError, SecretError
 from linkkit.partner.encode.clkhash.cells import NOT_A_NUMBER, REASONS, Cells, prepare
 from linkkit.partner.encode.clkhash.hashes import Masks, feature_keys
 from linkkit.partner.encode.clkhash.tokens import tokenize
 from linkkit.partner.read import SetAside
+from linkkit.partner.standardize.columns import threads_for
 
 __all__ = ["ClkResult", "encode_clks"]
 
@@ -30,7 +32,7 @@ _ROWS_AT_ONCE = 262144
 _TOKENS_AT_ONCE = 1 << 24
 _ROWS_IN_CACHE = 2048
 _SAMPLE = 8192
-_MOSTLY_DISTINCT = 0.95
+_MOSTLY_DISTINCT = 0.25
 _BLANK = pa.scalar("", pa.large_string())
 
 Words = npt.NDArray[np.uint64]
@@ -151,10 +153,13 @@ def encode_clks(
     for start in range(0, n_rows, step):
         n = min(step, n_rows - start)
         here = slice(start, start + n)
-        parts = [
-            _column(_as_text(column.slice(start, n)), feature, remembered, kernels)
+        tasks = [
+            (_as_text(column.slice(start, n)), feature, remembered)
             for column, feature, remembered in zip(chosen, schema.features, masks, strict=True)
         ]
+        parts = list(
+            run_in_threads(lambda task: _column(*task, kernels), tasks, n_threads=threads_for(n))
+        )
         for i, part in enumerate(parts):
             present[here, i] = part.of_rows(~part.missing)
             reasons[here, i] = part.of_rows(part.reason)
@@ -325,7 +330,8 @@ def _values(cells: Cells, feature: ClkFeature, remembered: Masks, kernels: Any) 
 def _fill(out: Words, parts: list[_Column], schema: ClkSchema, kernels: Any) -> None:
     """OR all columns into the filters, few rows at a time so that these stay in the cache."""
     n_parts = 1 << schema.n_folds
-    for start in range(0, len(out), _ROWS_IN_CACHE):
+
+    def fill(start: int) -> None:
         stop = min(start + _ROWS_IN_CACHE, len(out))
         block = out[start:stop]
         if n_parts > 1:
@@ -338,6 +344,10 @@ def _fill(out: Words, parts: list[_Column], schema: ClkSchema, kernels: Any) -> 
         if n_parts > 1:
             halves = block.reshape(stop - start, n_parts, schema.n_words)
             out[start:stop] = np.bitwise_xor.reduce(halves, axis=1)
+
+    starts = range(0, len(out), _ROWS_IN_CACHE)
+    for _ in run_in_threads(fill, starts, n_threads=threads_for(len(out))):
+        pass
 
 
 def _result(
