@@ -167,14 +167,16 @@ def standardize(
             return _Column(values=pa.nulls(len(extract), pa.large_string()))
         return _standardized(extract, agreement, sources[name], name, (whole or {}).get(name))
 
+    def n_bytes(name: str) -> int:
+        columns = sources[name].columns if name in sources else ()
+        return sum(extract.table.column(_squeezed(column)).nbytes for column in columns)
+
     names = list(agreement.linkage.fields)
-    done = dict(
-        zip(
-            names,
-            run_in_threads(standardized, names, n_threads=threads_for(len(extract))),
-            strict=True,
-        )
-    )
+    # The longest first, so that no thread is left with it at the end.
+    tasks = sorted(names, key=n_bytes, reverse=True)
+    columns = run_in_threads(standardized, tasks, n_threads=threads_for(len(extract)))
+    found = dict(zip(tasks, columns, strict=True))
+    done = {name: found[name] for name in names}
     return StandardizedExtract(
         fields={name: column.values for name, column in done.items()},
         issues=tuple(issue for column in done.values() for issue in column.issues),
