@@ -77,6 +77,7 @@ cells = st.one_of(
 def _compiled_from_the_first_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain_cells, "_WORTH_COMPILED", 0)
     monkeypatch.setattr(plain_cells, "_FEWEST_HITS", 1)
+    monkeypatch.setattr(plain_cells, "_FEWEST_IN_SAMPLE", 1)
     monkeypatch.setattr(plain_cells, "_FEWEST_OF_SHAPE", 1)
     monkeypatch.setattr(plain_cells, "_N_CHECKED", 1)
 

@@ -40,7 +40,7 @@ _WORD_PLACES = 69_452
 _WHOLES = 102_220
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def number_keys(keys: Any, table: Any, found: Any) -> Any:
     """Replace keys by numbers in the order of appearance; returns how many are in `found`."""
     n_found = 0
@@ -56,12 +56,12 @@ def number_keys(keys: Any, table: Any, found: Any) -> Any:
     return n_found
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def _is_space(c: Any) -> Any:
     return c <= 32 and (c == 32 or 9 <= c <= 13 or c >= 28)
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def _is_ascii(data: Any, first: Any, last: Any) -> Any:
     every = np.uint8(0)
     for p in range(first, last):
@@ -69,7 +69,7 @@ def _is_ascii(data: Any, first: Any, last: Any) -> Any:
     return every < 128
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def _bigrams(data: Any, first: Any, last: Any, keys: Any, n: Any) -> Any:
     """Write the keys of the bigrams of words from `n` on; returns the end."""
     before = np.int32(_EDGE)
@@ -89,7 +89,7 @@ def _bigrams(data: Any, first: Any, last: Any, keys: Any, n: Any) -> Any:
     return n
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def _whole(data: Any, first: Any, last: Any, slots: Any, wholes: Any, n_wholes: Any) -> Any:
     """Return the number of ``data[first:last]`` among the distinct wholes; a new one is noted.
 
@@ -121,7 +121,7 @@ def _whole(data: Any, first: Any, last: Any, slots: Any, wholes: Any, n_wholes: 
     return entry
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def cut_words(
     data: Any, bounds: Any, valid: Any, mixed: Any, keys: Any, starts: Any, odd: Any
 ) -> None:
@@ -137,7 +137,7 @@ def cut_words(
         starts[row + 1] = n
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def cut_addresses(
     data: Any, bounds: Any, valid: Any, mixed: Any, keys: Any, starts: Any, odd: Any, slots: Any,
     wholes: Any,
@@ -178,7 +178,7 @@ def cut_addresses(
     return True
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def cut_emails(
     data: Any, bounds: Any, valid: Any, mixed: Any, keys: Any, starts: Any, odd: Any, slots: Any,
     wholes: Any,
@@ -208,7 +208,7 @@ def cut_emails(
     return True
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def cut_places(
     data: Any, bounds: Any, valid: Any, mixed: Any, keys: Any, starts: Any, odd: Any
 ) -> None:
@@ -259,7 +259,7 @@ def cut_dates(
         starts[row + 1] = n
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def hash_texts(data: Any, bounds: Any, out: Any) -> None:
     """Write a number for each text, the same for the same text and seldom for another."""
     for row in range(len(out)):
@@ -270,7 +270,7 @@ def hash_texts(data: Any, bounds: Any, out: Any) -> None:
         out[row] = mixed
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def each_once(ids: Any, starts: Any, kept: Any, edges: Any) -> None:
     """Copy the distinct tokens of each value, in the order of appearance."""
     n = 0
@@ -285,7 +285,7 @@ def each_once(ids: Any, starts: Any, kept: Any, edges: Any) -> None:
         edges[row + 1] = n
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def or_tokens(masks: Any, ids: Any, starts: Any, places: Any, out: Any) -> None:
     """Write the masks of each value's tokens, OR-ed, to a row of `out`, if `places` names one.
 

@@ -17,7 +17,7 @@ from linkkit.partner.standardize._lookup_kernels import MULTIPLIER, find_entry, 
 __all__ = ["date_forms", "fill_templates", "number_shapes", "write_dates"]
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def _digits_at(data: Any, p: Any, last: Any) -> Any:
     """Return how many digits follow, at most nine, and their number."""
     n = 0
@@ -28,21 +28,21 @@ def _digits_at(data: Any, p: Any, last: Any) -> Any:
     return n, number
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def _ending(data: Any, p: Any, last: Any) -> Any:
     """Return 1 for a rest of " 00:00:00", 2 for " 0:00", 0 for another."""
     ending = 0
     if last - p == 9 and data[p] == 32:
         ending = 1
         for k in range(8):
-            ending &= data[p + 1 + k] == (58 if k in {2, 5} else 48)
+            ending &= data[p + 1 + k] == (58 if k % 3 == 2 else 48)
     elif last - p == 5 and data[p] == 32:
         zeros = data[p + 1] == 48 and data[p + 3] == 48 and data[p + 4] == 48
         ending = 2 if zeros and data[p + 2] == 58 else 0
     return ending
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def _trimmed(data: Any, first: Any, last: Any) -> Any:
     """Return where a text begins and ends without blanks around it."""
     while first < last and data[first] == 32:
@@ -52,7 +52,7 @@ def _trimmed(data: Any, first: Any, last: Any) -> Any:
     return first, last
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def _ten_bytes(data: Any, p: Any) -> Any:
     """Return the form and the parts of ``2009-03-05`` or ``03/05/2009``; form -1 for another."""
     year_first = 45 <= data[p + 4] <= 47
@@ -75,7 +75,7 @@ def _ten_bytes(data: Any, p: Any) -> Any:
     return (form if good else -1), year, one, two
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def _date_of(data: Any, p: Any, last: Any) -> Any:
     """Return the form and the parts of a date in digits, form -1 for another text."""
     n_a, a = _digits_at(data, p, last)
@@ -107,7 +107,7 @@ def _date_of(data: Any, p: Any, last: Any) -> Any:
     return ((kind * 3 + separator) * 3 + ending) * 4 + widths, year, one, two
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def date_forms(
     data: Any, bounds: Any, valid: Any, forms: Any, parts: Any, class_counts: Any, examples: Any,
     year_counts: Any,
@@ -147,18 +147,17 @@ def date_forms(
             class_counts[form, where, same] += 1
 
 
-@njit(nogil=True, cache=True)
-def write_dates(forms: Any, parts: Any, orders: Any, closer: Any, out: Any, lengths: Any) -> None:
+@njit(nogil=True, cache=True, _nrt=False)
+def write_dates(
+    forms: Any, parts: Any, orders: Any, days: Any, closer: Any, has_closer: Any, out: Any,
+    lengths: Any,
+) -> None:  # fmt: skip
     """Write YYYYMMDD, eight bytes each, or length -1 where a cell needs a closer look.
 
     ``orders[form, year, range]`` says which part is the month: 1 the first, 2 the second, 0 closer
     look; `range` is that of :func:`date_forms`. The first day of a year and the dates of `closer`
-    need a closer look, too.
+    need a closer look, too; `has_closer` marks the years of these. `days` are those of each month.
     """
-    days = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
-    has_closer = np.zeros(10_000, dtype=np.bool_)
-    for other in closer:
-        has_closer[other // 10_000] = True
     for row in range(len(forms)):
         lengths[row] = -1
         if forms[row] < 0:
@@ -184,14 +183,14 @@ def write_dates(forms: Any, parts: Any, orders: Any, closer: Any, out: Any, leng
             _put_digits(out, row * 8 + 6, np.uint64(day))
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def _put_digits(out: Any, at: Any, number: Any) -> None:
     tens = number // np.uint64(10)
     out[at] = np.uint64(48) + tens
     out[at + 1] = np.uint64(48) + number - tens * np.uint64(10)
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def _is_dull(data: Any, first: Any, last: Any) -> Any:
     """Whether digits look made up: three alike or four in order, a run of zeros, few different."""
     seen, n_digits, n_alike, n_up, n_down = 0, 0, 1, 1, 1
@@ -219,7 +218,7 @@ def _is_dull(data: Any, first: Any, last: Any) -> Any:
     return dull or zeros or n_digits == 0
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def number_shapes(
     data: Any, bounds: Any, valid: Any, n_literal: Any, any_letter: Any, slots: Any, hashes: Any,
     examples: Any, counts: Any, shapes: Any,
@@ -267,7 +266,7 @@ def number_shapes(
     return n_shapes
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def fill_templates(
     data: Any, bounds: Any, shapes: Any, templates: Any, template_lengths: Any,
     result_slots: Any, results: Any, out: Any, lengths: Any,

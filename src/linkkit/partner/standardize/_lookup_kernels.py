@@ -25,13 +25,13 @@ __all__ = [
 MULTIPLIER = 0x9E3779B97F4A7C15
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def slot_of(packed: Any, length: Any, size: Any) -> Any:
     mixed = (np.uint64(packed) ^ np.uint64(length)) * np.uint64(MULTIPLIER)
     return np.int64(mixed >> np.uint64(32)) & (size - 1)
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def find_entry(packed: Any, length: Any, slots: Any, entries: Any) -> Any:
     """Return the entry of a word's first eight bytes and length, or -1."""
     slot = slot_of(packed, length, len(slots))
@@ -43,7 +43,7 @@ def find_entry(packed: Any, length: Any, slots: Any, entries: Any) -> Any:
     return np.int64(-1)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def fill_slots(entries: Any, slots: Any) -> None:
     """Enter words, by their first eight bytes and length, into an empty hash table."""
     for entry in range(len(entries)):
@@ -98,20 +98,20 @@ put_eight: Any = _store_eight
 _trailing_zeros: Any = _n_zero_bits
 
 
-# Functions that are inlined take numbers where speed matters: numba counts references to arrays.
-@njit(inline="always")
+# Inlined by LLVM, not by numba, which would count references to arrays on the way.
+@njit(forceinline=True, _nrt=False)
 def first_bytes(word: Any, n: Any) -> Any:
     """Return the first bytes of eight, the first the lowest."""
     return word if n >= 8 else word & ((np.int64(1) << np.int64(8 * n)) - 1)
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def packed_bytes(data: Any, first: Any, last: Any) -> Any:
     """Return the first eight bytes of a text; eight bytes are read, whatever its length."""
     return first_bytes(eight_bytes(data, np.int64(first)), last - first)
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def blank_in(word: Any) -> Any:
     """Return which of eight bytes is the first blank, 8 if none is."""
     # A byte of `other` is zero where there is a blank (Warren, Hacker's Delight, 6-1).

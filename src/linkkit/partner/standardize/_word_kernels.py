@@ -26,11 +26,12 @@ __all__ = ["find_plain", "gather", "write_words"]
 
 _CLOSER, _SEPARATOR, _DROPPED = 0, 1, 2
 _LONGEST = 200
+_ROWS_AT_ONCE = 256
 _CHANGED, _SINGLE, _LETTER_P = 1, 2, 4
 _P_O_BOX = int.from_bytes(b"p o box", "little")
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def _spell(data: Any, first: Any, last: Any, classes: Any, is_name: Any, out: Any, to: Any) -> Any:
     """Write a cell as lower-case words from `to` on; returns the end, `to` if it is not plain.
 
@@ -62,7 +63,7 @@ def _spell(data: Any, first: Any, last: Any, classes: Any, is_name: Any, out: An
     return n - (blank and n > to) if good else to
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def _is_listed(out: Any, first: Any, last: Any, slots: Any, listed: Any) -> Any:
     """Whether a whole value is among `listed`, by first eight bytes and length, or all one byte."""
     p = first + 1
@@ -72,7 +73,7 @@ def _is_listed(out: Any, first: Any, last: Any, slots: Any, listed: Any) -> Any:
     return found or find_entry(packed_bytes(out, first, last), last - first, slots, listed) >= 0
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def _replace(
     out: Any, first: Any, last: Any, slots: Any, entries: Any, blob: Any, hits: Any
 ) -> Any:  # fmt: skip
@@ -122,7 +123,7 @@ def _replace(
     return n - (n > first and out[n - 1] == 32), flags
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def _without_initials(out: Any, first: Any, last: Any) -> Any:
     """Leave out the words of one letter in place; returns the end."""
     n = start = first
@@ -138,7 +139,7 @@ def _without_initials(out: Any, first: Any, last: Any) -> Any:
     return max(n - 1, first)
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def _with_po_box(out: Any, first: Any, last: Any) -> Any:
     """Write ``p o box`` as ``po box`` in place; returns the end."""
     n = first
@@ -154,7 +155,7 @@ def _with_po_box(out: Any, first: Any, last: Any) -> Any:
     return n
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def _finish(out: Any, first: Any, last: Any, initials: Any, po_box: Any) -> Any:
     """Leave initials out and join ``p o box``; returns the end, `first` for a closer look."""
     single = False
@@ -170,7 +171,7 @@ def _finish(out: Any, first: Any, last: Any, initials: Any, po_box: Any) -> Any:
     return _with_po_box(out, first, last) if po_box else last
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def write_words(
     data: Any, bounds: Any, valid: Any, classes: Any, is_name: Any, listed_slots: Any, listed: Any,
     slots: Any, entries: Any, blob: Any, hits: Any, initials: Any, po_box: Any, out: Any,
@@ -187,24 +188,32 @@ def write_words(
     its replacement; `hits` counts how often each was met. Words of one letter are, by `initials`, 0
     words, 1 left out beside longer ones, 2 to be looked at; `po_box` tells to join ``p o box``.
     """
-    for row in range(len(bounds) - 1):
-        lengths[row] = -1
-        first, last = bounds[row], bounds[row + 1]
-        if not valid[row] or last - first > _LONGEST:
-            continue
-        to = first - bounds[0]
-        end = _spell(data, first, last, classes, is_name, out, to)
-        if end == to or _is_listed(out, to, end, listed_slots, listed):
-            continue
-        end, flags = _replace(out, to, end, slots, entries, blob, hits)
-        if end > to and ((initials and flags & _SINGLE) or (po_box and flags & _LETTER_P)):
-            end = _finish(out, to, end, initials, po_box)
-            flags |= _CHANGED
-        if end > to and not (flags & _CHANGED and _is_listed(out, to, end, listed_slots, listed)):
+    # Some rows at a time: what was just written by bytes cannot be read as eight without a wait.
+    for begin in range(0, len(lengths), _ROWS_AT_ONCE):
+        stop = min(begin + _ROWS_AT_ONCE, len(lengths))
+        for row in range(begin, stop):
+            first, last = bounds[row], bounds[row + 1]
+            to = first - bounds[0]
+            end = to
+            if valid[row] and last - first <= _LONGEST:
+                end = _spell(data, first, last, classes, is_name, out, to)
             lengths[row] = end - to
+        for row in range(begin, stop):
+            to = bounds[row] - bounds[0]
+            end = to + np.int64(lengths[row])
+            lengths[row] = -1
+            if end == to or _is_listed(out, to, end, listed_slots, listed):
+                continue
+            end, flags = _replace(out, to, end, slots, entries, blob, hits)
+            if end > to and ((initials and flags & _SINGLE) or (po_box and flags & _LETTER_P)):
+                end = _finish(out, to, end, initials, po_box)
+                flags |= _CHANGED
+            changed = flags & _CHANGED
+            if end > to and not (changed and _is_listed(out, to, end, listed_slots, listed)):
+                lengths[row] = end - to
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def find_plain(data: Any, bounds: Any, valid: Any, slots: Any, listed: Any, lengths: Any) -> None:
     """Give the length of cells of printable ASCII with a digit and without blanks, else -1.
 
@@ -229,7 +238,7 @@ def find_plain(data: Any, bounds: Any, valid: Any, slots: Any, listed: Any, leng
             lengths[row] = last - first
 
 
-@njit(inline="always")
+@njit(forceinline=True, _nrt=False)
 def _copy(source: Any, first: Any, n_bytes: Any, text: Any, to: Any) -> None:
     """Copy bytes, eight at a time; up to seven more are written behind them."""
     k = 0
@@ -242,7 +251,7 @@ def _copy(source: Any, first: Any, n_bytes: Any, text: Any, to: Any) -> None:
             k += 1
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, _nrt=False)
 def gather(
     out: Any, starts: Any, base: Any, lengths: Any, others: Any, other_bounds: Any,
     rows: Any, other_of_row: Any, bounds: Any, text: Any,

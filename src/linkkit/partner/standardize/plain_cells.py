@@ -33,8 +33,9 @@ __all__ = [
 ]
 
 _WORTH_COMPILED = 20_000
-_SAMPLE = 50_000
+_SAMPLE = 16_384
 _FEWEST_HITS = 10
+_FEWEST_IN_SAMPLE = 3
 _N_ROUNDS = 3
 _N_CHECKED = 100
 _FEWEST_OF_SHAPE = 50
@@ -44,6 +45,7 @@ _SLACK = 8  # the kernels read eight bytes at a time
 _N_FORMS = 108
 _FIRST_YEAR = 1_000
 _LATEST_YEAR = 9_999
+_DAYS_OF_MONTH = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 _CHANGED, _SINGLE, _LETTER_P = 1, 2, 4  # what _word_kernels notes of a word
 
 _WORDS: dict[FieldKind, tuple[bool, bool]] = {
@@ -269,7 +271,7 @@ def _table(texts: Iterable[str], n_columns: int = 2) -> tuple[npt.NDArray[np.int
     rows = [(int.from_bytes(t.encode()[:8], "little"), len(t)) for t in texts]
     entries = np.full((len(rows), n_columns), -1, dtype=np.int64)
     entries[:, :2] = np.array(rows, dtype=np.int64).reshape(-1, 2)
-    slots = np.full(1 << (4 * len(rows) + 1).bit_length(), -1, dtype=np.int32)
+    slots = np.full(1 << (16 * len(rows) + 1).bit_length(), -1, dtype=np.int32)
     fill: Any = _lookup_kernels.fill_slots
     fill(entries, slots)
     return slots, entries
@@ -289,7 +291,7 @@ class _Lexicon:
 
     def ask(self) -> bool:
         """Ask the reader about words that were met often; whether there were any."""
-        often = np.flatnonzero((self.hits >= _FEWEST_HITS) & ~self.asked).tolist()
+        often = np.flatnonzero((self.hits >= _FEWEST_IN_SAMPLE) & ~self.asked).tolist()
         for i in often:
             word = self.words[i]
             by = learned.learned_word(self.read, word, has_numbers=self.has_numbers)
@@ -319,7 +321,7 @@ def _words(read: Reader, cells: Cells, *, is_name: bool, has_numbers: bool) -> W
         write(
             cells.data, cells.bounds[: n + 1], cells.valid, classes, is_name, *listed,
             lexicon.slots, lexicon.entries, lexicon.blob, lexicon.hits, initials, po_box, out,
-            lengths,
+            lengths[:n],
         )  # fmt: skip
 
     for _ in range(_N_ROUNDS):
@@ -342,7 +344,9 @@ def _dates(read: Reader, cells: Cells) -> Written:
     out, lengths = np.empty(8 * len(cells), np.uint8), np.empty(len(cells), np.int32)
     write: Any = _code_kernels.write_dates
     closer = np.array(learned.listed_dates(), dtype=np.int64)
-    write(found.forms, found.parts, orders, closer, out, lengths)
+    has_closer = np.zeros(_LATEST_YEAR + 1, dtype=np.bool_)
+    has_closer[closer // 10_000] = True
+    write(found.forms, found.parts, orders, _DAYS_OF_MONTH, closer, has_closer, out, lengths)
     return Written(out=out, starts=np.arange(len(cells)) * 8, base=0, lengths=lengths)
 
 
