@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from linkkit.partner.encode import tokenize
 from linkkit.partner.encode.extract import _row_order
 from linkkit.partner.encode.records import choose_records, codes_of, exact_copies, id_codes_of
-from linkkit.partner.encode.tokens import token_order
-from linkkit.partner.encode.tokens import record_tokens
+from linkkit.partner.encode.tokens import record_tokens, token_order
 from linkkit.partner.keys import TokenKey, derive_key
 from linkkit.partner.read import extract_from_frame
 from linkkit.partner.standardize import columns, plain_cells

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from linkkit.engines.compiled import kernel, kernel_part
 from linkkit.partner.encode._vector_kernels import or_eight
 
 __all__ = [
@@ -40,7 +41,7 @@ _WORD_PLACES = 69_452
 _WHOLES = 102_220
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def number_keys(keys: Any, table: Any, found: Any) -> Any:
     """Replace keys by numbers in the order of appearance; returns how many are in `found`."""
     n_found = 0
@@ -56,12 +57,12 @@ def number_keys(keys: Any, table: Any, found: Any) -> Any:
     return n_found
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _is_space(c: Any) -> Any:
     return c <= 32 and (c == 32 or 9 <= c <= 13 or c >= 28)
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _is_ascii(data: Any, first: Any, last: Any) -> Any:
     every = np.uint8(0)
     for p in range(first, last):
@@ -69,7 +70,7 @@ def _is_ascii(data: Any, first: Any, last: Any) -> Any:
     return every < 128
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _bigrams(data: Any, first: Any, last: Any, keys: Any, n: Any) -> Any:
     """Write the keys of the bigrams of words from `n` on; returns the end."""
     before = np.int32(_EDGE)
@@ -89,7 +90,7 @@ def _bigrams(data: Any, first: Any, last: Any, keys: Any, n: Any) -> Any:
     return n
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _whole(data: Any, first: Any, last: Any, slots: Any, wholes: Any, n_wholes: Any) -> Any:
     """Return the number of ``data[first:last]`` among the distinct wholes; a new one is noted.
 
@@ -121,7 +122,7 @@ def _whole(data: Any, first: Any, last: Any, slots: Any, wholes: Any, n_wholes: 
     return entry
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def cut_words(
     data: Any, bounds: Any, valid: Any, mixed: Any, keys: Any, starts: Any, odd: Any
 ) -> None:
@@ -137,7 +138,7 @@ def cut_words(
         starts[row + 1] = n
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def cut_addresses(
     data: Any, bounds: Any, valid: Any, mixed: Any, keys: Any, starts: Any, odd: Any, slots: Any,
     wholes: Any,
@@ -178,7 +179,7 @@ def cut_addresses(
     return True
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def cut_emails(
     data: Any, bounds: Any, valid: Any, mixed: Any, keys: Any, starts: Any, odd: Any, slots: Any,
     wholes: Any,
@@ -208,7 +209,7 @@ def cut_emails(
     return True
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def cut_places(
     data: Any, bounds: Any, valid: Any, mixed: Any, keys: Any, starts: Any, odd: Any
 ) -> None:
@@ -259,7 +260,7 @@ def cut_dates(
         starts[row + 1] = n
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def hash_texts(data: Any, bounds: Any, out: Any) -> None:
     """Write a number for each text, the same for the same text and seldom for another."""
     for row in range(len(out)):
@@ -270,7 +271,7 @@ def hash_texts(data: Any, bounds: Any, out: Any) -> None:
         out[row] = mixed
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def each_once(ids: Any, starts: Any, kept: Any, edges: Any) -> None:
     """Copy the distinct tokens of each value, in the order of appearance."""
     n = 0
@@ -285,7 +286,7 @@ def each_once(ids: Any, starts: Any, kept: Any, edges: Any) -> None:
         edges[row + 1] = n
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def or_tokens(masks: Any, ids: Any, starts: Any, places: Any, out: Any) -> None:
     """Write the masks of each value's tokens, OR-ed, to a row of `out`, if `places` names one.
 

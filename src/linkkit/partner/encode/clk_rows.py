@@ -150,8 +150,7 @@ def clk_rows(
     )
     words, present = _of_all_rows(result, len(table))
     masked = {
-        field: _without(standardized.fields[field], present[:, i])
-        for i, field in enumerate(fields)
+        field: _without(standardized.fields[field], present[:, i]) for i, field in enumerate(fields)
     }
     issues, notes = standardized.issues, standardized.notes
     if as_they_stand:

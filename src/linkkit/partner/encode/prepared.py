@@ -184,7 +184,9 @@ def prepare(
         return records, tokens, token_order(tokens)
 
     (records, tokens, order), (payload, issues) = side_by_side(
-        len(table), with_tokens, lambda: payload_columns(table, standardized, agreement, party=party)
+        len(table),
+        with_tokens,
+        lambda: payload_columns(table, standardized, agreement, party=party),
     )
     return PreparedExtract(
         agreement=agreement,

@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from linkkit.engines.compiled import kernel, kernel_part
 from linkkit.partner.standardize._lookup_kernels import MULTIPLIER, find_entry, packed_bytes
 
 __all__ = ["date_forms", "fill_templates", "number_shapes", "write_dates"]
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _digits_at(data: Any, p: Any, last: Any) -> Any:
     """Return how many digits follow, at most nine, and their number."""
     n = 0
@@ -28,7 +28,7 @@ def _digits_at(data: Any, p: Any, last: Any) -> Any:
     return n, number
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _ending(data: Any, p: Any, last: Any) -> Any:
     """Return 1 for a rest of " 00:00:00", 2 for " 0:00", 0 for another."""
     ending = 0
@@ -42,7 +42,7 @@ def _ending(data: Any, p: Any, last: Any) -> Any:
     return ending
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _trimmed(data: Any, first: Any, last: Any) -> Any:
     """Return where a text begins and ends without blanks around it."""
     while first < last and data[first] == 32:
@@ -52,14 +52,17 @@ def _trimmed(data: Any, first: Any, last: Any) -> Any:
     return first, last
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _ten_bytes(data: Any, p: Any) -> Any:
     """Return the form and the parts of ``2009-03-05`` or ``03/05/2009``; form -1 for another."""
     year_first = 45 <= data[p + 4] <= 47
     mark = data[p + 4] if year_first else data[p + 2]
     at = p + 5 if year_first else p
     of_year = p if year_first else p + 6
-    year, one, two, wrong = 0, 0, 0, 0
+    year: Any = 0
+    one: Any = 0
+    two: Any = 0
+    wrong: Any = 0
     for k in range(4):
         digit = np.int64(data[of_year + k]) - 48
         wrong |= digit | (9 - digit)
@@ -75,7 +78,7 @@ def _ten_bytes(data: Any, p: Any) -> Any:
     return (form if good else -1), year, one, two
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _date_of(data: Any, p: Any, last: Any) -> Any:
     """Return the form and the parts of a date in digits, form -1 for another text."""
     n_a, a = _digits_at(data, p, last)
@@ -107,7 +110,7 @@ def _date_of(data: Any, p: Any, last: Any) -> Any:
     return ((kind * 3 + separator) * 3 + ending) * 4 + widths, year, one, two
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def date_forms(
     data: Any, bounds: Any, valid: Any, forms: Any, parts: Any, class_counts: Any, examples: Any,
     year_counts: Any,
@@ -147,7 +150,7 @@ def date_forms(
             class_counts[form, where, same] += 1
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def write_dates(
     forms: Any, parts: Any, orders: Any, days: Any, closer: Any, has_closer: Any, out: Any,
     lengths: Any,
@@ -183,14 +186,14 @@ def write_dates(
             _put_digits(out, row * 8 + 6, np.uint64(day))
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _put_digits(out: Any, at: Any, number: Any) -> None:
     tens = number // np.uint64(10)
     out[at] = np.uint64(48) + tens
     out[at + 1] = np.uint64(48) + number - tens * np.uint64(10)
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _is_dull(data: Any, first: Any, last: Any) -> Any:
     """Whether digits look made up: three alike or four in order, a run of zeros, few different."""
     seen, n_digits, n_alike, n_up, n_down = 0, 0, 1, 1, 1
@@ -218,7 +221,7 @@ def _is_dull(data: Any, first: Any, last: Any) -> Any:
     return dull or zeros or n_digits == 0
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def number_shapes(
     data: Any, bounds: Any, valid: Any, n_literal: Any, any_letter: Any, slots: Any, hashes: Any,
     examples: Any, counts: Any, shapes: Any,
@@ -266,7 +269,7 @@ def number_shapes(
     return n_shapes
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def fill_templates(
     data: Any, bounds: Any, shapes: Any, templates: Any, template_lengths: Any,
     result_slots: Any, results: Any, out: Any, lengths: Any,

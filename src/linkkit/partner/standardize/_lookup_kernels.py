@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 from numba.np import arrayobj
+
+from linkkit.engines.compiled import kernel, kernel_part
 
 __all__ = [
     "MULTIPLIER",
@@ -25,13 +27,13 @@ __all__ = [
 MULTIPLIER = 0x9E3779B97F4A7C15
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def slot_of(packed: Any, length: Any, size: Any) -> Any:
     mixed = (np.uint64(packed) ^ np.uint64(length)) * np.uint64(MULTIPLIER)
     return np.int64(mixed >> np.uint64(32)) & (size - 1)
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def find_entry(packed: Any, length: Any, slots: Any, entries: Any) -> Any:
     """Return the entry of a word's first eight bytes and length, or -1."""
     slot = slot_of(packed, length, len(slots))
@@ -43,7 +45,7 @@ def find_entry(packed: Any, length: Any, slots: Any, entries: Any) -> Any:
     return np.int64(-1)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def fill_slots(entries: Any, slots: Any) -> None:
     """Enter words, by their first eight bytes and length, into an empty hash table."""
     for entry in range(len(entries)):
@@ -99,19 +101,19 @@ _trailing_zeros: Any = _n_zero_bits
 
 
 # Inlined by LLVM, not by numba, which would count references to arrays on the way.
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def first_bytes(word: Any, n: Any) -> Any:
     """Return the first bytes of eight, the first the lowest."""
     return word if n >= 8 else word & ((np.int64(1) << np.int64(8 * n)) - 1)
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def packed_bytes(data: Any, first: Any, last: Any) -> Any:
     """Return the first eight bytes of a text; eight bytes are read, whatever its length."""
     return first_bytes(eight_bytes(data, np.int64(first)), last - first)
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def blank_in(word: Any) -> Any:
     """Return which of eight bytes is the first blank, 8 if none is."""
     # A byte of `other` is zero where there is a blank (Warren, Hacker's Delight, 6-1).

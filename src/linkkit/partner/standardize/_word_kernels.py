@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from linkkit.engines.compiled import kernel, kernel_part
 from linkkit.partner.standardize._lookup_kernels import (
     blank_in,
     eight_bytes,
@@ -31,7 +31,7 @@ _CHANGED, _SINGLE, _LETTER_P = 1, 2, 4
 _P_O_BOX = int.from_bytes(b"p o box", "little")
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _spell(data: Any, first: Any, last: Any, classes: Any, is_name: Any, out: Any, to: Any) -> Any:
     """Write a cell as lower-case words from `to` on; returns the end, `to` if it is not plain.
 
@@ -63,7 +63,7 @@ def _spell(data: Any, first: Any, last: Any, classes: Any, is_name: Any, out: An
     return n - (blank and n > to) if good else to
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _is_listed(out: Any, first: Any, last: Any, slots: Any, listed: Any) -> Any:
     """Whether a whole value is among `listed`, by first eight bytes and length, or all one byte."""
     p = first + 1
@@ -73,7 +73,7 @@ def _is_listed(out: Any, first: Any, last: Any, slots: Any, listed: Any) -> Any:
     return found or find_entry(packed_bytes(out, first, last), last - first, slots, listed) >= 0
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _replace(
     out: Any, first: Any, last: Any, slots: Any, entries: Any, blob: Any, hits: Any
 ) -> Any:  # fmt: skip
@@ -123,7 +123,7 @@ def _replace(
     return n - (n > first and out[n - 1] == 32), flags
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _without_initials(out: Any, first: Any, last: Any) -> Any:
     """Leave out the words of one letter in place; returns the end."""
     n = start = first
@@ -139,7 +139,7 @@ def _without_initials(out: Any, first: Any, last: Any) -> Any:
     return max(n - 1, first)
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _with_po_box(out: Any, first: Any, last: Any) -> Any:
     """Write ``p o box`` as ``po box`` in place; returns the end."""
     n = first
@@ -155,7 +155,7 @@ def _with_po_box(out: Any, first: Any, last: Any) -> Any:
     return n
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _finish(out: Any, first: Any, last: Any, initials: Any, po_box: Any) -> Any:
     """Leave initials out and join ``p o box``; returns the end, `first` for a closer look."""
     single = False
@@ -171,7 +171,7 @@ def _finish(out: Any, first: Any, last: Any, initials: Any, po_box: Any) -> Any:
     return _with_po_box(out, first, last) if po_box else last
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def write_words(
     data: Any, bounds: Any, valid: Any, classes: Any, is_name: Any, listed_slots: Any, listed: Any,
     slots: Any, entries: Any, blob: Any, hits: Any, initials: Any, po_box: Any, out: Any,
@@ -213,7 +213,7 @@ def write_words(
                 lengths[row] = end - to
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def find_plain(data: Any, bounds: Any, valid: Any, slots: Any, listed: Any, lengths: Any) -> None:
     """Give the length of cells of printable ASCII with a digit and without blanks, else -1.
 
@@ -238,7 +238,7 @@ def find_plain(data: Any, bounds: Any, valid: Any, slots: Any, listed: Any, leng
             lengths[row] = last - first
 
 
-@njit(forceinline=True, _nrt=False)
+@kernel_part
 def _copy(source: Any, first: Any, n_bytes: Any, text: Any, to: Any) -> None:
     """Copy bytes, eight at a time; up to seven more are written behind them."""
     k = 0
@@ -251,7 +251,7 @@ def _copy(source: Any, first: Any, n_bytes: Any, text: Any, to: Any) -> None:
             k += 1
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def gather(
     out: Any, starts: Any, base: Any, lengths: Any, others: Any, other_bounds: Any,
     rows: Any, other_of_row: Any, bounds: Any, text: Any,

@@ -337,7 +337,7 @@ def _counts_of_first_days(days: pa.Array) -> dict[str, int]:
         year += (digits >> np.uint64(shift)).astype(np.uint8).astype(np.int64) * place
     begun = np.bincount(year[(digits >> np.uint64(32)) == _JANUARY_FIRST])
     in_year = np.bincount(year)
-    found = {}
+    found: dict[str, int] = {}
     for y in np.flatnonzero(begun).tolist():
         n, n_all = int(begun[y]), int(in_year[y])
         found |= {f"{y:04d}0101": n, f"{y:04d}1231": n_all - n}

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from linkkit.engines.compiled import kernel
 from linkkit.partner.encode._vector_kernels import or_eight_onto
 
 __all__ = ["ngram_ids", "or_rows", "or_tokens", "share_ids"]
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def _ngram_ids(
     chars: Any, bounds: Any, codes: Any, n: Any, bits: Any, position_step: Any, starts: Any,
     table: Any, found: Any, ids: Any,
@@ -56,7 +56,7 @@ def ngram_ids(
     return ids, found[:n_found]
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def _share_ids(
     ids: Any, starts: Any, total: Any, column_of: Any, n_columns: Any, table: Any, found: Any,
     out: Any,
@@ -96,7 +96,7 @@ def share_ids(ids: Any, starts: Any, *, total: int, n_distinct: int) -> Any:
     return out, found[:n_found]
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def or_tokens(masks: Any, ids: Any, starts: Any, out: Any) -> None:
     """OR the masks of each row's tokens into the row, eight words at a time where it can."""
     n_words = masks.shape[1]
@@ -110,7 +110,7 @@ def or_tokens(masks: Any, ids: Any, starts: Any, out: Any) -> None:
                 out[row, word] |= masks[ids[i], word]
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@kernel
 def or_rows(filters: Any, index: Any, out: Any) -> None:
     """OR the filter of each row's value into the row, eight words at a time where it can."""
     n_words = filters.shape[1]
