@@ -149,9 +149,12 @@ def clk_rows(
         rows=np.arange(len(table), dtype=np.int64),
     )
     words, present = _of_all_rows(result, len(table))
-    masked = {
-        field: _without(standardized.fields[field], present[:, i]) for i, field in enumerate(fields)
-    }
+    kept = run_in_threads(
+        lambda i: _without(standardized.fields[fields[i]], present[:, i]),
+        range(len(fields)),
+        n_threads=threads_for(len(table)),
+    )
+    masked = dict(zip(fields, kept, strict=True))
     issues, notes = standardized.issues, standardized.notes
     if as_they_stand:
         notes = tuple(_hashed_all_the_same(issue) for issue in standardized.issues)

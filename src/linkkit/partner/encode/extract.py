@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from linkkit.agreement import Agreement
 from linkkit.agreement.document import require_agreement
+from linkkit.engines.local import run_in_threads
 from linkkit.errors import SecretError
 from linkkit.exchange import EncodedExtract, PayloadExtract
 from linkkit.exchange.artifacts import token_array, token_matrix
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 Int64s = npt.NDArray[np.int64]
+_ROWS_AT_ONCE = 131_072
 
 
 def encode(
@@ -152,7 +154,7 @@ def encodings_of(
     if work.clks is not None or isinstance(secret, ClkhashSecret):
         words = work.clks.words if work.clks is not None else np.zeros((0, 0), dtype=np.uint64)
         return clk_encodings(
-            words[best],
+            _rows_of(words, best),
             work.tokens[order],
             agreement=agreement,
             secret=as_clkhash_secret(secret, agreement, spec),
@@ -176,6 +178,19 @@ def encodings_of(
         epoch=agreement.epoch,
         canaries=canary_digests(made_up, encoder.encode(made_up), secret=secret, scope=scope),
     )
+
+
+def _rows_of(words: npt.NDArray[np.uint64], rows: Int64s) -> npt.NDArray[np.uint64]:
+    """Return some rows of filters, copied in threads where there are many."""
+    out = np.empty((len(rows), words.shape[1]), dtype=np.uint64)
+
+    def copy(start: int) -> None:
+        part = slice(start, start + _ROWS_AT_ONCE)
+        np.take(words, rows[part], axis=0, out=out[part], mode="clip")
+
+    for _ in run_in_threads(copy, range(0, len(rows), _ROWS_AT_ONCE)):
+        pass
+    return out
 
 
 def payload_of(work: PreparedExtract, *, counts: Mapping[str, int]) -> PayloadExtract:

@@ -151,20 +151,39 @@ def encode_clks(
     reasons = np.zeros((n_rows, len(schema.features)), dtype=np.uint8)
     step = _rows_at_once(schema)
     for start in range(0, n_rows, step):
-        n = min(step, n_rows - start)
-        here = slice(start, start + n)
-        tasks = [
-            (_as_text(column.slice(start, n)), feature, remembered)
-            for column, feature, remembered in zip(chosen, schema.features, masks, strict=True)
-        ]
-        parts = list(
-            run_in_threads(lambda task: _column(*task, kernels), tasks, n_threads=threads_for(n))
+        here = slice(start, min(start + step, n_rows))
+        texts = [_as_text(column.slice(start, step)) for column in chosen]
+
+        parts = _in_threads(
+            texts, schema, masks, kernels=kernels, present=present[here], reasons=reasons[here]
         )
-        for i, part in enumerate(parts):
-            present[here, i] = part.of_rows(~part.missing)
-            reasons[here, i] = part.of_rows(part.reason)
         _fill(words[here], parts, schema, kernels)
     return _result(words, schema, numbers, present=present, reasons=reasons)
+
+
+def _in_threads(
+    texts: list[pa.Array],
+    schema: ClkSchema,
+    masks: list[Masks],
+    *,
+    kernels: Any,
+    present: npt.NDArray[np.bool_],
+    reasons: npt.NDArray[np.uint8],
+) -> list[_Column]:
+    """Return some rows of all columns, and note what is present in them and what is wrong."""
+
+    def noted(i: int) -> _Column:
+        part = _column(texts[i], schema.features[i], masks[i], kernels)
+        present[:, i] = part.of_rows(~part.missing)
+        reasons[:, i] = part.of_rows(part.reason)
+        return part
+
+    # The longest first, so that no thread is left with it at the end.
+    order = sorted(range(len(texts)), key=lambda i: texts[i].nbytes, reverse=True)
+    found = dict(
+        zip(order, run_in_threads(noted, order, n_threads=threads_for(len(present))), strict=True)
+    )
+    return [found[i] for i in range(len(texts))]
 
 
 def _rows_at_once(schema: ClkSchema) -> int:
@@ -358,9 +377,9 @@ def _result(
     present: npt.NDArray[np.bool_],
     reasons: npt.NDArray[np.uint8],
 ) -> ClkResult:
-    bad = reasons.any(axis=1)
     aside: list[SetAside] = []
-    if bad.any():
+    if reasons.any():
+        bad = reasons.any(axis=1)
         names = [feature.identifier for feature in schema.features]
         kinds, kind_of = np.unique(reasons[bad], axis=0, return_inverse=True)
         sentences = [_sentence(kind.tolist(), names) for kind in kinds]
