@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 import linkkit as lk
 from linkkit.assess.attack import NO_GROUP, PassView, Target
-from linkkit.partner.encode.bloom import bloom_filters
+from linkkit.partner.encode.bloom import BloomEncoder
 from linkkit.partner.encode.kinds import KINDS, N_BITS
 from linkkit.partner.read import extract_from_frame
 from linkkit.partner.standardize import standardize
@@ -136,18 +137,16 @@ class FieldProfile:
 
     @staticmethod
     def _filter(records: Sequence[Record], key: bytes, name: str) -> PassView:
-        values = [r[name] for r in records]
+        values = pa.array([r[name] for r in records], pa.large_string())
         kind = KINDS[FIELDS[name]]
-        words = np.zeros((len(values), N_BITS // 64), dtype=np.uint64)
-        present = np.array([v is not None for v in values])
-        words[present] = bloom_filters(
-            [v for v in values if v is not None],
+        encoder = BloomEncoder(
             key=hmac.digest(key, name.encode(), "sha256"),
             tokens=kind.tokens,
             n_bits=N_BITS,
             n_hashes=kind.n_hashes,
         )
-        return PassView(words=words, present=present)
+        present = np.asarray(values.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
+        return PassView(words=encoder.encode(values), present=present)
 
 
 def tokens(record: Record) -> set[str]:

@@ -1,5 +1,7 @@
 """Passes: the fast loops equal the obvious ones, and what a record is does not depend on others."""
 
+import hmac
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from linkkit.exchange import PassField, PassSpec, SaltField
 from linkkit.linkage.compare import _pass_reference as compared_plainly
+from linkkit.partner.encode import passes
 from linkkit.partner.encode.grams import gram_table
 from linkkit.partner.encode.passes import (
     PassKeys,
@@ -59,6 +62,130 @@ def test_compiled_loops_make_what_the_plain_ones_make(rows):
     fast, plain = encoded(rows), encoded(rows, compiled=False)
     assert np.array_equal(fast.words, plain.words)
     assert np.array_equal(fast.present, plain.present)
+
+
+WIDE = {**KINDS, "sex": "sex", "suburb": "city"}
+
+
+def item_of(n_hashes, *, n_bits=1024, n_inputs=3, left_out=(), part="whole"):
+    """A pass salted by the suburb, where records may have a single token."""
+    fields = tuple(
+        PassField(name=name, kind=kind, n_hashes=n, typical_tokens=9)
+        for (name, kind), n in zip(WIDE.items(), n_hashes, strict=True)
+        if name not in left_out
+    )
+    salt = (SaltField(name="suburb", part=part),)
+    return PassSpec(name="a", salt=salt, n_bits=n_bits, n_inputs=n_inputs, fields=fields)
+
+
+def crowd(rng, sizes, *, missing=0.2):
+    """Columns of people with one salt to so many as `sizes` say, in any order."""
+    n = sum(sizes)
+
+    def drawn(values):
+        gone = rng.random(n) < missing
+        texts = [None if lack else str(text) for lack, text in zip(gone, values, strict=True)]
+        return pa.array(texts, pa.large_string())
+
+    surnames = ["".join(rng.choice(list("abcdefghij"), size=rng.integers(1, 12))) for _ in range(n)]
+    days = np.datetime64("1920-01-01") + rng.integers(0, 36_500, size=n)
+    suburbs = np.repeat([f"place {number}" for number in range(len(sizes))], sizes)
+    columns = {
+        "surname": drawn(surnames),
+        "birth_date": drawn(np.char.replace(days.astype(str), "-", "")),
+        "street": drawn([f"{rng.integers(1, 9_999)} {name} st" for name in surnames]),
+        "sex": drawn(rng.choice(["f", "m"], size=n)),
+        "suburb": drawn(suburbs),
+    }
+    order = pa.array(rng.permutation(n))
+    return {name: column.take(order) for name, column in columns.items()}
+
+
+def filters_of(columns, item, *, compiled=True):
+    table = gram_table(columns, WIDE, fields=list(WIDE))
+    return pass_filter(table, *salt_codes(columns, item), item=item, keys=KEYS, compiled=compiled)
+
+
+def check_some(columns, item, *, n=12, seed=0):
+    """Compiled loops over all records make what the plain ones make of some of them."""
+    fast = filters_of(columns, item)
+    rows = np.random.default_rng(seed).permutation(len(fast.words))[:n]
+    some = {name: column.take(pa.array(rows)) for name, column in columns.items()}
+    plain = filters_of(some, item, compiled=False)
+    assert np.array_equal(fast.words[rows], plain.words)
+    assert np.array_equal(fast.present[rows], plain.present)
+    assert not fast.words[~fast.present].any()
+
+
+@given(
+    st.integers(0, 2**32),
+    st.lists(st.integers(1, 3) | st.integers(4, 60), min_size=1, max_size=12),
+    st.lists(st.integers(1, 40), min_size=5, max_size=5),
+    st.tuples(st.sampled_from([1024, 2048, 4096]), st.integers(1, 5)),
+    st.sets(st.sampled_from(list(KINDS))),
+)
+@settings(deadline=None, max_examples=60)
+def test_groups_of_all_sizes_under_all_parameters(seed, sizes, n_hashes, width, out):
+    columns = crowd(np.random.default_rng(seed), sizes)
+    n_bits, n_inputs = width
+    item = item_of(n_hashes, n_bits=n_bits, n_inputs=n_inputs, left_out=out)
+    check_some(columns, item)
+
+
+@pytest.mark.parametrize(("n_bits", "n_inputs"), [(2048, 3), (4096, 4), (1024, 1)])
+def test_groups_of_thousands_among_small_ones(n_bits, n_inputs):
+    columns = crowd(np.random.default_rng(1), [6_000, 3_000, *[1] * 50, *[2] * 50, *[40] * 30])
+    item = item_of((31, 12, 17, 9, 10), n_bits=n_bits, n_inputs=n_inputs)
+    check_some(columns, item, n=60)
+
+
+@given(st.integers(0, 2**32), st.integers(0, 700))
+@settings(deadline=None, max_examples=25)
+def test_very_long_values_and_single_tokens(seed, length):
+    rng = np.random.default_rng(seed)
+    texts = [None, "".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz"), size=length)) or None]
+    columns = {
+        "surname": pa.array(texts * 3, pa.large_string()),
+        "birth_date": pa.nulls(6, pa.large_string()),
+        "street": pa.array([None, None, *texts, None, None], pa.large_string()),
+        "sex": pa.array(["f"] * 5 + [None], pa.large_string()),
+        "suburb": pa.array(["a", "a", "b", "c", "c", None], pa.large_string()),
+    }
+    # Only the surname, the street and the sex are in it: who has the sex alone has one token.
+    check_some(columns, item_of((11, 1, 3, 2, 1), left_out={"birth_date", "suburb"}))
+
+
+@given(st.integers(0, 2**32), st.integers(1, 200), st.integers(1, 90), st.integers(1, 5))
+@settings(deadline=None, max_examples=25)
+def test_it_does_not_matter_where_batches_end(seed, n_blocks, n_uses, n_records):
+    columns = crowd(np.random.default_rng(seed), [1, 1, 2, 3, 25, 60])
+    item = item_of((31, 12, 17, 9, 10))
+    whole = filters_of(columns, item)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passes, "_ENOUGH_BLOCKS", n_blocks // 2)
+        patch.setattr(passes, "_BLOCKS_AT_ONCE", n_blocks)
+        patch.setattr(passes, "_USES_AT_ONCE", n_uses)
+        patch.setattr(passes, "_MOST_IN_BATCH", n_records)
+        patch.setattr(passes, "_RECORDS_AT_ONCE", 13)
+        assert np.array_equal(filters_of(columns, item).words, whole.words)
+
+
+def test_records_are_taken_salt_by_salt_in_their_order():
+    rng = np.random.default_rng(2)
+    for most in (1, 300, 70_000, 1 << 20):
+        codes = rng.integers(-1, most, size=2_000)
+        rows = np.flatnonzero(codes >= 0)
+        wanted = rows[np.argsort(codes[rows], kind="stable")]
+        assert np.array_equal(passes._by_salt(codes, rows), wanted)
+
+
+def test_the_masks_of_salts_are_hmacs():
+    salts = [f"salt {number}" for number in range(9_000)]
+    masks = KEYS.masks(salts)
+    for number in (0, 1, 8_999):
+        digest = hmac.digest(KEYS.salts, salts[number].encode(), "sha256")
+        assert masks[number].tobytes() == digest[:16]
+    assert KEYS.masks([]).shape == (0, 16)
 
 
 @given(people)

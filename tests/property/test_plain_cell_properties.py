@@ -77,6 +77,7 @@ cells = st.one_of(
 def _compiled_from_the_first_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain_cells, "_WORTH_COMPILED", 0)
     monkeypatch.setattr(plain_cells, "_FEWEST_HITS", 1)
+    monkeypatch.setattr(plain_cells, "_FEWEST_IN_SAMPLE", 1)
     monkeypatch.setattr(plain_cells, "_FEWEST_OF_SHAPE", 1)
     monkeypatch.setattr(plain_cells, "_N_CHECKED", 1)
 
@@ -86,7 +87,8 @@ def reader(kind: str, values: list[str | None]) -> Callable[[str], Any]:
 
 
 def _column_reader(kind: str, values: list[str | None]) -> ColumnReader:
-    counts = columns_module._counts_by_form(pa.array(values, pa.large_string()), kind)
+    column = pa.array(values, pa.large_string())
+    counts = columns_module._counts_by_form(column, plain_cells.cells_of(column), kind)
     years = Years(first=2020, last=2025)
     return column_reader(LinkageField(kind=kind), ColumnSource(column="x"), counts, years=years)
 
@@ -94,7 +96,8 @@ def _column_reader(kind: str, values: list[str | None]) -> ColumnReader:
 def differences(kind: str, values: list[str | None], read: Callable[[str], Any]) -> list[Any]:
     column = pa.array([None, "x", *values], pa.large_string()).slice(2)
     extract = extract_from_frame(pa.table({"x": pa.array(["."] * max(len(values), 1))}))
-    found, issues = apply_reader(read, column, field="x", extract=extract, kind=kind)
+    plain = plain_cells.written(read, plain_cells.cells_of(column), kind=kind)
+    found, issues = apply_reader(read, column, field="x", extract=extract, found=plain)
     wanted, wanted_issues = apply_reader(read, column, field="x", extract=extract)
     found.validate(full=True)
     pairs = zip(values, found.to_pylist(), wanted.to_pylist(), strict=True)

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkkit.partner.encode import tokenize
-from linkkit.partner.encode.extract import _row_order, _token_order
+from linkkit.partner.encode.extract import _row_order
 from linkkit.partner.encode.records import choose_records, codes_of, exact_copies, id_codes_of
-from linkkit.partner.encode.tokens import record_tokens
+from linkkit.partner.encode.tokens import record_tokens, token_order
 from linkkit.partner.keys import TokenKey, derive_key
 from linkkit.partner.read import extract_from_frame
 from linkkit.partner.standardize import columns, plain_cells
@@ -152,7 +152,7 @@ def test_tokens_are_ordered_byte_by_byte() -> None:
     rng = np.random.default_rng(0)
     tokens = rng.integers(0, 3, (200, 16), dtype=np.uint8)  # many agree in the first half
     tokens[:100, :8] = 255
-    listed = [token.tobytes() for token in tokens[_token_order(tokens)]]
+    listed = [token.tobytes() for token in tokens[token_order(tokens)]]
     assert listed == sorted(token.tobytes() for token in tokens)
 
 

@@ -85,11 +85,12 @@ def test_filters_are_those_of_each_value(
 def test_the_table_of_tokens_lists_each_once(values: list[str | None]) -> None:
     column = {"street": pa.array(values, pa.large_string())}
     table = gram_table(column, {"street": "street_address"}, fields=["street"])
-    for value, number in zip(values, table.values[:, 0], strict=True):
+    for row, (value, number) in enumerate(zip(values, table.values[:, 0], strict=True)):
         mine = table.grams[table.starts[number] : table.starts[number + 1]] if number >= 0 else []
         wanted = set(KINDS["street_address"].tokens(value or ""))
         assert len(mine) == len(wanted)
         assert len({table.blocks[gram].tobytes() for gram in mine}) == len(wanted)
+        assert list(mine) == list(table.tokens[table.bounds[row] : table.bounds[row + 1]])
 
 
 @settings(deadline=None)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkkit.agreement import LinkageField
-from linkkit.partner.encode.bloom import bloom_filters, bloom_filters_reference, token_positions
+from linkkit.partner.encode.bloom import BloomEncoder, bloom_filters_reference, token_positions
 from linkkit.partner.encode.kinds import KINDS, N_BITS, filter_spec
 
 KEY = bytes(range(32))
+
+
+def encoded(values: list[str], **options: Any) -> Any:
+    return BloomEncoder(**options).encode(pa.array(values, pa.large_string()))
+
+
 values = st.lists(st.text("abcdefgh 0123", min_size=1).filter(str.strip), min_size=1, max_size=12)
 
 
@@ -28,7 +37,7 @@ def test_the_fast_filters_are_the_reference(
     options = {
         "key": KEY, "tokens": KINDS[kind].tokens, "n_bits": n_bits, "n_hashes": n_hashes,
     }  # fmt: skip
-    fast = bloom_filters(values, **options)
+    fast = encoded(values, **options)
     assert fast.shape == (len(values), n_bits // 64)
     assert np.array_equal(fast, bloom_filters_reference(values, **options))
 
@@ -36,14 +45,14 @@ def test_the_fast_filters_are_the_reference(
 def test_chunks_do_not_change_filters(monkeypatch: pytest.MonkeyPatch) -> None:
     values = [f"name {i}" for i in range(50)]
     options = {"key": KEY, "tokens": KINDS["text"].tokens, "n_bits": 512, "n_hashes": 20}
-    whole = bloom_filters(values, **options)
+    whole = encoded(values, **options)
     monkeypatch.setattr("linkkit.partner.encode.tokenize._VALUES_AT_ONCE", 7)
-    assert np.array_equal(bloom_filters(values, **options), whole)
+    assert np.array_equal(encoded(values, **options), whole)
 
 
 def test_no_value_gives_no_filter() -> None:
     options = {"key": KEY, "tokens": KINDS["text"].tokens, "n_bits": 512, "n_hashes": 20}
-    assert bloom_filters([], **options).shape == (0, 8)
+    assert encoded([], **options).shape == (0, 8)
 
 
 def test_another_key_sets_other_bits() -> None:
@@ -88,7 +97,7 @@ def test_positions_of_one_token_are_independent() -> None:
 )
 def test_a_typical_value_fills_about_half(kind: str, typical: list[str]) -> None:
     spec = filter_spec("field", LinkageField(kind=kind))
-    words = bloom_filters(
+    words = encoded(
         typical, key=KEY, tokens=KINDS[kind].tokens, n_bits=N_BITS, n_hashes=spec.n_hashes
     )
     fill = np.bitwise_count(words).sum(axis=1).mean() / N_BITS

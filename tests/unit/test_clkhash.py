@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import json
 import traceback
 from typing import Any
@@ -15,12 +16,15 @@ from linkkit.errors import ExtractError, OptionError, SecretError
 from linkkit.partner.encode.clkhash import (
     clk_base64,
     encode_clks,
+    filters,
     from_clk_json,
     lint_clk_schema,
     read_clk_schema,
     to_clk_json,
 )
 from linkkit.partner.encode.clkhash._reference import reference_clk
+from linkkit.partner.encode.clkhash.cells import with_format
+from linkkit.partner.standardize import columns as standardize_columns
 
 NAME: dict[str, Any] = {
     "identifier": "name",
@@ -418,3 +422,51 @@ def test_filters_of_another_length_are_refused():
         from_clk_json('{"clks": ["AAE="]}', n_bits=12)
     with pytest.raises(OptionError, match="not as wide"):
         clk_base64(np.zeros((1, 2), dtype=np.uint64), n_bits=64)
+
+
+@pytest.mark.parametrize("n_bits", [64, 192, 512, 1024])
+@pytest.mark.parametrize("folds", [0, 1])
+def test_threads_and_blocks_do_not_change_filters(n_bits, folds, monkeypatch):
+    config = {"l": n_bits, "xor_folds": folds} if folds else {"l": n_bits}
+    name, born = (changed(f, hashing__hash={"type": "doubleHash"}) for f in (NAME, BORN))
+    schema = read_clk_schema(document(name, born, **config))
+    names = ["ana", "bo", "josé", "li", "x" * 30] * 40
+    days = [f"19{i % 90 + 10}-0{i % 9 + 1}-1{i % 10}" for i in range(len(names))]
+    columns = {"name": pa.array(names), "born": pa.array(days)}
+    plain = encode_clks(columns, schema, secret=SECRET)
+    monkeypatch.setattr(standardize_columns, "_WORTH_THREADS", 0)
+    monkeypatch.setattr(filters, "_ROWS_IN_CACHE", 7)
+    monkeypatch.setattr(filters, "_ROWS_AT_ONCE", 64)
+    for share in (0.0, 1.1):
+        monkeypatch.setattr(filters, "_MOSTLY_DISTINCT", share)
+        parted = encode_clks(columns, schema, secret=SECRET)
+        assert np.array_equal(parted.words, plain.words)
+        assert np.array_equal(parted.present, plain.present)
+    by_numpy = encode_clks(columns, schema, secret=SECRET, engine="numpy")
+    assert np.array_equal(by_numpy.words, plain.words)
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y", "%Y", "%m-%d", "%Y%m%d", "%b %d, %y", "%d.%m.%Y %%"])
+def test_dates_are_written_in_a_format_as_python_does(form):
+    values = [
+        "20090305",
+        "20080229",
+        "20090229",
+        "00010101",
+        "09990305",
+        "",
+        "2009",
+        "no",
+        "20091232",
+    ]
+
+    def one(value):
+        try:
+            return dt.datetime.strptime(value, "%Y%m%d").strftime(form)
+        except ValueError:
+            return value
+
+    for some in (values, values[:2], values[5:], []):
+        found = with_format(pa.array(["x", *some], pa.large_string()).slice(1), form)
+        assert found.to_pylist() == [one(value) for value in some]
+        found.validate(full=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from linkkit.exchange import EncodedExtract, EncodingSpec, FilterSpec
 from linkkit.linkage import link
 from linkkit.linkage.compare.levels import _thresholds
 from linkkit.partner.encode import encode
-from linkkit.partner.encode.bloom import bloom_filters
+from linkkit.partner.encode.bloom import BloomEncoder
 from linkkit.partner.encode.comparison import comparison_tokens
 from linkkit.partner.encode.extract import encoding_spec
 from linkkit.partner.encode.kinds import KINDS, N_BITS, filter_spec, kind_encoding
@@ -122,9 +123,8 @@ def test_a_typical_value_fills_about_half(
     field = LinkageField(kind=kind, compare=Compare(**compare))
     spec = filter_spec("field", field)
     tokens = kind_encoding(kind, field.compare).tokens
-    filters = bloom_filters(
-        typical, key=bytes(32), tokens=tokens, n_bits=N_BITS, n_hashes=spec.n_hashes
-    )
+    encoder = BloomEncoder(key=bytes(32), tokens=tokens, n_bits=N_BITS, n_hashes=spec.n_hashes)
+    filters = encoder.encode(pa.array(typical, pa.large_string()))
     assert 0.38 <= np.bitwise_count(filters).sum(axis=1).mean() / N_BITS <= 0.62
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from linkkit.agreement import FIELD_KINDS, Agreement, Years
 from linkkit.partner.encode import encode
 from linkkit.partner.read import extract_from_frame
-from linkkit.partner.standardize import StandardizedExtract, standardize
+from linkkit.partner.standardize import StandardizedExtract, columns, standardize
 from linkkit.partner.standardize.codes import sex_reader
 from linkkit.partner.standardize.dates import inferred_dates, repeated_first_days, stated_dates
 from linkkit.partner.standardize.nicknames import _given_names, nickname_digest
@@ -149,6 +150,28 @@ def test_only_far_too_many_first_days_are_taken_for_placeholders(
 ) -> None:
     # Refugees are often given 1 January as their day of birth, a few in every year.
     assert repeated_first_days(counts) == repeated
+
+
+def test_first_days_of_large_columns_are_counted_as_those_of_small_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(columns, "_WORTH_THREADS", 0)
+    rng = np.random.default_rng(3)
+    for share in (0.0, 0.01, 0.3):
+        days = [
+            None
+            if n < 1
+            else f"{n:04d}0101"
+            if rng.random() < share
+            else f"{n:04d}12{n % 28 + 1:02d}"
+            for n in rng.integers(0, 4, 3_000) * 2_251
+        ]
+        column = pa.array(["x", *days], pa.large_string()).slice(1)
+        counted = columns._counts_of_first_days(column)
+        wanted = repeated_first_days(columns._counts(column))
+        assert repeated_first_days(counted) == wanted
+        assert bool(wanted) == (share > 0.1)
+    assert columns._counts_of_first_days(pa.nulls(3, pa.large_string())) == {}
 
 
 def test_a_value_that_stands_too_often_is_reported_and_kept(

@@ -39,7 +39,7 @@ def token_positions(
 
 def record_filter(
     table: GramTable,
-    values: npt.NDArray[np.int32],
+    record: int,
     *,
     encipher: Encipher,
     mask: bytes,
@@ -48,22 +48,24 @@ def record_filter(
     n_full: int,
     n_hashes: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.uint64]:
-    """Return the filter of a record with `values`, shape (n_bits / 64,).
+    """Return the filter of a record, shape (n_bits / 64,).
 
     It is the exclusive or of `n_inputs` Bloom filters. A token sets bits in the first by its first
     ``n_hashes`` numbers, cut to the width, in the second by the next, and so on. A record whose
     tokens set fewer than ``n_full`` bits has the first filter filled up from the sum of their blocks.
+    Tokens that set none are left out.
     """
     filters = [0] * n_inputs
     n_set, total = 0, 0
-    for value in values[values >= 0]:
-        for gram in table.grams[table.starts[value] : table.starts[value + 1]]:
-            n = int(n_hashes[gram])
-            block = table.blocks[gram].tobytes()
-            n_set, total = n_set + n, total ^ int.from_bytes(block, "big")
-            numbers = token_positions(encipher, mask, block, n=n * n_inputs)
-            for place, number in enumerate(numbers):
-                filters[place // n] |= 1 << (number % n_bits)
+    for gram in table.tokens[table.bounds[record] : table.bounds[record + 1]]:
+        n = int(n_hashes[gram])
+        if not n:
+            continue
+        block = table.blocks[gram].tobytes()
+        n_set, total = n_set + n, total ^ int.from_bytes(block, "big")
+        numbers = token_positions(encipher, mask, block, n=n * n_inputs)
+        for place, number in enumerate(numbers):
+            filters[place // n] |= 1 << (number % n_bits)
     filler = total.to_bytes(BLOCK_BYTES, "big")
     for number in token_positions(
         encipher, mask, filler, n=max(n_full - n_set, 0), start=FILLER_START

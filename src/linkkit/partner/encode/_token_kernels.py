@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
-from numba.np import arrayobj
+from numba import njit
+
+from linkkit.engines.compiled import kernel, kernel_part
+from linkkit.partner.encode._vector_kernels import or_eight
 
 __all__ = [
     "cut_addresses",
@@ -28,7 +28,6 @@ __all__ = [
     "or_tokens",
 ]
 
-_VECTOR = ir.VectorType(ir.IntType(64), 8)
 _EDGE = 95  # "_"
 _AT = 64  # "@"
 _LONGEST = 256
@@ -42,10 +41,7 @@ _WORD_PLACES = 69_452
 _WHOLES = 102_220
 
 
-_array_of: Any = arrayobj.make_array
-
-
-@njit(nogil=True, cache=True)
+@kernel
 def number_keys(keys: Any, table: Any, found: Any) -> Any:
     """Replace keys by numbers in the order of appearance; returns how many are in `found`."""
     n_found = 0
@@ -61,12 +57,12 @@ def number_keys(keys: Any, table: Any, found: Any) -> Any:
     return n_found
 
 
-@njit(inline="always")
+@kernel_part
 def _is_space(c: Any) -> Any:
     return c <= 32 and (c == 32 or 9 <= c <= 13 or c >= 28)
 
 
-@njit(inline="always")
+@kernel_part
 def _is_ascii(data: Any, first: Any, last: Any) -> Any:
     every = np.uint8(0)
     for p in range(first, last):
@@ -74,7 +70,7 @@ def _is_ascii(data: Any, first: Any, last: Any) -> Any:
     return every < 128
 
 
-@njit(inline="always")
+@kernel_part
 def _bigrams(data: Any, first: Any, last: Any, keys: Any, n: Any) -> Any:
     """Write the keys of the bigrams of words from `n` on; returns the end."""
     before = np.int32(_EDGE)
@@ -94,7 +90,7 @@ def _bigrams(data: Any, first: Any, last: Any, keys: Any, n: Any) -> Any:
     return n
 
 
-@njit(inline="always")
+@kernel_part
 def _whole(data: Any, first: Any, last: Any, slots: Any, wholes: Any, n_wholes: Any) -> Any:
     """Return the number of ``data[first:last]`` among the distinct wholes; a new one is noted.
 
@@ -126,7 +122,7 @@ def _whole(data: Any, first: Any, last: Any, slots: Any, wholes: Any, n_wholes: 
     return entry
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cut_words(
     data: Any, bounds: Any, valid: Any, mixed: Any, keys: Any, starts: Any, odd: Any
 ) -> None:
@@ -142,7 +138,7 @@ def cut_words(
         starts[row + 1] = n
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cut_addresses(
     data: Any, bounds: Any, valid: Any, mixed: Any, keys: Any, starts: Any, odd: Any, slots: Any,
     wholes: Any,
@@ -183,7 +179,7 @@ def cut_addresses(
     return True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cut_emails(
     data: Any, bounds: Any, valid: Any, mixed: Any, keys: Any, starts: Any, odd: Any, slots: Any,
     wholes: Any,
@@ -213,7 +209,7 @@ def cut_emails(
     return True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cut_places(
     data: Any, bounds: Any, valid: Any, mixed: Any, keys: Any, starts: Any, odd: Any
 ) -> None:
@@ -264,7 +260,7 @@ def cut_dates(
         starts[row + 1] = n
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def hash_texts(data: Any, bounds: Any, out: Any) -> None:
     """Write a number for each text, the same for the same text and seldom for another."""
     for row in range(len(out)):
@@ -275,7 +271,7 @@ def hash_texts(data: Any, bounds: Any, out: Any) -> None:
         out[row] = mixed
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def each_once(ids: Any, starts: Any, kept: Any, edges: Any) -> None:
     """Copy the distinct tokens of each value, in the order of appearance."""
     n = 0
@@ -290,51 +286,7 @@ def each_once(ids: Any, starts: Any, kept: Any, edges: Any) -> None:
         edges[row + 1] = n
 
 
-@intrinsic
-def _or_vectors(
-    typing_context: Any, masks: Any, ids: Any, first: Any, last: Any, part: Any, out: Any, to: Any  # noqa: ARG001
-) -> Any:  # fmt: skip
-    """OR eight words of the masks of ``ids[first:last]`` into eight words of `out`, in a register.
-
-    `masks` and `out` are C-contiguous; ``part[0]`` and ``part[1]`` are the number of such eights in a
-    mask, and which of them; `to` counts eights.
-    """
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        one = ir.Constant(ir.IntType(64), 1)
-
-        def data_of(i: int) -> Any:
-            return _array_of(signature.args[i])(context, builder, arguments[i]).data
-
-        vectors = builder.bitcast(data_of(0), _VECTOR.as_pointer())
-        target = builder.gep(builder.bitcast(data_of(5), _VECTOR.as_pointer()), [arguments[6]])
-        numbers, before = data_of(1), builder.basic_block
-        n_parts, which = (builder.extract_value(arguments[4], i) for i in range(2))
-        head, body, done = (builder.append_basic_block(name) for name in ("head", "body", "done"))
-        builder.branch(head)
-        builder.position_at_end(head)
-        i, total = builder.phi(ir.IntType(64)), builder.phi(_VECTOR)
-        i.add_incoming(arguments[2], before)
-        total.add_incoming(ir.Constant(_VECTOR, [0] * 8), before)
-        builder.cbranch(builder.icmp_signed("<", i, arguments[3]), body, done)
-        builder.position_at_end(body)
-        token = builder.zext(builder.load(builder.gep(numbers, [i])), ir.IntType(64))
-        place = builder.gep(vectors, [builder.add(builder.mul(token, n_parts), which)])
-        total.add_incoming(builder.or_(total, builder.load(place, align=8)), body)
-        i.add_incoming(builder.add(i, one), body)
-        builder.branch(head)
-        builder.position_at_end(done)
-        builder.store(total, target, align=8)
-        return context.get_dummy_value()
-
-    return types.void(masks, ids, first, last, part, out, to), emit
-
-
-# The decorator supplies the first argument; to the type checker it does not look so.
-_or_eight: Any = _or_vectors
-
-
-@njit(nogil=True, cache=True)
+@kernel
 def or_tokens(masks: Any, ids: Any, starts: Any, places: Any, out: Any) -> None:
     """Write the masks of each value's tokens, OR-ed, to a row of `out`, if `places` names one.
 
@@ -347,7 +299,7 @@ def or_tokens(masks: Any, ids: Any, starts: Any, places: Any, out: Any) -> None:
         if to < 0:
             continue
         for part in range(n_parts if n_words % 8 == 0 else 0):
-            _or_eight(masks, ids, first, last, (n_parts, part), out, to * n_parts + part)
+            or_eight(masks, ids, first, last, (n_parts, part), out, to * n_parts + part)
         for w in range(0 if n_words % 8 else n_words, n_words):
             word = np.uint64(0)
             for i in range(first, last):

@@ -19,7 +19,6 @@ from linkkit.partner.encode.tokenize import or_tokens, tokenize
 
 __all__ = [
     "BloomEncoder",
-    "bloom_filters",
     "bloom_filters_reference",
     "token_masks",
     "token_positions",
@@ -55,7 +54,10 @@ def token_positions(key: bytes, token: str, *, n_bits: int, n_hashes: int) -> li
 
 
 class BloomEncoder:
-    """Encodes the values of one field, batch after batch, and hashes each distinct token once.
+    """Encodes values of one field as Bloom filters (Schnell, Bachteler and Reiher, 2009).
+
+    Batch after batch; each distinct token is hashed once, and its mask is OR-ed into every value
+    that has it.
 
     Parameters
     ----------
@@ -150,38 +152,6 @@ def _positions(messages: Sequence[bytes], key: bytes, n_hashes: int) -> npt.NDAr
     return words.astype(np.int64)
 
 
-def bloom_filters(
-    values: Sequence[str],
-    *,
-    key: bytes,
-    tokens: Callable[[str], Iterable[str]],
-    n_bits: int,
-    n_hashes: int,
-) -> npt.NDArray[np.uint64]:
-    """Encode values as Bloom filters (Schnell, Bachteler and Reiher, 2009).
-
-    Each distinct token is hashed once, and its mask is OR-ed into every value that has it.
-
-    Parameters
-    ----------
-    values : sequence of str
-        Standardized, non-empty values.
-    key : bytes
-        The field's sub-key.
-    tokens : callable
-        Splits a value into tokens, at least one.
-    n_bits, n_hashes : int
-        Width, and bits per token.
-
-    Returns
-    -------
-    ndarray of uint64, shape (n_values, n_bits / 64)
-        Bit `i` of a filter is bit ``i % 64`` of word ``i // 64``.
-    """
-    encoder = BloomEncoder(key=key, tokens=tokens, n_bits=n_bits, n_hashes=n_hashes)
-    return encoder.encode(pa.array(values, type=pa.large_string()))
-
-
 def bloom_filters_reference(
     values: Sequence[str],
     *,
@@ -190,7 +160,7 @@ def bloom_filters_reference(
     n_bits: int,
     n_hashes: int,
 ) -> npt.NDArray[np.uint64]:
-    """Do what :func:`bloom_filters` does, one bit at a time."""
+    """Do what :meth:`BloomEncoder.encode` does, one bit at a time, for values that are all there."""
     filters = np.zeros((len(values), n_bits // 64), dtype=np.uint64)
     for row, value in enumerate(values):
         bits = {

@@ -96,13 +96,19 @@ def clk_encodings(
         key_check=key_check(stretched, *scope.labels),
         one_record_per_person=agreement.party(party).one_record_per_person,
         tokens=tokens,
-        filters={FILTER_NAME: Filter(words=words, present=np.any(words != 0, axis=1))},
+        filters={FILTER_NAME: Filter(words=words, present=_any_bit(words))},
         counts=counts,
         epoch=agreement.epoch,
         canaries=clk_canaries(
             agreement, secret, stretched=stretched, scope=scope, name=FILTER_NAME
         ),
     )
+
+
+def _any_bit(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Return which filters have a bit set."""
+    found: npt.NDArray[np.bool_] = np.bitwise_or.reduce(words, axis=1) != 0
+    return found
 
 
 def extract_to_clks(extract: EncodedExtract) -> str:
@@ -199,21 +205,21 @@ def extract_from_clks(
     words = from_clk_json(text, n_bits=spec.n_bits)
     ids = [None] * len(words) if record_ids is None else list(record_ids)
     _require_ids(ids, len(words), party)
-    empty = np.flatnonzero(~np.any(words != 0, axis=1))
-    kept = np.flatnonzero(np.any(words != 0, axis=1))
+    full = _any_bit(words)
+    empty, kept = np.flatnonzero(~full), np.flatnonzero(full)
     if not len(kept):
         raise ExtractError(f"{party}: the file has no filter with a bit set", hint="Is it whole?")
     kept_ids = pa.array([ids[i] for i in kept], type=pa.large_string())
     tokens = record_tokens(kept_ids, key=token_key, agreement_id=agreement.id, party=party)
     halves = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64)
     order = np.lexsort((halves[:, 1], halves[:, 0]))
-    full = _encoding_spec(agreement)
+    whole_spec = _encoding_spec(agreement)
     extract = clk_encodings(
         words[kept[order]],
         tokens[order],
         agreement=agreement,
-        secret=as_clkhash_secret(secret, agreement, full),
-        spec=full,
+        secret=as_clkhash_secret(secret, agreement, whole_spec),
+        spec=whole_spec,
         party=party,
         counts={"n_records": len(kept), "n_set_aside": len(empty)},
     )

@@ -8,8 +8,7 @@ both cases.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +27,14 @@ from linkkit.agreement.clkhash import (
     schema_traps,
 )
 from linkkit.agreement.clkhash.parts import DateFormat, EnumFormat, TextFormat
-from linkkit.partner.encode.clkhash.filters import encode_clks
+from linkkit.engines.local import run_in_threads
+from linkkit.partner.encode.clkhash.cells import with_format
+from linkkit.partner.encode.clkhash.filters import ClkResult, encode_clks
+from linkkit.partner.encode.tokenize import is_valid
 from linkkit.partner.keys import ClkhashSecret
 from linkkit.partner.read import Extract
 from linkkit.partner.standardize import Issue, StandardizedExtract
-from linkkit.partner.standardize.columns import text_column
+from linkkit.partner.standardize.columns import text_column, threads_for
 
 __all__ = ["ClkRows", "as_schema_reads", "clk_rows", "in_form", "schema_notes"]
 
@@ -40,7 +42,6 @@ __all__ = ["ClkRows", "as_schema_reads", "clk_rows", "in_form", "schema_notes"]
 pc: Any = pyarrow.compute
 
 _TEXT = pa.large_string()
-_STANDARD_DATE = "%Y%m%d"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -62,10 +63,16 @@ class ClkRows:
     refused: Mapping[int, str]
     standardized: StandardizedExtract
 
-    def lost(self, ids: Sequence[str | None]) -> dict[int, str]:
-        """Return the refused rows whose record has no other row, by position."""
-        kept = {x for i, x in enumerate(ids) if x is not None and i not in self.refused}
-        return {i: reason for i, reason in self.refused.items() if ids[i] not in kept}
+    def lost(self, id_codes: npt.NDArray[np.int64]) -> dict[int, str]:
+        """Return the refused rows whose record has no other row, by position.
+
+        `id_codes` are the numbers of the rows' ids, below 0 where there is none.
+        """
+        kept = id_codes >= 0
+        kept[list(self.refused)] = False
+        has_other = np.zeros(int(id_codes.max(initial=-1)) + 2, dtype=np.bool_)
+        has_other[id_codes[kept]] = True  # the last stands for rows without an id
+        return {i: reason for i, reason in self.refused.items() if not has_other[id_codes[i]]}
 
 
 def as_schema_reads(agreement: Agreement, party: str) -> Agreement:
@@ -122,31 +129,32 @@ def clk_rows(
     fields = [field or "" for field in feature_fields(agreement.linkage, schema)]
     sources = agreement.party(party).linkage_fields
     as_they_stand = _standardizing(agreement) == "none"
-    cells: dict[str, pa.Array] = {}
-    for feature, field in zip(schema.features, fields, strict=True):
-        if field not in sources:
-            cells[field] = in_form(pa.nulls(len(table), _TEXT), feature)
-        elif as_they_stand:
-            cells[field] = _joined(table, sources[field])
-        else:
-            cells[field] = in_form(standardized.fields[field], feature)
+
+    def cells_of(task: tuple[ClkFeature, str]) -> pa.Array:
+        feature, field = task
+        if field in sources and as_they_stand:
+            return _joined(table, sources[field])
+        brought = field in sources
+        return in_form(
+            standardized.fields[field] if brought else pa.nulls(len(table), _TEXT), feature
+        )
+
+    tasks = list(zip(schema.features, fields, strict=True))
+    cells = list(run_in_threads(cells_of, tasks, n_threads=threads_for(len(table))))
     shown = {name: " + ".join(source.columns) for name, source in sources.items()}
     result = encode_clks(
-        _columns(schema, [cells[field] for field in fields], len(table)),
+        _columns(schema, cells, len(table)),
         _renamed(schema, [shown.get(field, field) for field in fields]),
         secret=secret.reveal(),
         rows=np.arange(len(table), dtype=np.int64),
     )
-    words = np.zeros((len(table), schema.n_words), dtype=np.uint64)
-    words[result.rows] = result.words
-    present = np.zeros((len(table), len(fields)), dtype=np.bool_)
-    present[result.rows] = result.present
-    masked = {
-        field: pc.if_else(
-            pa.array(present[:, i]), standardized.fields[field], pa.scalar(None, _TEXT)
-        )
-        for i, field in enumerate(fields)
-    }
+    words, present = _of_all_rows(result, len(table))
+    kept = run_in_threads(
+        lambda i: _without(standardized.fields[fields[i]], present[:, i]),
+        range(len(fields)),
+        n_threads=threads_for(len(table)),
+    )
+    masked = dict(zip(fields, kept, strict=True))
     issues, notes = standardized.issues, standardized.notes
     if as_they_stand:
         notes = tuple(_hashed_all_the_same(issue) for issue in standardized.issues)
@@ -156,6 +164,24 @@ def clk_rows(
         refused={item.row: item.reason for item in result.set_aside},
         standardized=dataclasses.replace(standardized, fields=masked, issues=issues, notes=notes),
     )
+
+
+def _of_all_rows(
+    result: ClkResult, n_rows: int
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+    """Return filters and what is present of all rows; nothing where a row was set aside."""
+    if len(result) == n_rows:
+        return result.words, result.present
+    words = np.zeros((n_rows, result.words.shape[1]), dtype=np.uint64)
+    present = np.zeros((n_rows, result.present.shape[1]), dtype=np.bool_)
+    words[result.rows], present[result.rows] = result.words, result.present
+    return words, present
+
+
+def _without(values: pa.Array, present: npt.NDArray[np.bool_]) -> pa.Array:
+    if not (is_valid(values) & ~present).any():
+        return values
+    return pc.if_else(pa.array(present), values, pa.scalar(None, _TEXT))
 
 
 def _standardizing(agreement: Agreement) -> str:
@@ -184,29 +210,24 @@ def in_form(values: pa.Array, feature: ClkFeature) -> pa.Array:
     rewrite = _rewriter(feature)
     if rewrite is not None:
         encoded = values.dictionary_encode()
-        texts = pa.array([rewrite(value) for value in encoded.dictionary.to_pylist()], _TEXT)
-        values = texts.take(encoded.indices)
+        values = rewrite(encoded.dictionary).take(encoded.indices)
     return pc.fill_null(values.cast(_TEXT), pa.scalar(blank, _TEXT))
 
 
-def _rewriter(feature: ClkFeature) -> Callable[[str], str] | None:
+def _rewriter(feature: ClkFeature) -> Callable[[pa.Array], pa.Array] | None:
     form = feature.format
     if isinstance(form, DateFormat):
-        output = form.format
-        return lambda value: _date(value, output)
+        return lambda values: with_format(values, form.format)
     if isinstance(form, EnumFormat):
         spelled = {value.casefold(): value for value in reversed(form.values)}
-        return lambda value: spelled.get(value.casefold(), value)
+        return _one_by_one(lambda value: spelled.get(value.casefold(), value))
     if isinstance(form, TextFormat) and form.case != "mixed":
-        return str.upper if form.case == "upper" else str.lower
+        return _one_by_one(str.upper if form.case == "upper" else str.lower)
     return None
 
 
-def _date(value: str, form: str) -> str:
-    try:
-        return dt.datetime.strptime(value, _STANDARD_DATE).strftime(form)
-    except ValueError:
-        return value  # of a field that holds no date; the schema's format will say so
+def _one_by_one(rewrite: Callable[[str], str]) -> Callable[[pa.Array], pa.Array]:
+    return lambda values: pa.array([rewrite(value) for value in values.to_pylist()], _TEXT)
 
 
 def _columns(schema: ClkSchema, cells: list[pa.Array], n_rows: int) -> pa.Table:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from linkkit.agreement import Agreement
 from linkkit.agreement.document import require_agreement
+from linkkit.engines.local import run_in_threads
 from linkkit.errors import SecretError
 from linkkit.exchange import EncodedExtract, PayloadExtract
 from linkkit.exchange.artifacts import token_array, token_matrix
@@ -27,6 +28,7 @@ from linkkit.partner.encode.prepared import (
 )
 from linkkit.partner.encode.records import ranks_of, taken
 from linkkit.partner.encode.results import EncodeResult, TokenMap
+from linkkit.partner.encode.tokens import token_order
 from linkkit.partner.keys import ClkhashSecret, KeyScope, Secret, TokenKey, key_check
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 Int64s = npt.NDArray[np.int64]
+_ROWS_AT_ONCE = 131_072
 
 
 def encode(
@@ -146,12 +149,12 @@ def encodings_of(
     """Return what goes to the linkage unit."""
     agreement = work.agreement
     spec = encoding_spec(agreement)
-    order = _token_order(work.tokens)
+    order = work.order
     best = work.records.best_row[order]
     if work.clks is not None or isinstance(secret, ClkhashSecret):
         words = work.clks.words if work.clks is not None else np.zeros((0, 0), dtype=np.uint64)
         return clk_encodings(
-            words[best],
+            _rows_of(words, best),
             work.tokens[order],
             agreement=agreement,
             secret=as_clkhash_secret(secret, agreement, spec),
@@ -177,33 +180,62 @@ def encodings_of(
     )
 
 
+def _rows_of(words: npt.NDArray[np.uint64], rows: Int64s) -> npt.NDArray[np.uint64]:
+    """Return some rows of filters, copied in threads where there are many."""
+    out = np.empty((len(rows), words.shape[1]), dtype=np.uint64)
+
+    def copy(start: int) -> None:
+        part = slice(start, start + _ROWS_AT_ONCE)
+        np.take(words, rows[part], axis=0, out=out[part], mode="clip")
+
+    for _ in run_in_threads(copy, range(0, len(rows), _ROWS_AT_ONCE)):
+        pass
+    return out
+
+
 def payload_of(work: PreparedExtract, *, counts: Mapping[str, int]) -> PayloadExtract:
     """Return what goes to the steward."""
     agreement, years = work.agreement, work.years
     agreement.authorize_payload(work.party, work.payload)
-    sent = work.sent_rows
-    of_row = work.tokens[work.records.record_of_row[sent]]
-    year = np.full(len(sent), -1, dtype=np.int64) if years is None else years[sent]
+    rows = _payload_rows(work)
+    year = None if years is None else years[rows]
     table = pa.table(
         {
-            "token": token_array(of_row),
-            "year": pa.array(year, mask=year < 0).cast(pa.int32()),
-            **{name: taken(column, sent) for name, column in work.payload.items()},
+            "token": token_array(work.tokens[work.records.record_of_row[rows]]),
+            "year": pa.nulls(len(rows), pa.int32())
+            if year is None
+            else pa.array(year, mask=year < 0).cast(pa.int32()),
+            **{name: taken(column, rows) for name, column in work.payload.items()},
         }
     )
     return PayloadExtract(
         party=work.party,
         agreement_id=agreement.id,
         agreement_fingerprint=agreement.fingerprint,
-        table=table.take(pa.array(row_order(table))),
+        table=table,
         counts=counts,
     )
+
+
+def _payload_rows(work: PreparedExtract) -> Int64s:
+    """Return the rows that are sent, by token, year and values."""
+    sent, n_records = work.sent_rows, len(work.order)
+    rank = np.empty(n_records, dtype=np.int64)
+    rank[work.order] = np.arange(n_records)
+    ranks = rank[work.records.record_of_row[sent]]
+    columns: dict[str, pa.Array] = {}
+    if len(sent) > n_records:
+        years = np.zeros(len(work.table), np.int64) if work.years is None else work.years
+        # A row without a year comes last, as a null does.
+        of_year = pa.array(years[sent], mask=years[sent] < 0)
+        columns = {"year": of_year, **{n: taken(c, sent) for n, c in work.payload.items()}}
+    return sent[_row_order(columns, ranks, n_records=n_records)]
 
 
 def row_order(table: pa.Table) -> Int64s:
     """Return the order by token, year and values, which the order of the file does not change."""
     tokens = np.ascontiguousarray(token_matrix(table.column("token")))
-    order = _token_order(tokens)
+    order = token_order(tokens)
     if not len(order):
         return order
     same = (np.diff(tokens[order].view(np.uint64), axis=0) == 0).all(axis=1)
@@ -239,13 +271,3 @@ def token_map_of(work: PreparedExtract) -> TokenMap:
         record_ids=taken(work.records.ids, of_row),
         rows=work.table.rows[sent],
     )
-
-
-def _token_order(tokens: npt.NDArray[np.uint8]) -> Int64s:
-    # Tokens are random to everybody else, so their order says nothing about the file's order.
-    halves = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64)
-    first = np.ascontiguousarray(halves[:, 0])
-    order = np.argsort(first)
-    if (np.diff(first[order]) == 0).any():
-        order = np.lexsort((halves[:, 1], first))
-    return order.astype(np.int64)

@@ -85,8 +85,11 @@ class FieldEncoder:
             words = self._encoders[name].encode(column, places=places)
             return Filter(words=words, present=present)
 
-        filters = run_in_threads(encoded, list(self._encoders), n_threads=threads_for(n_rows))
-        of_fields = dict(zip(self._encoders, filters, strict=True))
+        # The longest first, so that no thread is left with it at the end.
+        tasks = sorted(self._encoders, key=lambda name: fields[name].nbytes, reverse=True)
+        filters = run_in_threads(encoded, tasks, n_threads=threads_for(n_rows))
+        found = dict(zip(tasks, filters, strict=True))
+        of_fields = {name: found[name] for name in self._encoders}
         covered = {name: chosen(name) for name in self._spec.fields}
         return {**of_fields, **_pass_filters(covered, self._secret, self._scope, self._spec)}
 

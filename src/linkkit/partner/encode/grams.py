@@ -17,6 +17,7 @@ from linkkit.partner.encode.tokenize import each_once, tokenize
 __all__ = ["BLOCK_BYTES", "GramTable", "gram_block", "gram_table"]
 
 BLOCK_BYTES = 16
+_RECORDS_AT_ONCE = 4_096
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -37,6 +38,10 @@ class GramTable:
         What is enciphered for each token; see :func:`gram_block`.
     field_of_gram : ndarray of int32, shape (n_grams,)
         Which field each token belongs to.
+    bounds : ndarray of int64, shape (n_records + 1,)
+        Where each record's tokens begin in `tokens`.
+    tokens : ndarray of int32
+        Numbers of the tokens of each record, field by field, so that a pass reads them in a row.
     """
 
     fields: tuple[str, ...]
@@ -45,6 +50,8 @@ class GramTable:
     grams: npt.NDArray[np.int32]
     blocks: npt.NDArray[np.uint8]
     field_of_gram: npt.NDArray[np.int32]
+    bounds: npt.NDArray[np.int64]
+    tokens: npt.NDArray[np.int32]
 
     def __repr__(self) -> str:
         return f"<GramTable: {len(self.values)} records, {len(self.fields)} fields>"
@@ -114,11 +121,35 @@ def gram_table(
         n_values += len(distinct.dictionary)
         blocks.extend(gram_block(name, token) for token in ids)
         field_of_gram.extend([f] * len(ids))
+    edges_of_values = np.concatenate(starts)
+    grams_of_values = np.concatenate([np.zeros(0, dtype=np.int32), *grams])
+    bounds, of_records = _tokens_of_records(values, edges_of_values, grams_of_values)
     return GramTable(
         fields=tuple(fields),
         values=values,
-        starts=np.concatenate(starts),
-        grams=np.concatenate([np.zeros(0, dtype=np.int32), *grams]),
+        starts=edges_of_values,
+        grams=grams_of_values,
         blocks=np.frombuffer(b"".join(blocks), dtype=np.uint8).reshape(-1, BLOCK_BYTES),
         field_of_gram=np.array(field_of_gram, dtype=np.int32),
+        bounds=bounds,
+        tokens=of_records,
     )
+
+
+def _tokens_of_records(
+    values: npt.NDArray[np.int32], starts: npt.NDArray[np.int64], grams: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Return where each record's tokens begin, and the tokens of its values in a row."""
+    counts, firsts = np.append(np.diff(starts), 0), starts  # the last is that of a missing value
+    bounds = np.zeros(len(values) + 1, dtype=np.int64)
+    for column in values.T:
+        bounds[1:] += counts[column]
+    np.cumsum(bounds, out=bounds)
+    tokens = np.empty(bounds[-1], dtype=np.int32)
+    for start in range(0, len(values), _RECORDS_AT_ONCE):
+        some = values[start : start + _RECORDS_AT_ONCE].reshape(-1)
+        sizes = counts[some]
+        ends = np.cumsum(sizes)
+        places = np.arange(ends[-1]) + np.repeat(firsts[some] - ends + sizes, sizes)
+        tokens[bounds[start] : bounds[start + len(some) // values.shape[1]]] = grams[places]
+    return bounds, tokens

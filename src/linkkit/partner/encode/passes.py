@@ -16,7 +16,6 @@ The combination is our own: experimental, measured, not peer-reviewed.
 
 from __future__ import annotations
 
-import hmac
 import importlib.util
 import math
 import os
@@ -29,10 +28,12 @@ import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from linkkit.agreement import FieldKind, LinkageClause, LinkagePass, passes_of
+from linkkit.engines.local import run_in_threads
 from linkkit.exchange import Filter, PassField, PassSpec, SaltField
 from linkkit.partner.encode import _pass_reference
 from linkkit.partner.encode.comparison import field_options
 from linkkit.partner.encode.grams import BLOCK_BYTES, GramTable
+from linkkit.partner.encode.hmacs import hmac_sha256_many
 from linkkit.partner.encode.kinds import PASS_WEIGHTS, kind_encoding
 
 __all__ = ["PassKeys", "pass_filter", "pass_specs", "with_random_filters"]
@@ -46,9 +47,16 @@ _IN_SALT = 0.75
 """What a field that is in the salt counts for: records with the same salt share much of its value
 already, which must not show who has the same one."""
 
-_GRAMS_AT_ONCE = 30_000
-_BYTES_AT_ONCE = 1 << 20
+# A batch stays in the processor's cache. It ends with a salt once it has enough blocks, as those of
+# a salt that is cut in two are enciphered twice.
+_ENOUGH_BLOCKS = 1 << 16
+_BLOCKS_AT_ONCE = 1 << 18
+_USES_AT_ONCE = 1 << 18
+_MOST_IN_BATCH = 1 << 12
+_RECORDS_AT_ONCE = 20_000
 _POSITIONS_PER_BLOCK = BLOCK_BYTES // 2
+
+Int64s = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -58,9 +66,12 @@ class PassKeys:
     salts: bytes
     tokens: bytes
 
-    def mask(self, salt: str) -> bytes:
-        """Return what a salt adds to each token's block: 16 bytes of HMAC-SHA256."""
-        return hmac.digest(self.salts, salt.encode(), "sha256")[:BLOCK_BYTES]
+    def masks(self, salts: Sequence[str]) -> npt.NDArray[np.uint8]:
+        """Return what each salt adds to tokens' blocks: 16 bytes of HMAC-SHA256 in a row."""
+        texts = [salt.encode() for salt in salts]
+        bounds = np.append(0, np.cumsum([len(text) for text in texts])).astype(np.int64)
+        data = np.frombuffer(b"".join(texts), dtype=np.uint8)
+        return hmac_sha256_many(self.salts, data, bounds)[:, :BLOCK_BYTES].copy()
 
 
 def pass_specs(linkage: LinkageClause) -> tuple[PassSpec, ...]:
@@ -141,18 +152,17 @@ def pass_filter(
         Not present, and zero, where a record has no salt or nothing to encode; before it is sent,
         :func:`with_random_filters` hides who that is.
     """
-    values = _values_of(table, item)
+    covered = {field.name for field in item.fields}
+    values = table.values[:, [name in covered for name in table.fields]]
     present = (codes >= 0) & np.any(values >= 0, axis=1)
     words = np.zeros((len(codes), item.n_words), dtype=np.uint64)
-    rows = np.flatnonzero(present)
-    order = rows[np.argsort(codes[rows], kind="stable")]
-    masks = np.frombuffer(b"".join(keys.mask(salt) for salt in salts), dtype=np.uint8)
-    filling = _Filling(table, values, item, keys, masks.reshape(-1, BLOCK_BYTES))
+    order = _by_salt(codes, np.flatnonzero(present))
+    filling = _Filling(table, item, keys, keys.masks(salts))
     if compiled is None:
         compiled = importlib.util.find_spec("numba") is not None
-    if len(order) and compiled:
+    if compiled:
         filling.run(order, codes[order], words)
-    elif len(order):
+    else:
         filling.run_plainly(order, codes[order], words)
     return Filter(words=words, present=present)
 
@@ -170,10 +180,13 @@ def with_random_filters(made: Filter) -> Filter:
     return Filter(words=words, present=np.ones_like(made.present))
 
 
-def _values_of(table: GramTable, item: PassSpec) -> npt.NDArray[np.int32]:
-    covered = {field.name for field in item.fields}
-    left_out = [name not in covered for name in table.fields]
-    return np.where(np.array(left_out)[None, :], np.int32(-1), table.values).astype(np.int32)
+def _by_salt(codes: Int64s, rows: Int64s) -> Int64s:
+    """Return `rows` sorted by their codes: by 16 bits at a time, which numpy sorts by radix."""
+    order = rows
+    for shift in range(0, int(codes.max(initial=0)).bit_length(), 16):
+        digits = (codes[order] >> shift).astype(np.uint16)
+        order = order[np.argsort(digits, kind="stable")]
+    return order
 
 
 def _n_hashes(table: GramTable, item: PassSpec) -> npt.NDArray[np.int64]:
@@ -183,35 +196,24 @@ def _n_hashes(table: GramTable, item: PassSpec) -> npt.NDArray[np.int64]:
 
 
 class _Filling:
-    """Fills the filters of a pass, some groups of one salt at a time."""
+    """Fills the filters of a pass."""
 
     def __init__(
-        self,
-        table: GramTable,
-        values: npt.NDArray[np.int32],
-        item: PassSpec,
-        keys: PassKeys,
-        masks: npt.NDArray[np.uint8],
+        self, table: GramTable, item: PassSpec, keys: PassKeys, masks: npt.NDArray[np.uint8]
     ) -> None:
-        self.table, self.values, self.item, self.masks = table, values, item, masks
+        self.table, self.item, self.masks = table, item, masks
         self.n_hashes = _n_hashes(table, item)
-        self.n_blocks = -(-self.n_hashes * item.n_inputs // _POSITIONS_PER_BLOCK)
         self.n_full = round(item.n_bits * math.log(2))
         # Blocks are distinct, so that AES is the keyed function that is wanted and no mode of
         # encryption.
         self.cipher = Cipher(algorithms.AES(keys.tokens), modes.ECB())  # noqa: S305
 
-    def run_plainly(
-        self,
-        order: npt.NDArray[np.int64],
-        codes: npt.NDArray[np.int64],
-        words: npt.NDArray[np.uint64],
-    ) -> None:
+    def run_plainly(self, order: Int64s, codes: Int64s, words: npt.NDArray[np.uint64]) -> None:
         """Set the bits of the records `order` one by one."""
         for record, code in zip(order.tolist(), codes.tolist(), strict=True):
             words[record] = _pass_reference.record_filter(
                 self.table,
-                self.values[record],
+                record,
                 encipher=self.cipher.encryptor().update,
                 mask=self.masks[code].tobytes(),
                 n_bits=self.item.n_bits,
@@ -220,70 +222,57 @@ class _Filling:
                 n_hashes=self.n_hashes,
             )
 
-    def run(
-        self,
-        order: npt.NDArray[np.int64],
-        codes: npt.NDArray[np.int64],
-        words: npt.NDArray[np.uint64],
-    ) -> None:
+    def run(self, order: Int64s, codes: Int64s, words: npt.NDArray[np.uint64]) -> None:
         """Set the bits of the records `order`, sorted by salt, in `words`."""
+        pieces = np.linspace(0, len(order), -(-len(order) // _RECORDS_AT_ONCE) + 1).astype(int)
+
+        def fill(number: int) -> None:
+            self._run_piece(order, codes, pieces[number], pieces[number + 1], words)
+
+        for _ in run_in_threads(fill, range(len(pieces) - 1)):
+            pass
+
+    def _run_piece(
+        self, order: Int64s, codes: Int64s, start: int, stop: int, words: npt.NDArray[np.uint64]
+    ) -> None:
+        """Set the bits of the records from one place of `order` to another."""
         from linkkit.partner.encode import _pass_kernels
 
         kernels: Any = _pass_kernels
-        ends = np.flatnonzero(np.append(codes[1:] != codes[:-1], True)) + 1
-        group_starts = np.append(0, ends).astype(np.int64)
-        masks = self.masks[codes[group_starts[:-1]]].view("<u8")
-        blocks = np.ascontiguousarray(self.table.blocks).view("<u8")
-        records = (self.values, self.table.starts, self.table.grams, order, group_starts)
-        n_groups, n_grams = len(group_starts) - 1, self.table.n_grams
-        seen, place = np.full(n_grams, -1, dtype=np.int64), np.zeros(n_grams, dtype=np.int64)
-        found = np.empty(max(_GRAMS_AT_ONCE, n_grams), dtype=np.int32)
-        found_starts = np.zeros(n_groups + 1, dtype=np.int64)
-        n_filler, sums = self._fillers(blocks)
-        start = 0
-        while start < n_groups:
-            stop = int(kernels.distinct_grams(*records, start, n_groups, seen, found, found_starts))
-            bounds = found_starts[: stop - start + 1]
-            listed = found[: bounds[-1]]
-            block_starts = np.append(0, np.cumsum(self.n_blocks[listed]))
-            plain = np.empty((int(block_starts[-1]), 2), dtype="<u8")
-            kernels.salted_blocks(blocks, masks[start:stop], listed, bounds, block_starts, plain)
-            here = n_filler[order[group_starts[start] : group_starts[stop]]]
-            filler_starts = np.append(0, np.cumsum(-(-here // _POSITIONS_PER_BLOCK)))
-            filler = np.empty((int(filler_starts[-1]), 2), dtype="<u8")
-            kernels.filler_blocks(
-                sums, masks, order, group_starts, start, stop, filler_starts, filler
-            )
-            kernels.fill_filters(
-                *records, start, stop, listed, bounds, self.n_hashes, self.item.n_inputs,
-                self._enciphered(plain), block_starts * _POSITIONS_PER_BLOCK,
-                self._enciphered(filler), filler_starts * _POSITIONS_PER_BLOCK, n_filler,
-                place, words,
+        table, n_inputs = self.table, self.item.n_inputs
+        blocks, masks = table.blocks.view("<u8"), self.masks.view("<u8")
+        n_blocks = -(-self.n_hashes * n_inputs // _POSITIONS_PER_BLOCK)
+        hashes = np.stack([self.n_hashes, n_blocks], axis=1)
+        place = np.full(table.n_grams, -1, dtype=np.int64)
+        marks = np.zeros(n_inputs * self.item.n_bits, dtype=np.uint8)
+        room, base = _Room(_BLOCKS_AT_ONCE, _USES_AT_ONCE), 0
+        while start < stop:
+            done, n, base = kernels.list_uses(
+                table.bounds, table.tokens, order, codes, start, stop, blocks, masks, hashes,
+                self.n_full, _ENOUGH_BLOCKS, base, place, room.new, room.plain, room.uses, room.starts,
             )  # fmt: skip
-            start = stop
+            if done == start:
+                room = _Room(2 * len(room.plain), 2 * len(room.uses))
+                continue
+            kernels.fill_filters(
+                order, start, done, room.enciphered(self.cipher, n), room.uses, room.starts,
+                n_inputs, marks, words,
+            )  # fmt: skip
+            start = done
 
-    def _fillers(
-        self, blocks: npt.NDArray[np.uint64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
-        """Return how many bits fill up each record, and its tokens' blocks added up.
 
-        How many bits are set would else tell short records, and those that lack a field, from others.
-        """
-        table = self.table
-        n_set = np.append(0, np.cumsum(self.n_hashes[table.grams]))
-        added = np.zeros((len(table.grams) + 1, 2), dtype=np.uint64)
-        np.bitwise_xor.accumulate(blocks[table.grams], axis=0, out=added[1:])
-        first, last = table.starts[:-1], table.starts[1:]
-        of_value = np.append(n_set[last] - n_set[first], 0)  # the last is that of a missing value
-        sum_of_value = np.vstack([added[last] ^ added[first], np.zeros((1, 2), dtype=np.uint64)])
-        n_filler = np.maximum(self.n_full - of_value[self.values].sum(axis=1), 0)
-        return n_filler, np.bitwise_xor.reduce(sum_of_value[self.values], axis=1)
+class _Room:
+    """Room for a batch: what is enciphered, what comes of it, and who uses what of it."""
 
-    def _enciphered(self, plain: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint16]:
-        found = np.empty(plain.nbytes + BLOCK_BYTES, dtype=np.uint8)
-        source, out = plain.reshape(-1).view(np.uint8).data, found.data
-        encryptor = self.cipher.encryptor()
-        for start in range(0, len(source), _BYTES_AT_ONCE):
-            part = source[start : start + _BYTES_AT_ONCE]
-            encryptor.update_into(part, out[start : start + len(part) + BLOCK_BYTES])
-        return found.view("<u2")
+    def __init__(self, n_blocks: int, n_uses: int) -> None:
+        self.plain = np.empty((n_blocks, 2), dtype="<u8")
+        self.found = np.empty(self.plain.nbytes + BLOCK_BYTES, dtype=np.uint8)
+        self.uses = np.empty((n_uses, 2), dtype=np.int32)
+        self.new = np.empty(n_uses, dtype=np.int64)
+        self.starts = np.zeros(_MOST_IN_BATCH + 1, dtype=np.int64)
+
+    def enciphered(self, cipher: Cipher[modes.ECB], n: int) -> npt.NDArray[np.uint16]:
+        """Return the first `n` blocks, enciphered."""
+        source = self.plain[:n].reshape(-1).view(np.uint8)
+        cipher.encryptor().update_into(source.data, self.found.data)
+        return self.found[: n * BLOCK_BYTES].view("<u2")

@@ -26,7 +26,7 @@ from linkkit.partner.encode.payload import payload_columns, positions_outside, r
 from linkkit.partner.encode.records import Records, choose_records, exact_copies, id_codes_of
 from linkkit.partner.encode.results import EncodingReport
 from linkkit.partner.encode.tokenize import is_valid
-from linkkit.partner.encode.tokens import record_tokens
+from linkkit.partner.encode.tokens import record_tokens, token_order
 from linkkit.partner.keys import ClkhashSecret, Secret, TokenKey
 from linkkit.partner.read import Extract, extract_from_frame, read_extract
 from linkkit.partner.standardize import (
@@ -73,6 +73,8 @@ class PreparedExtract:
         Which rows are records, and which are set aside.
     tokens : ndarray of uint8, shape (n_records, 16)
         The token of each record; random without a token key.
+    order : ndarray of int64, shape (n_records,)
+        The records in the order of their tokens, in which they are sent.
     years : ndarray of int64 or None
         The year of each row, where the party states one.
     payload : dict of str to pyarrow.Array
@@ -91,6 +93,7 @@ class PreparedExtract:
     standardized: StandardizedExtract
     records: Records
     tokens: npt.NDArray[np.uint8]
+    order: npt.NDArray[np.int64]
     years: npt.NDArray[np.int64] | None
     payload: dict[str, pa.Array]
     payload_issues: list[Issue]
@@ -168,20 +171,31 @@ def prepare(
     )
     clks, notes = _clk_rows(table, standardized, agreement, secret, party=party)
     chosen = standardized if clks is None else clks.standardized
-    refused = {} if clks is None else clks.lost(ids.to_pylist())
+    refused = {} if clks is None else clks.lost(codes)
     refused |= {**copies, **_without_year(years)}
     refused |= dict.fromkeys(positions_outside(years, agreement), OUTSIDE_YEARS)
-    records = choose_records(
-        chosen.fields, ids, table.rows, agreement, id_codes=codes, refused=refused
+
+    def with_tokens() -> tuple[Records, npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        records = choose_records(
+            chosen.fields, ids, table.rows, agreement, id_codes=codes, refused=refused
+        )
+        named = {"agreement_id": agreement.id, "party": party}
+        tokens = record_tokens(records.ids, key=token_key, **named)
+        return records, tokens, token_order(tokens)
+
+    (records, tokens, order), (payload, issues) = side_by_side(
+        len(table),
+        with_tokens,
+        lambda: payload_columns(table, standardized, agreement, party=party),
     )
-    payload, issues = payload_columns(table, standardized, agreement, party=party)
     return PreparedExtract(
         agreement=agreement,
         party=party,
         table=table,
         standardized=chosen,
         records=records,
-        tokens=record_tokens(records.ids, key=token_key, agreement_id=agreement.id, party=party),
+        tokens=tokens,
+        order=order,
         years=years,
         payload=payload,
         payload_issues=issues,

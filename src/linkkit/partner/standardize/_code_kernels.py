@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from linkkit.engines.compiled import kernel, kernel_part
 from linkkit.partner.standardize._lookup_kernels import MULTIPLIER, find_entry, packed_bytes
 
 __all__ = ["date_forms", "fill_templates", "number_shapes", "write_dates"]
 
 
-@njit(inline="always")
+@kernel_part
 def _digits_at(data: Any, p: Any, last: Any) -> Any:
     """Return how many digits follow, at most nine, and their number."""
     n = 0
@@ -28,21 +28,21 @@ def _digits_at(data: Any, p: Any, last: Any) -> Any:
     return n, number
 
 
-@njit(inline="always")
+@kernel_part
 def _ending(data: Any, p: Any, last: Any) -> Any:
     """Return 1 for a rest of " 00:00:00", 2 for " 0:00", 0 for another."""
     ending = 0
     if last - p == 9 and data[p] == 32:
         ending = 1
         for k in range(8):
-            ending &= data[p + 1 + k] == (58 if k in {2, 5} else 48)
+            ending &= data[p + 1 + k] == (58 if k % 3 == 2 else 48)
     elif last - p == 5 and data[p] == 32:
         zeros = data[p + 1] == 48 and data[p + 3] == 48 and data[p + 4] == 48
         ending = 2 if zeros and data[p + 2] == 58 else 0
     return ending
 
 
-@njit(inline="always")
+@kernel_part
 def _trimmed(data: Any, first: Any, last: Any) -> Any:
     """Return where a text begins and ends without blanks around it."""
     while first < last and data[first] == 32:
@@ -52,8 +52,69 @@ def _trimmed(data: Any, first: Any, last: Any) -> Any:
     return first, last
 
 
-@njit(nogil=True, cache=True)
-def date_forms(data: Any, bounds: Any, valid: Any, forms: Any, parts: Any) -> None:
+@kernel_part
+def _ten_bytes(data: Any, p: Any) -> Any:
+    """Return the form and the parts of ``2009-03-05`` or ``03/05/2009``; form -1 for another."""
+    year_first = 45 <= data[p + 4] <= 47
+    mark = data[p + 4] if year_first else data[p + 2]
+    at = p + 5 if year_first else p
+    of_year = p if year_first else p + 6
+    year: Any = 0
+    one: Any = 0
+    two: Any = 0
+    wrong: Any = 0
+    for k in range(4):
+        digit = np.int64(data[of_year + k]) - 48
+        wrong |= digit | (9 - digit)
+        year = year * 10 + digit
+    for k in range(2):
+        digit, other = np.int64(data[at + k]) - 48, np.int64(data[at + 3 + k]) - 48
+        wrong |= digit | (9 - digit) | other | (9 - other)
+        one, two = one * 10 + digit, two * 10 + other
+    between = data[p + 7] if year_first else data[p + 5]
+    good = wrong >= 0 and 45 <= mark <= 47 and between == mark
+    separator = 0 if mark == 45 else (1 if mark == 47 else 2)
+    form = ((0 if year_first else 1) * 3 + separator) * 12 + 3
+    return (form if good else -1), year, one, two
+
+
+@kernel_part
+def _date_of(data: Any, p: Any, last: Any) -> Any:
+    """Return the form and the parts of a date in digits, form -1 for another text."""
+    n_a, a = _digits_at(data, p, last)
+    p += n_a
+    kind, separator, widths = 2, 0, 0
+    year, one, two = a // 10_000, a // 100 % 100, a % 100
+    if n_a != 8:
+        if p == last or not 45 <= data[p] <= 47:
+            return -1, 0, 0, 0
+        mark = data[p]
+        separator = 0 if mark == 45 else (1 if mark == 47 else 2)
+        n_b, b = _digits_at(data, p + 1, last)
+        p += 1 + n_b
+        if p == last or data[p] != mark or not 1 <= n_b <= 2:
+            return -1, 0, 0, 0
+        n_c, c = _digits_at(data, p + 1, last)
+        p += 1 + n_c
+        if n_a == 4 and 1 <= n_c <= 2:
+            kind, year, one, two = 0, a, b, c
+            widths = (n_b - 1) * 2 + n_c - 1
+        elif 1 <= n_a <= 2 and n_c == 4:
+            kind, year, one, two = 1, c, a, b
+            widths = (n_a - 1) * 2 + n_b - 1
+        else:
+            return -1, 0, 0, 0
+    ending = _ending(data, p, last)
+    if p < last and ending == 0:
+        return -1, 0, 0, 0
+    return ((kind * 3 + separator) * 3 + ending) * 4 + widths, year, one, two
+
+
+@kernel
+def date_forms(
+    data: Any, bounds: Any, valid: Any, forms: Any, parts: Any, class_counts: Any, examples: Any,
+    year_counts: Any,
+) -> None:  # fmt: skip
     """Read dates in digits: `forms` says in what form a cell is, -1 in none; `parts` the numbers.
 
     Blanks before and after do not count.
@@ -61,50 +122,45 @@ def date_forms(data: Any, bounds: Any, valid: Any, forms: Any, parts: Any) -> No
     Forms are numbered ``((kind * 3 + separator) * 3 + ending) * 4 + widths``: kind 0 year first, 1
     year last, 2 eight digits; separator ``-/.``; ending none, " 00:00:00" or " 0:00"; widths
     add 2 for a first part of two digits and 1 for a second. Parts are year, first, second.
+
+    ``year_counts[form, year, range]`` counts; `range` is 0 where both parts are at most 12, 1 or 2
+    where the first or second is above. ``class_counts[form, range, same]`` counts those of years of
+    four digits, `same` being 1 where the parts are equal; `examples` are their first rows.
     """
     for row in range(len(bounds) - 1):
         forms[row] = -1
         p, last = _trimmed(data, bounds[row], bounds[row + 1])
         if not valid[row] or last - p < 8 or last - p > 19:
             continue
-        n_a, a = _digits_at(data, p, last)
-        p += n_a
-        kind, separator, widths = 2, 0, 0
-        year, one, two = a // 10_000, a // 100 % 100, a % 100
-        if n_a != 8:
-            if p == last or not 45 <= data[p] <= 47:
-                continue
-            mark = data[p]
-            separator = 0 if mark == 45 else (1 if mark == 47 else 2)
-            n_b, b = _digits_at(data, p + 1, last)
-            p += 1 + n_b
-            if p == last or data[p] != mark or not 1 <= n_b <= 2:
-                continue
-            n_c, c = _digits_at(data, p + 1, last)
-            p += 1 + n_c
-            if n_a == 4 and 1 <= n_c <= 2:
-                kind, year, one, two = 0, a, b, c
-                widths = (n_b - 1) * 2 + n_c - 1
-            elif 1 <= n_a <= 2 and n_c == 4:
-                kind, year, one, two = 1, c, a, b
-                widths = (n_a - 1) * 2 + n_b - 1
-            else:
-                continue
-        ending = _ending(data, p, last)
-        if p == last or ending > 0:
-            forms[row] = ((kind * 3 + separator) * 3 + ending) * 4 + widths
-            parts[row, 0], parts[row, 1], parts[row, 2] = year, one, two
+        form, year, one, two = -1, 0, 0, 0
+        if last - p == 10:
+            form, year, one, two = _ten_bytes(data, p)
+        if form < 0:
+            form, year, one, two = _date_of(data, p, last)
+        if form < 0:
+            continue
+        forms[row] = form
+        parts[row, 0], parts[row, 1], parts[row, 2] = year, one, two
+        where = 1 if one > 12 else (2 if two > 12 else 0)
+        year_counts[form, year, where] += 1
+        if year >= 1_000:
+            same = 1 if one == two else 0
+            if class_counts[form, where, same] == 0:
+                examples[form, where, same] = row
+            class_counts[form, where, same] += 1
 
 
-@njit(nogil=True, cache=True)
-def write_dates(forms: Any, parts: Any, orders: Any, closer: Any, out: Any, lengths: Any) -> None:
+@kernel
+def write_dates(
+    forms: Any, parts: Any, orders: Any, days: Any, closer: Any, has_closer: Any, out: Any,
+    lengths: Any,
+) -> None:  # fmt: skip
     """Write YYYYMMDD, eight bytes each, or length -1 where a cell needs a closer look.
 
     ``orders[form, year, range]`` says which part is the month: 1 the first, 2 the second, 0 closer
-    look; `range` is 0 where both are at most 12, 1 or 2 where the first or second is above. The
-    first day of a year and the dates of `closer` need a closer look, too.
+    look; `range` is that of :func:`date_forms`. The first day of a year and the dates of `closer`
+    need a closer look, too; `has_closer` marks the years of these. `days` are those of each month.
     """
-    days = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
     for row in range(len(forms)):
         lengths[row] = -1
         if forms[row] < 0:
@@ -118,18 +174,26 @@ def write_dates(forms: Any, parts: Any, orders: Any, closer: Any, out: Any, leng
         if not 1 <= month <= 12 or day < 1:
             continue
         leap = month == 2 and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-        number: Any = year * 10_000 + month * 100 + day
-        good = day <= days[month] + leap and number % 10_000 != 101
-        for other in closer:
-            good &= other != number
+        good = day <= days[month] + leap and not (month == 1 and day == 1)
+        if has_closer[year]:
+            for other in closer:
+                good &= other != year * 10_000 + month * 100 + day
         if good:
             lengths[row] = 8
-            for k in range(8):
-                out[row * 8 + 7 - k] = 48 + number % 10
-                number = number // 10
+            _put_digits(out, row * 8, np.uint64(year // 100))
+            _put_digits(out, row * 8 + 2, np.uint64(year % 100))
+            _put_digits(out, row * 8 + 4, np.uint64(month))
+            _put_digits(out, row * 8 + 6, np.uint64(day))
 
 
-@njit(inline="always")
+@kernel_part
+def _put_digits(out: Any, at: Any, number: Any) -> None:
+    tens = number // np.uint64(10)
+    out[at] = np.uint64(48) + tens
+    out[at + 1] = np.uint64(48) + number - tens * np.uint64(10)
+
+
+@kernel_part
 def _is_dull(data: Any, first: Any, last: Any) -> Any:
     """Whether digits look made up: three alike or four in order, a run of zeros, few different."""
     seen, n_digits, n_alike, n_up, n_down = 0, 0, 1, 1, 1
@@ -149,13 +213,15 @@ def _is_dull(data: Any, first: Any, last: Any) -> Any:
         n_down = n_down + 1 if (digit + 1) % 10 == before else 1
         dull |= n_alike == 3 or n_up == 4 or n_down == 4
         before = digit
-    different = 0
-    for digit in range(10):
-        different += (seen >> digit) & 1
-    return dull or zeros or n_digits == 0 or (n_digits >= 7 and different < 4)
+    if n_digits >= 7:
+        different = 0
+        for digit in range(10):
+            different += (seen >> digit) & 1
+        dull |= different < 4
+    return dull or zeros or n_digits == 0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def number_shapes(
     data: Any, bounds: Any, valid: Any, n_literal: Any, any_letter: Any, slots: Any, hashes: Any,
     examples: Any, counts: Any, shapes: Any,
@@ -203,7 +269,7 @@ def number_shapes(
     return n_shapes
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def fill_templates(
     data: Any, bounds: Any, shapes: Any, templates: Any, template_lengths: Any,
     result_slots: Any, results: Any, out: Any, lengths: Any,

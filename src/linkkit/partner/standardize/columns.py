@@ -20,7 +20,10 @@ from linkkit.partner.read import Extract
 from linkkit.partner.standardize.dates import repeated_first_days
 from linkkit.partner.standardize.outcome import Outcome
 from linkkit.partner.standardize.plain_cells import (
+    Cells,
+    Written,
     cells_of,
+    cells_of_values,
     gathered,
     representatives,
     written,
@@ -48,6 +51,7 @@ STANDARDIZATION_VERSION = 2
 
 _ROWS_SHOWN = 10
 _WORTH_THREADS = 20_000
+_JANUARY_FIRST = np.uint64(0x01000100)  # the bytes 0, 1, 0, 1, the first the lowest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,14 +167,16 @@ def standardize(
             return _Column(values=pa.nulls(len(extract), pa.large_string()))
         return _standardized(extract, agreement, sources[name], name, (whole or {}).get(name))
 
+    def n_bytes(name: str) -> int:
+        columns = sources[name].columns if name in sources else ()
+        return sum(extract.table.column(_squeezed(column)).nbytes for column in columns)
+
     names = list(agreement.linkage.fields)
-    done = dict(
-        zip(
-            names,
-            run_in_threads(standardized, names, n_threads=threads_for(len(extract))),
-            strict=True,
-        )
-    )
+    # The longest first, so that no thread is left with it at the end.
+    tasks = sorted(names, key=n_bytes, reverse=True)
+    columns = run_in_threads(standardized, tasks, n_threads=threads_for(len(extract)))
+    found = dict(zip(tasks, columns, strict=True))
+    done = {name: found[name] for name in names}
     return StandardizedExtract(
         fields={name: column.values for name, column in done.items()},
         issues=tuple(issue for column in done.values() for issue in column.issues),
@@ -197,15 +203,16 @@ def _standardized(
 ) -> _Column:
     field = agreement.linkage.fields[name]
     cells = _source_column(extract, source)
-    counts = _counts_by_form(cells, field.kind) if whole is None else whole
-    read, notes = column_reader(field, source, counts, years=agreement.years)
+    column = cells.cast(pa.large_string())
     # What an option changes is for the function for one cell alone.
     plain = source.part is None and not field.nicknames and field.region == "US"
-    values, issues = apply_reader(
-        read, cells, field=name, extract=extract, kind=field.kind if plain else None
-    )
+    as_bytes = cells_of(column) if plain or field.kind in READ_BY_COLUMN else None
+    counts = _counts_by_form(column, as_bytes, field.kind) if whole is None else whole
+    read, notes = column_reader(field, source, counts, years=agreement.years)
+    found = written(read, as_bytes, kind=field.kind) if plain and as_bytes is not None else None
+    values, issues = apply_reader(read, column, field=name, extract=extract, found=found)
     if field.kind == "date":
-        days = _counts(values) if whole is None else _days(whole, read)
+        days = _counts_of_first_days(values) if whole is None else _days(whole, read)
         values, more = _without_repeated_days(values, days, field=name, extract=extract)
         issues += more
     return _Column(values=values, issues=issues, notes=notes, cells=cells)
@@ -226,9 +233,8 @@ def row_ids(column: pa.Array) -> pa.Array:
     rest = np.flatnonzero((found.lengths < 0) & cells.valid)
     if not len(rest):
         return column
-    of_row = np.full(len(column), -1, dtype=np.int32)
-    of_row[rest] = np.arange(len(rest))
-    return gathered(found, _read_distinct(_row_id, column.take(pa.array(rest))), of_row)
+    others = _read_distinct(_row_id, column.take(pa.array(rest)))
+    return gathered(found, others, rest, np.arange(len(rest), dtype=np.int32))
 
 
 def _read_distinct(read: Callable[[str], str | None], column: pa.Array) -> pa.Array:
@@ -308,13 +314,34 @@ def _counts(column: pa.Array) -> dict[str, int]:
     return dict(zip(pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True))
 
 
-def _counts_by_form(column: pa.Array, kind: FieldKind) -> dict[str, int]:
+def _counts_by_form(column: pa.Array, cells: Cells | None, kind: FieldKind) -> dict[str, int]:
     """Return how often each cell occurs; some stand for all of their form."""
     if kind not in READ_BY_COLUMN:
         return {}
-    column = column.cast(pa.large_string())
-    like, left = representatives(column, kind=kind)
-    return like | _counts(column.filter(pa.array(left)) if like else column)
+    found = None if cells is None else representatives(cells, kind=kind)
+    if found is None:
+        return _counts(column)
+    like, left = found
+    return like | _counts(column.filter(pa.array(left)))
+
+
+def _counts_of_first_days(days: pa.Array) -> dict[str, int]:
+    """Return how often each 1 January occurs, and 31 December for all other days of its year."""
+    cells = cells_of_values(days.drop_null())
+    first, last = cells.bounds[0], cells.bounds[-1]
+    if len(cells) < _WORTH_THREADS or last - first != 8 * len(cells):
+        return _counts(days)
+    digits = cells.data[first:last].view("<u8") & np.uint64(0x0F0F0F0F0F0F0F0F)
+    year = np.zeros(len(digits), dtype=np.int64)
+    for place, shift in ((1000, 0), (100, 8), (10, 16), (1, 24)):
+        year += (digits >> np.uint64(shift)).astype(np.uint8).astype(np.int64) * place
+    begun = np.bincount(year[(digits >> np.uint64(32)) == _JANUARY_FIRST])
+    in_year = np.bincount(year)
+    found: dict[str, int] = {}
+    for y in np.flatnonzero(begun).tolist():
+        n, n_all = int(begun[y]), int(in_year[y])
+        found |= {f"{y:04d}0101": n, f"{y:04d}1231": n_all - n}
+    return found
 
 
 def _days(counts: Mapping[str, int], read: Callable[[str], Outcome]) -> dict[str, int]:
@@ -344,28 +371,26 @@ def apply_reader(
     *,
     field: str,
     extract: Extract,
-    kind: FieldKind | None = None,
+    found: Written | None = None,
 ) -> tuple[pa.Array, list[Issue]]:
     """Standardize a column, each distinct cell once; returns it with what was rejected.
 
-    With `kind`, plain cells of large columns go through compiled kernels, to the same end.
+    Where compiled kernels wrote standard forms, which are `found`, only other cells are read.
     """
     column = column.cast(pa.large_string())
-    cells = cells_of(column) if kind is not None else None
-    found = written(read, cells, kind=kind) if cells is not None and kind is not None else None
-    if found is None or cells is None:
-        rows = np.arange(len(column))
-    else:
-        rows = np.flatnonzero((found.lengths < 0) & cells.valid)
-    encoded = (column if found is None else column.take(pa.array(rows))).dictionary_encode()
+    rows = np.arange(len(column))
+    if found is not None:
+        rows = np.flatnonzero(found.lengths < 0)
+        column = column.take(pa.array(rows))
+    encoded = column.dictionary_encode()
     outcomes = [read(cell) for cell in encoded.dictionary.to_pylist()]
     values = pa.array([outcome.value for outcome in outcomes], type=pa.large_string())
     issues = _issues([o.rule for o in outcomes], encoded.indices, field, extract.rows[rows])
     if found is None:
         return values.take(encoded.indices), issues
-    of_row = np.full(len(column), -1, dtype=np.int32)
-    of_row[rows] = encoded.indices.to_numpy(zero_copy_only=False)
-    return gathered(found, values, of_row), issues
+    known = encoded.indices.is_valid().to_numpy(zero_copy_only=False)
+    places = encoded.indices.drop_null().to_numpy(zero_copy_only=False)
+    return gathered(found, values, rows[known], places), issues
 
 
 def _issues(

@@ -30,6 +30,7 @@ __all__ = [
     "listed_texts",
     "listed_words",
     "month_place",
+    "plain_forms",
     "template_of",
 ]
 
@@ -92,9 +93,15 @@ def _lists_of(module: ModuleType) -> Iterator[object]:
             yield value
 
 
+@lru_cache(maxsize=2)
+def plain_forms(texts: frozenset[str]) -> frozenset[str]:
+    """Return texts as plain words, without those of which nothing is left."""
+    return frozenset(map(plain_words, texts)) - {""}
+
+
 def listed_words() -> frozenset[str]:
     """Return the single words among what is listed."""
-    plain = {plain_words(text) for text in listed_texts()}
+    plain = plain_forms(listed_texts())
     return frozenset(word for word in plain if word and " " not in word) | _IN_PATTERNS
 
 

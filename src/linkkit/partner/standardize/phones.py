@@ -103,7 +103,6 @@ def standard_phone(cell: str, *, region: str = "US", area_code: str = "") -> Out
 def is_placeholder_number(digits: str) -> bool:
     """Whether nobody has the number: one digit repeated, 1234567890, directory assistance."""
     digits = digits.removeprefix("+")
-    digits = digits.removeprefix("+")
     line = digits[-_N_WITHOUT_AREA:]
     return (
         len(set(line)) <= 1

@@ -10,7 +10,8 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +20,12 @@ import pyarrow as pa
 from linkkit.agreement import FieldKind
 from linkkit.partner.standardize import learned
 from linkkit.partner.standardize.learned import Reader
-from linkkit.partner.standardize.text import plain_words
 
 __all__ = [
     "Cells",
     "Written",
     "cells_of",
+    "cells_of_values",
     "gathered",
     "representatives",
     "written",
@@ -32,8 +33,9 @@ __all__ = [
 ]
 
 _WORTH_COMPILED = 20_000
-_SAMPLE = 50_000
+_SAMPLE = 16_384
 _FEWEST_HITS = 10
+_FEWEST_IN_SAMPLE = 3
 _N_ROUNDS = 3
 _N_CHECKED = 100
 _FEWEST_OF_SHAPE = 50
@@ -43,6 +45,8 @@ _SLACK = 8  # the kernels read eight bytes at a time
 _N_FORMS = 108
 _FIRST_YEAR = 1_000
 _LATEST_YEAR = 9_999
+_DAYS_OF_MONTH = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+_CHANGED, _SINGLE, _LETTER_P = 1, 2, 4  # what _word_kernels notes of a word
 
 _WORDS: dict[FieldKind, tuple[bool, bool]] = {
     # kind: whether cells are names, whether numbers are usual in them
@@ -66,7 +70,7 @@ Int64s = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Cells:
     """A column of text as bytes.
 
@@ -90,6 +94,51 @@ class Cells:
     def text(self, i: int) -> str:
         """Return a cell."""
         return self.data[self.bounds[i] : self.bounds[i + 1]].tobytes().decode()
+
+    @cached_property
+    def dates(self) -> Dates:
+        """What the cells are as dates in digits."""
+        from linkkit.partner.standardize import _code_kernels
+
+        found = Dates(
+            forms=np.empty(len(self), dtype=np.int16),
+            parts=np.zeros((len(self), 3), dtype=np.int16),
+            class_counts=np.zeros((_N_FORMS, 3, 2), dtype=np.int64),
+            examples=np.zeros((_N_FORMS, 3, 2), dtype=np.int64),
+            year_counts=np.zeros((_N_FORMS, _LATEST_YEAR + 1, 3), dtype=np.int32),
+        )
+        read: Any = _code_kernels.date_forms
+        read(self.data, self.bounds, self.valid, *found)
+        return found
+
+    @cached_property
+    def _shapes(self) -> dict[tuple[int, bool], Shapes]:
+        return {}
+
+    def shapes(self, n_literal: int, *, any_letter: bool) -> Shapes:
+        """Return the shapes of the cells as codes."""
+        key = n_literal, any_letter
+        if key not in self._shapes:
+            self._shapes[key] = _shapes(self, n_literal, any_letter=any_letter)
+        return self._shapes[key]
+
+
+class Dates(NamedTuple):
+    """Dates in digits, as :func:`_code_kernels.date_forms` finds them."""
+
+    forms: npt.NDArray[np.int16]
+    parts: npt.NDArray[np.int16]
+    class_counts: Int64s
+    examples: Int64s
+    year_counts: npt.NDArray[np.int32]
+
+
+class Shapes(NamedTuple):
+    """The shape of each code, and each shape's first row and how often it is."""
+
+    of_cells: npt.NDArray[np.int32]
+    examples: Int64s
+    counts: Int64s
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -178,27 +227,29 @@ def written_as_is(cells: Cells) -> Written:
     return Written(out=cells.data, starts=cells.bounds[:-1], base=0, lengths=lengths)
 
 
-def gathered(found: Written, others: pa.Array, other_of_row: npt.NDArray[np.int32]) -> pa.Array:
-    """Return a column of what was written and, where nothing was, of values of `others`.
+def gathered(
+    found: Written, others: pa.Array, rows: Int64s, other_of_row: npt.NDArray[np.int32]
+) -> pa.Array:
+    """Return a column of what was written and, in other rows, values of `others`.
 
-    `other_of_row` is the position in `others`, -1 for null.
+    `rows` are in ascending order, and `other_of_row` their positions in `others`.
     """
     from linkkit.partner.standardize import _word_kernels
 
     rest = cells_of_values(others)
     lengths = np.diff(rest.bounds)
-    usable = (other_of_row >= 0) & rest.valid[other_of_row] if len(rest) else other_of_row >= 0
-    n_rest = int(lengths[other_of_row[usable]].sum()) if len(rest) else 0
-    n_bytes = int(found.lengths[found.lengths > 0].sum(dtype=np.int64)) + n_rest
-    text, bounds = np.empty(n_bytes, np.uint8), np.zeros(len(found.lengths) + 1, np.int64)
+    n_bytes = int(np.maximum(found.lengths, 0).sum(dtype=np.int64))
+    n_bytes += int(lengths[other_of_row].sum()) if len(rows) else 0
+    text, bounds = np.empty(n_bytes + _SLACK, np.uint8), np.zeros(len(found.lengths) + 1, np.int64)
     gather: Any = _word_kernels.gather
     gather(
-        found.out, found.starts, found.base, found.lengths, rest.data, rest.bounds,
-        np.where(usable, other_of_row, np.int32(-1)), bounds, text,
+        found.out, found.starts, found.base, found.lengths, rest.data, rest.bounds, rows,
+        other_of_row, bounds, text,
     )  # fmt: skip
-    present = usable | (found.lengths >= 0)
+    present = found.lengths >= 0
+    present[rows] = rest.valid[other_of_row] if len(rows) else False
     mask = None if present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
-    buffers = [mask, pa.py_buffer(bounds), pa.py_buffer(text)]
+    buffers = [mask, pa.py_buffer(bounds), pa.py_buffer(text[:n_bytes])]
     return pa.Array.from_buffers(pa.large_string(), len(present), buffers)
 
 
@@ -220,7 +271,7 @@ def _table(texts: Iterable[str], n_columns: int = 2) -> tuple[npt.NDArray[np.int
     rows = [(int.from_bytes(t.encode()[:8], "little"), len(t)) for t in texts]
     entries = np.full((len(rows), n_columns), -1, dtype=np.int64)
     entries[:, :2] = np.array(rows, dtype=np.int64).reshape(-1, 2)
-    slots = np.full(1 << (4 * len(rows) + 1).bit_length(), -1, dtype=np.int32)
+    slots = np.full(1 << (16 * len(rows) + 1).bit_length(), -1, dtype=np.int32)
     fill: Any = _lookup_kernels.fill_slots
     fill(entries, slots)
     return slots, entries
@@ -232,7 +283,7 @@ class _Lexicon:
     def __init__(self, read: Reader, *, has_numbers: bool) -> None:
         self.read, self.has_numbers = read, has_numbers
         self.words = sorted(word for word in learned.listed_words() if word.isascii())
-        self.slots, self.entries = _table(self.words, n_columns=5)
+        self.slots, self.entries = _table(self.words, n_columns=6)
         self.entries[:, 4] = np.append(0, np.cumsum([len(w) for w in self.words]))[:-1]
         self.blob = np.frombuffer("".join(self.words).encode(), dtype=np.uint8)
         self.hits = np.zeros(len(self.words), dtype=np.int64)
@@ -240,12 +291,14 @@ class _Lexicon:
 
     def ask(self) -> bool:
         """Ask the reader about words that were met often; whether there were any."""
-        often = np.flatnonzero((self.hits >= _FEWEST_HITS) & ~self.asked).tolist()
+        often = np.flatnonzero((self.hits >= _FEWEST_IN_SAMPLE) & ~self.asked).tolist()
         for i in often:
             word = self.words[i]
             by = learned.learned_word(self.read, word, has_numbers=self.has_numbers)
             if by is not None and len(by) <= len(word) and by.isascii():
-                self.entries[i, 2:4] = len(self.blob), len(by)
+                singles = [part for part in by.split() if len(part) == 1]
+                flags = _SINGLE * bool(singles) + _LETTER_P * ("p" in singles)
+                self.entries[i, [2, 3, 5]] = len(self.blob), len(by), _CHANGED | flags
                 self.blob = np.append(self.blob, np.frombuffer(by.encode(), dtype=np.uint8))
         self.asked[often] = True
         self.blob.setflags(write=False)
@@ -255,80 +308,49 @@ class _Lexicon:
 def _words(read: Reader, cells: Cells, *, is_name: bool, has_numbers: bool) -> Written:
     from linkkit.partner.standardize import _word_kernels
 
-    spell: Any = _word_kernels.spell
-    finish: Any = _word_kernels.finish
+    write: Any = _word_kernels.write_words
     classes = np.frombuffer(learned.byte_classes(read, has_numbers=has_numbers), dtype=np.uint8)
+    listed = _table(learned.plain_forms(learned.listed_texts()))
+    lexicon = _Lexicon(read, has_numbers=has_numbers)
+    initials = learned.initials_rule(read)
+    po_box = has_numbers and learned.joins_po_box(read)
     lengths, base = np.empty(len(cells), dtype=np.int32), int(cells.bounds[0])
     out = np.empty(int(cells.bounds[-1]) - base + _SLACK, dtype=np.uint8)
-    spell(cells.data, cells.bounds, cells.valid, classes, is_name, out, base, lengths)
-    starts = cells.bounds[:-1]
-    listed = _table({plain_words(text) for text in learned.listed_texts()} - {""})
-    refuse: Any = _word_kernels.refuse_listed
-    refuse(out, starts, base, lengths, *listed)
-    _replace(_Lexicon(read, has_numbers=has_numbers), out, starts, base, lengths)
-    po_box = has_numbers and learned.joins_po_box(read)
-    initials = learned.initials_rule(read)
-    if initials or po_box:
-        finish(out, starts, base, lengths, initials, po_box)
-    refuse(out, starts, base, lengths, *listed)
-    return Written(out=out, starts=starts, base=base, lengths=lengths)
 
-
-def _replace(
-    lexicon: _Lexicon, out: Bytes, starts: Int64s, base: int, lengths: npt.NDArray[np.int32]
-) -> None:
-    """Replace listed words by what the reader makes of them, asked for a sample first."""
-    from linkkit.partner.standardize import _word_kernels
-
-    replace: Any = _word_kernels.replace_words
-    n = min(_SAMPLE, len(lengths))
-    sample = out[: int(starts[n - 1]) - base + int(max(lengths[n - 1], 0)) + _SLACK]
-    for _ in range(_N_ROUNDS):
-        replace(
-            sample.copy(), starts[:n], base, lengths[:n].copy(), lexicon.slots, lexicon.entries,
-            lexicon.blob, lexicon.hits,
+    def wrote(n: int) -> None:
+        write(
+            cells.data, cells.bounds[: n + 1], cells.valid, classes, is_name, *listed,
+            lexicon.slots, lexicon.entries, lexicon.blob, lexicon.hits, initials, po_box, out,
+            lengths[:n],
         )  # fmt: skip
+
+    for _ in range(_N_ROUNDS):
+        wrote(min(_SAMPLE, len(cells)))
         if not lexicon.ask():
             break
-    replace(out, starts, base, lengths, lexicon.slots, lexicon.entries, lexicon.blob, lexicon.hits)
-
-
-def _read_dates(cells: Cells) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
-    from linkkit.partner.standardize import _code_kernels
-
-    forms = np.empty(len(cells), dtype=np.int16)
-    parts = np.zeros((len(cells), 3), dtype=np.int16)
-    read_forms: Any = _code_kernels.date_forms
-    read_forms(cells.data, cells.bounds, cells.valid, forms, parts)
-    return forms, parts
-
-
-def _ranges(parts: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
-    return np.where(parts[:, 1] > 12, 1, np.where(parts[:, 2] > 12, 2, 0))
+    wrote(len(cells))
+    return Written(out=out, starts=cells.bounds[:-1], base=base, lengths=lengths)
 
 
 def _dates(read: Reader, cells: Cells) -> Written:
     from linkkit.partner.standardize import _code_kernels
 
-    forms, parts = _read_dates(cells)
-    orders = np.zeros((_N_FORMS, _LATEST_YEAR + 1, 3), dtype=np.int8)
-    known = np.flatnonzero(forms >= 0)
-    keys = (forms[known].astype(np.int64) * (_LATEST_YEAR + 1) + parts[known, 0]) * 3
-    keys += _ranges(parts[known])
-    for key in np.flatnonzero(np.bincount(keys) >= _FEWEST_HITS).tolist():
+    found = cells.dates
+    orders = np.zeros(found.year_counts.shape, dtype=np.int8)
+    for key in np.flatnonzero(found.year_counts >= _FEWEST_HITS).tolist():
         (form, year), where = divmod(key // 3, _LATEST_YEAR + 1), key % 3
         shape = (form // 36, form // 12 % 3, form // 4 % 3, form % 4)
         orders[form, year, where] = learned.month_place(read, year, shape, where)
     out, lengths = np.empty(8 * len(cells), np.uint8), np.empty(len(cells), np.int32)
     write: Any = _code_kernels.write_dates
-    write(forms, parts, orders, np.array(learned.listed_dates()), out, lengths)
+    closer = np.array(learned.listed_dates(), dtype=np.int64)
+    has_closer = np.zeros(_LATEST_YEAR + 1, dtype=np.bool_)
+    has_closer[closer // 10_000] = True
+    write(found.forms, found.parts, orders, _DAYS_OF_MONTH, closer, has_closer, out, lengths)
     return Written(out=out, starts=np.arange(len(cells)) * 8, base=0, lengths=lengths)
 
 
-def _shapes(
-    cells: Cells, n_literal: int, *, any_letter: bool
-) -> tuple[npt.NDArray[np.int32], Int64s, Int64s]:
-    """Return the shape of each code, and each shape's first row and how often it is."""
+def _shapes(cells: Cells, n_literal: int, *, any_letter: bool) -> Shapes:
     from linkkit.partner.standardize import _code_kernels
 
     shapes = np.empty(len(cells), dtype=np.int32)
@@ -348,13 +370,13 @@ def _shapes(
         counts,
         shapes,
     )
-    return shapes, examples[:n], counts[:n]
+    return Shapes(shapes, examples[:n], counts[:n])
 
 
 def _codes(read: Reader, cells: Cells, *, any_letter: bool) -> Written:
     from linkkit.partner.standardize import _code_kernels
 
-    shapes, examples, counts = _shapes(cells, _LITERAL_DIGITS, any_letter=any_letter)
+    shapes, examples, counts = cells.shapes(_LITERAL_DIGITS, any_letter=any_letter)
     templates = np.zeros((max(len(examples), 1), _TEMPLATE_BYTES), dtype=np.int16)
     template_lengths = np.zeros(len(templates), dtype=np.int32)
     for shape in np.flatnonzero(counts >= _FEWEST_OF_SHAPE).tolist():
@@ -367,7 +389,7 @@ def _codes(read: Reader, cells: Cells, *, any_letter: bool) -> Written:
             template_lengths[shape] = len(template)
     out = np.empty(_TEMPLATE_BYTES * len(cells) + _SLACK, np.uint8)
     lengths = np.empty(len(cells), np.int32)
-    codes = {plain_words(text).replace(" ", "") for text in learned.listed_texts()} - {""}
+    codes = {text.replace(" ", "") for text in learned.plain_forms(learned.listed_texts())}
     fill: Any = _code_kernels.fill_templates
     fill(
         cells.data, cells.bounds, shapes, templates, template_lengths, *_table(codes), out, lengths
@@ -377,28 +399,22 @@ def _codes(read: Reader, cells: Cells, *, any_letter: bool) -> Written:
 
 
 def representatives(
-    column: pa.Array, *, kind: FieldKind
-) -> tuple[dict[str, int], npt.NDArray[np.bool_]]:
+    cells: Cells, *, kind: FieldKind
+) -> tuple[dict[str, int], npt.NDArray[np.bool_]] | None:
     """Return cells that stand for all cells like them, how many those are, and which are left out.
 
     What a reader infers from a whole column hangs on the form of its cells: of dates, whether the
-    parts are above 12 or the same; of codes, the shape.
+    parts are above 12 or the same; of codes, the shape. None for other kinds.
     """
-    cells = cells_of(column)
-    left = np.ones(len(column), dtype=np.bool_)
-    if cells is None or (kind != "date" and kind not in _CODES):
-        return {}, left
     if kind == "date":
-        forms, parts = _read_dates(cells)
-        classes = (forms * np.int64(4) + _ranges(parts)) * 2 + (parts[:, 1] == parts[:, 2])
+        found = cells.dates
         # Eight digits may be a date or a number, and early years are of neither.
-        classes[(forms < 0) | (parts[:, 0] < _FIRST_YEAR)] = -1
-        counts = np.bincount(classes + 1)[1:]
-        examples = np.zeros(len(counts), dtype=np.int64)
-        backwards = np.flatnonzero(classes >= 0)[::-1]
-        examples[classes[backwards]] = backwards
-    else:
+        left = (found.forms < 0) | (found.parts[:, 0] < _FIRST_YEAR)
+        examples, counts = found.examples.ravel(), found.class_counts.ravel()
+    elif kind in _CODES:
         n_literal = _DIGITS_TOLD_APART if kind == "phone" else _LITERAL_DIGITS
-        classes, examples, counts = _shapes(cells, n_literal, any_letter=True)
-    left[classes >= 0] = False
+        of_cells, examples, counts = cells.shapes(n_literal, any_letter=True)
+        left = of_cells < 0
+    else:
+        return None
     return {cells.text(int(examples[c])): int(counts[c]) for c in np.flatnonzero(counts)}, left

@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from linkkit.engines.compiled import kernel
+from linkkit.partner.encode._vector_kernels import or_eight_onto
 
 __all__ = ["ngram_ids", "or_rows", "or_tokens", "share_ids"]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _ngram_ids(
     chars: Any, bounds: Any, codes: Any, n: Any, bits: Any, position_step: Any, starts: Any,
     table: Any, found: Any, ids: Any,
@@ -54,7 +56,7 @@ def ngram_ids(
     return ids, found[:n_found]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _share_ids(
     ids: Any, starts: Any, total: Any, column_of: Any, n_columns: Any, table: Any, found: Any,
     out: Any,
@@ -94,27 +96,28 @@ def share_ids(ids: Any, starts: Any, *, total: int, n_distinct: int) -> Any:
     return out, found[:n_found]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def or_tokens(masks: Any, ids: Any, starts: Any, out: Any) -> None:
-    """OR the masks of each row's tokens into the row, four at a time."""
+    """OR the masks of each row's tokens into the row, eight words at a time where it can."""
+    n_words = masks.shape[1]
+    n_parts = np.int64(n_words // 8) if n_words % 8 == 0 else np.int64(0)
     for row in range(len(starts) - 1):
-        i, last = starts[row], starts[row + 1]
-        while i + 3 < last:
-            a, b, c, d = ids[i], ids[i + 1], ids[i + 2], ids[i + 3]
-            for word in range(masks.shape[1]):
-                out[row, word] |= masks[a, word] | masks[b, word] | masks[c, word] | masks[d, word]
-            i += 4
-        while i < last:
-            a = ids[i]
-            for word in range(masks.shape[1]):
-                out[row, word] |= masks[a, word]
-            i += 1
+        first, last = starts[row], starts[row + 1]
+        for part in range(n_parts):
+            or_eight_onto(masks, ids, first, last, (n_parts, part), out, row * n_parts + part)
+        for word in range(8 * n_parts, n_words):
+            for i in range(first, last):
+                out[row, word] |= masks[ids[i], word]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def or_rows(filters: Any, index: Any, out: Any) -> None:
-    """OR the filter of each row's value into the row."""
+    """OR the filter of each row's value into the row, eight words at a time where it can."""
+    n_words = filters.shape[1]
+    n_parts = np.int64(n_words // 8) if n_words % 8 == 0 else np.int64(0)
     for row in range(len(index)):
-        value = index[row]
-        for word in range(filters.shape[1]):
-            out[row, word] |= filters[value, word]
+        for part in range(n_parts):
+            to = row * n_parts + part
+            or_eight_onto(filters, index, row, row + 1, (n_parts, part), out, to)
+        for word in range(8 * n_parts, n_words):
+            out[row, word] |= filters[index[row], word]

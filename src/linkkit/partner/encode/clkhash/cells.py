@@ -26,7 +26,15 @@ from linkkit.agreement.clkhash.parts import (
 )
 from linkkit.agreement.clkhash.schema import ClkFeature
 
-__all__ = ["NOT_A_NUMBER", "REASONS", "Cells", "char_bounds", "prepare", "whole_numbers"]
+__all__ = [
+    "NOT_A_NUMBER",
+    "REASONS",
+    "Cells",
+    "char_bounds",
+    "prepare",
+    "whole_numbers",
+    "with_format",
+]
 
 # Arrow makes these functions when it is imported, where no type checker sees them.
 pc: Any = pyarrow.compute
@@ -257,6 +265,56 @@ def _plain_dates(values: pa.Array, form: str) -> tuple[pa.Array, Bools]:
     written = (numbers["Y"] * 10_000 + numbers["m"] * 100 + numbers["d"])[good]
     texts = pa.array(written).cast(pa.large_string())
     return pc.replace_with_mask(values, pa.array(plain), texts), plain
+
+
+def with_format(values: pa.Array, form: str) -> pa.Array:
+    """Write dates of the form YYYYMMDD in another; what is no date stays as it is.
+
+    Parameters
+    ----------
+    values : pyarrow large_string array, without nulls
+        Dates.
+    form : str
+        Such as ``"%d/%m/%Y"``.
+
+    Examples
+    --------
+    >>> with_format(pa.array(["20090305", "none"], pa.large_string()), "%d/%m/%Y").to_pylist()
+    ['05/03/2009', 'none']
+    """
+    _, plain = _plain_dates(values, "%Y%m%d")
+    written = [] if plain.all() else values.filter(pa.array(~plain)).to_pylist()
+    if not _PLAIN_DATE.fullmatch(form):
+        plain[:], written = False, values.to_pylist()
+    texts = pa.array([_with_format(value, form) for value in written], pa.large_string())
+    if not plain.any():
+        return texts
+    chars = _fixed_width(values if plain.all() else values.filter(pa.array(plain)), 8)
+    digits = {"Y": chars[:, :4], "m": chars[:, 4:6], "d": chars[:, 6:]}
+    columns = [
+        digits[part[1]] if len(part) == 2 else np.full((len(chars), 1), ord(part), np.uint8)
+        for part in re.findall(r"%[Ymd]|.", form)
+    ]
+    whole = np.hstack(columns)
+    bounds = np.arange(len(whole) + 1, dtype=np.int64) * whole.shape[1]
+    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(np.ascontiguousarray(whole))]
+    dates = pa.Array.from_buffers(pa.large_string(), len(whole), buffers)
+    return dates if plain.all() else _merged(plain, dates, texts)
+
+
+def _with_format(value: str, form: str) -> str:
+    try:
+        return dt.datetime.strptime(value, _OUTPUT).strftime(form)
+    except ValueError:
+        return value  # of a field that holds no date; the schema's format will say so
+
+
+def _merged(where: Bools, these: pa.Array, others: pa.Array) -> pa.Array:
+    """Return values of `these`, in order, where it says so, and of `others` elsewhere."""
+    places = np.empty(len(where), dtype=np.int64)
+    places[where] = np.arange(len(these))
+    places[~where] = len(these) + np.arange(len(others))
+    return pa.concat_arrays([these, others]).take(pa.array(places))
 
 
 def _fixed_width(values: pa.Array, width: int) -> npt.NDArray[np.uint8]:

@@ -13,11 +13,13 @@ import pyarrow.compute
 
 from linkkit.agreement.clkhash.parts import BitsPerFeature, DateFormat, EnumFormat, Numeric
 from linkkit.agreement.clkhash.schema import ClkFeature, ClkSchema
+from linkkit.engines.local import run_in_threads
 from linkkit.errors import ExtractError, OptionError, SecretError
 from linkkit.partner.encode.clkhash.cells import NOT_A_NUMBER, REASONS, Cells, prepare
 from linkkit.partner.encode.clkhash.hashes import Masks, feature_keys
 from linkkit.partner.encode.clkhash.tokens import tokenize
 from linkkit.partner.read import SetAside
+from linkkit.partner.standardize.columns import threads_for
 
 __all__ = ["ClkResult", "encode_clks"]
 
@@ -30,7 +32,7 @@ _ROWS_AT_ONCE = 262144
 _TOKENS_AT_ONCE = 1 << 24
 _ROWS_IN_CACHE = 2048
 _SAMPLE = 8192
-_MOSTLY_DISTINCT = 0.95
+_MOSTLY_DISTINCT = 0.25
 _BLANK = pa.scalar("", pa.large_string())
 
 Words = npt.NDArray[np.uint64]
@@ -149,17 +151,39 @@ def encode_clks(
     reasons = np.zeros((n_rows, len(schema.features)), dtype=np.uint8)
     step = _rows_at_once(schema)
     for start in range(0, n_rows, step):
-        n = min(step, n_rows - start)
-        here = slice(start, start + n)
-        parts = [
-            _column(_as_text(column.slice(start, n)), feature, remembered, kernels)
-            for column, feature, remembered in zip(chosen, schema.features, masks, strict=True)
-        ]
-        for i, part in enumerate(parts):
-            present[here, i] = part.of_rows(~part.missing)
-            reasons[here, i] = part.of_rows(part.reason)
+        here = slice(start, min(start + step, n_rows))
+        texts = [_as_text(column.slice(start, step)) for column in chosen]
+
+        parts = _in_threads(
+            texts, schema, masks, kernels=kernels, present=present[here], reasons=reasons[here]
+        )
         _fill(words[here], parts, schema, kernels)
     return _result(words, schema, numbers, present=present, reasons=reasons)
+
+
+def _in_threads(
+    texts: list[pa.Array],
+    schema: ClkSchema,
+    masks: list[Masks],
+    *,
+    kernels: Any,
+    present: npt.NDArray[np.bool_],
+    reasons: npt.NDArray[np.uint8],
+) -> list[_Column]:
+    """Return some rows of all columns, and note what is present in them and what is wrong."""
+
+    def noted(i: int) -> _Column:
+        part = _column(texts[i], schema.features[i], masks[i], kernels)
+        present[:, i] = part.of_rows(~part.missing)
+        reasons[:, i] = part.of_rows(part.reason)
+        return part
+
+    # The longest first, so that no thread is left with it at the end.
+    order = sorted(range(len(texts)), key=lambda i: texts[i].nbytes, reverse=True)
+    found = dict(
+        zip(order, run_in_threads(noted, order, n_threads=threads_for(len(present))), strict=True)
+    )
+    return [found[i] for i in range(len(texts))]
 
 
 def _rows_at_once(schema: ClkSchema) -> int:
@@ -325,7 +349,8 @@ def _values(cells: Cells, feature: ClkFeature, remembered: Masks, kernels: Any) 
 def _fill(out: Words, parts: list[_Column], schema: ClkSchema, kernels: Any) -> None:
     """OR all columns into the filters, few rows at a time so that these stay in the cache."""
     n_parts = 1 << schema.n_folds
-    for start in range(0, len(out), _ROWS_IN_CACHE):
+
+    def fill(start: int) -> None:
         stop = min(start + _ROWS_IN_CACHE, len(out))
         block = out[start:stop]
         if n_parts > 1:
@@ -339,6 +364,10 @@ def _fill(out: Words, parts: list[_Column], schema: ClkSchema, kernels: Any) -> 
             halves = block.reshape(stop - start, n_parts, schema.n_words)
             out[start:stop] = np.bitwise_xor.reduce(halves, axis=1)
 
+    starts = range(0, len(out), _ROWS_IN_CACHE)
+    for _ in run_in_threads(fill, starts, n_threads=threads_for(len(out))):
+        pass
+
 
 def _result(
     words: Words,
@@ -348,9 +377,9 @@ def _result(
     present: npt.NDArray[np.bool_],
     reasons: npt.NDArray[np.uint8],
 ) -> ClkResult:
-    bad = reasons.any(axis=1)
     aside: list[SetAside] = []
-    if bad.any():
+    if reasons.any():
+        bad = reasons.any(axis=1)
         names = [feature.identifier for feature in schema.features]
         kinds, kind_of = np.unique(reasons[bad], axis=0, return_inverse=True)
         sentences = [_sentence(kind.tolist(), names) for kind in kinds]
