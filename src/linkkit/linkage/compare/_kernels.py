@@ -8,44 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
 
-__all__ = ["codes_of_pairs", "scan_rows"]
+from linkkit.engines.compiled import kernel, kernel_part, popcount, wide_vectors
 
-_BLOCK = 1024
+__all__ = ["LANES", "codes_of_pairs", "scan_rows"]
 
-
-@intrinsic
-def _count_bits(typing_context: Any, word: Any) -> Any:  # noqa: ARG001
-    """Count the bits set in a 64-bit word with the processor's own instruction."""
-
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
-        return builder.ctpop(arguments[0])
-
-    return types.uint64(types.uint64), emit
+LANES = 1024
 
 
-# The decorator supplies the first argument; to the type checker it does not look so.
-_popcount: Any = _count_bits
-
-
-@intrinsic
-def _prefer_wide_vectors(typing_context: Any) -> Any:  # noqa: ARG001
-    """Let the compiler use 512-bit vectors in this function, where the processor has them."""
-
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        return context.get_dummy_value()
-
-    return types.none(), emit
-
-
-_wide: Any = _prefer_wide_vectors
-
-
-@njit(nogil=True, cache=True)
+@kernel_part
 def _level(
     words: Any, starts: Any, n_set: Any, room: Any, n_bits: Any, f: Any, p: Any, q: Any
 ) -> Any:
@@ -53,7 +24,7 @@ def _level(
         return 0
     count = np.uint64(0)
     for w in range(starts[f], starts[f + 1]):
-        count += _popcount(words[p, w] | words[q, w])
+        count += popcount(words[p, w] | words[q, w])
     both = np.int64(count)
     if both == n_set[p, f] and both == n_set[q, f]:
         return 4
@@ -65,7 +36,7 @@ def _level(
     return 1
 
 
-@njit(nogil=True, cache=True)
+@kernel_part
 def _code(words: Any, starts: Any, n_set: Any, room: Any, n_bits: Any, p: Any, q: Any) -> Any:
     code = np.uint64(0)
     for f in range(len(starts) - 1):
@@ -74,7 +45,7 @@ def _code(words: Any, starts: Any, n_set: Any, room: Any, n_bits: Any, p: Any, q
     return code
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def codes_of_pairs(
     words: Any, starts: Any, n_set: Any, room: Any, n_bits: Any, left: Any, right: Any, out: Any
 ) -> None:
@@ -83,7 +54,7 @@ def codes_of_pairs(
         out[i] = _code(words, starts, n_set, room, n_bits, left[i], right[i])
 
 
-@njit(nogil=True, cache=True)
+@kernel_part
 def _count_four(
     flat: Any, width: Any, x: Any, w: Any, q: Any, n: Any, both: Any, more: Any
 ) -> None:
@@ -92,7 +63,7 @@ def _count_four(
     The same word of all partners lies side by side, so that each vector lane is a partner. A view of
     the arrays would cost a count of references.
     """
-    _wide()
+    wide_vectors()
     at = np.uint64(w * width + q)
     s1 = np.uint64(width)
     s2, s3 = s1 + s1, s1 + s1 + s1
@@ -102,30 +73,30 @@ def _count_four(
         for k in range(np.uint64(n)):
             i = at + k
             both[k] += np.int64(
-                _popcount(x0 | flat[i]) + _popcount(x1 | flat[i + s1])
-                + _popcount(x2 | flat[i + s2]) + _popcount(x3 | flat[i + s3])
+                popcount(x0 | flat[i]) + popcount(x1 | flat[i + s1])
+                + popcount(x2 | flat[i + s2]) + popcount(x3 | flat[i + s3])
             )  # fmt: skip
     else:
         for k in range(np.uint64(n)):
             i = at + k
             both[k] = np.int64(
-                _popcount(x0 | flat[i]) + _popcount(x1 | flat[i + s1])
-                + _popcount(x2 | flat[i + s2]) + _popcount(x3 | flat[i + s3])
+                popcount(x0 | flat[i]) + popcount(x1 | flat[i + s1])
+                + popcount(x2 | flat[i + s2]) + popcount(x3 | flat[i + s3])
             )  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
+@kernel_part
 def _count_one(flat: Any, width: Any, x: Any, w: Any, q: Any, n: Any, both: Any, more: Any) -> None:
     """Do the same for word `w`."""
-    _wide()
+    wide_vectors()
     at = np.uint64(w * width + q)
     word = flat[np.uint64(w * width + x)]
     for k in range(np.uint64(n)):
         before = both[k] if more else 0
-        both[k] = before + np.int64(_popcount(word | flat[at + k]))
+        both[k] = before + np.int64(popcount(word | flat[at + k]))
 
 
-@njit(nogil=True, cache=True)
+@kernel_part
 def _add_levels(
     n_set: Any, room: Any, n_bits: Any, at: Any, other: Any, width: Any, n: Any, both: Any,
     totals: Any, w1: Any, w2: Any, w3: Any, w4: Any,
@@ -135,7 +106,7 @@ def _add_levels(
     `at` is the place of the field of row p in `n_set`, `other` that of its first partner; `room` has
     the two powers of a field one after the other, `width` records each.
     """
-    _wide()
+    wide_vectors()
     mine = np.int64(n_set[np.uint64(at)])
     f = at // width
     partly = n_bits * np.float64(room[np.uint64(at + f * width)])
@@ -162,7 +133,7 @@ def _add_levels(
     return most
 
 
-@njit(nogil=True, cache=True)
+@kernel_part
 def _compare_block(
     flat: Any, starts: Any, n_set: Any, flat_set: Any, flat_room: Any, n_bits: Any, p: Any, q: Any,
     n: Any, width: Any, visit: Any, weights: Any, best: Any, floor: Any, both: Any, totals: Any,
@@ -171,7 +142,7 @@ def _compare_block(
 
     A block of partners is left as soon as none of it can reach the floor.
     """
-    _wide()
+    wide_vectors()
     for k in range(n):
         totals[k] = 0
     most = np.int64(0)
@@ -195,34 +166,31 @@ def _compare_block(
     return True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def scan_rows(
-    words: Any, columns: Any, starts: Any, n_set: Any, n_set_columns: Any, room: Any,
-    room_columns: Any, n_bits: Any, first: Any, last: Any, start: Any, stop: Any, visit: Any,
-    weights: Any, best: Any, floor: Any, out_left: Any, out_right: Any, out_code: Any,
+    words: Any, flat: Any, starts: Any, n_set: Any, flat_set: Any, room: Any, flat_room: Any,
+    n_bits: Any, first: Any, last: Any, start: Any, stop: Any, visit: Any, weights: Any,
+    best: Any, floor: Any, both: Any, totals: Any, out_left: Any, out_right: Any, out_code: Any,
 ) -> Any:  # fmt: skip
     """Compare rows with their partners, keep those at the floor; returns how many there are.
 
     Row p has the partners ``first[p]`` to ``last[p]``, neither of which decreases from row to row.
     Fields are visited in the order `visit`; ``best[i]`` is the most that the fields from the
-    i-th on can still add. When more pairs are found than fit, the rest is counted only.
+    i-th on can still add. When more pairs are found than fit, the rest is counted only. What is called
+    flat has all records side by side; `both` and `totals` are room to work in, for `LANES` numbers.
     """
-    _wide()
-    both = np.zeros(_BLOCK, dtype=np.int64)
-    totals = np.zeros(_BLOCK, dtype=np.int64)
-    width = columns.shape[1]
-    flat = columns.reshape(-1)
-    flat_set, flat_room = n_set_columns.reshape(-1), room_columns.reshape(-1)
+    wide_vectors()
+    width = len(n_set)
     n_found = 0
     lowest = start
-    for block in range(first[start], last[stop - 1], _BLOCK):
+    for block in range(first[start], last[stop - 1], LANES):
         while lowest < stop and last[lowest] <= block:
             lowest += 1
         for p in range(lowest, stop):
-            if first[p] >= block + _BLOCK:
+            if first[p] >= block + LANES:
                 break
             q = max(first[p], block)
-            n = min(last[p], block + _BLOCK) - q
+            n = min(last[p], block + LANES) - q
             if n <= 0 or not _compare_block(
                 flat, starts, n_set, flat_set, flat_room, n_bits, p, q, n, width, visit, weights,
                 best, floor, both, totals,

@@ -12,11 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
 
-from linkkit.linkage.compare._kernels import _count_bits
+from linkkit.engines.compiled import kernel, kernel_part, popcount, wide_vectors
 
 __all__ = ["LANES", "scan_vectors"]
 
@@ -24,24 +21,8 @@ LANES = 512
 """Candidates that are looked at together, in blocks that begin at multiples of it. Their first words stay
 in the processor's cache while many rows go by."""
 
-_popcount: Any = _count_bits
 
-
-@intrinsic
-def _prefer_wide_vectors(typing_context: Any) -> Any:  # noqa: ARG001
-    """Let the compiler use 512-bit vectors in this function, where the processor has them."""
-
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        return context.get_dummy_value()
-
-    return types.none(), emit
-
-
-_wide: Any = _prefer_wide_vectors
-
-
-@njit(nogil=True, cache=True)
+@kernel_part
 def _add_eight(
     flat: Any, width: Any, rows: Any, x: Any, z: Any, w: Any, q: Any, n: Any, one: Any, other: Any
 ) -> Any:
@@ -51,7 +32,7 @@ def _add_eight(
     `x` and `z` of `rows`. Two rows share each load of a column; a view of the arrays would cost a
     count of references.
     """
-    _wide()
+    wide_vectors()
     x0, x1, x2, x3 = rows[x + w], rows[x + w + 1], rows[x + w + 2], rows[x + w + 3]
     x4, x5, x6, x7 = rows[x + w + 4], rows[x + w + 5], rows[x + w + 6], rows[x + w + 7]
     z0, z1, z2, z3 = rows[z + w], rows[z + w + 1], rows[z + w + 2], rows[z + w + 3]
@@ -64,41 +45,41 @@ def _add_eight(
         for k in range(np.uint64(n)):
             i = at + k
             y0, y1, y2, y3 = flat[i], flat[i + s1], flat[i + s2], flat[i + s3]
-            a = one[k] + _popcount(x0 & y0) + _popcount(x1 & y1)
-            a += _popcount(x2 & y2) + _popcount(x3 & y3)
-            b = other[k] + _popcount(z0 & y0) + _popcount(z1 & y1)
-            b += _popcount(z2 & y2) + _popcount(z3 & y3)
+            a = one[k] + popcount(x0 & y0) + popcount(x1 & y1)
+            a += popcount(x2 & y2) + popcount(x3 & y3)
+            b = other[k] + popcount(z0 & y0) + popcount(z1 & y1)
+            b += popcount(z2 & y2) + popcount(z3 & y3)
             y0, y1, y2, y3 = flat[i + s4], flat[i + s5], flat[i + s6], flat[i + s7]
-            a += _popcount(x4 & y0) + _popcount(x5 & y1)
-            a += _popcount(x6 & y2) + _popcount(x7 & y3)
-            b += _popcount(z4 & y0) + _popcount(z5 & y1)
-            b += _popcount(z6 & y2) + _popcount(z7 & y3)
+            a += popcount(x4 & y0) + popcount(x5 & y1)
+            a += popcount(x6 & y2) + popcount(x7 & y3)
+            b += popcount(z4 & y0) + popcount(z5 & y1)
+            b += popcount(z6 & y2) + popcount(z7 & y3)
             one[k], other[k] = a, b
             most, most_other = max(most, a), max(most_other, b)
     else:
         for k in range(np.uint64(n)):
             i = at + k
             y0, y1, y2, y3 = flat[i], flat[i + s1], flat[i + s2], flat[i + s3]
-            a = _popcount(x0 & y0) + _popcount(x1 & y1)
-            a += _popcount(x2 & y2) + _popcount(x3 & y3)
-            b = _popcount(z0 & y0) + _popcount(z1 & y1)
-            b += _popcount(z2 & y2) + _popcount(z3 & y3)
+            a = popcount(x0 & y0) + popcount(x1 & y1)
+            a += popcount(x2 & y2) + popcount(x3 & y3)
+            b = popcount(z0 & y0) + popcount(z1 & y1)
+            b += popcount(z2 & y2) + popcount(z3 & y3)
             y0, y1, y2, y3 = flat[i + s4], flat[i + s5], flat[i + s6], flat[i + s7]
-            a += _popcount(x4 & y0) + _popcount(x5 & y1)
-            a += _popcount(x6 & y2) + _popcount(x7 & y3)
-            b += _popcount(z4 & y0) + _popcount(z5 & y1)
-            b += _popcount(z6 & y2) + _popcount(z7 & y3)
+            a += popcount(x4 & y0) + popcount(x5 & y1)
+            a += popcount(x6 & y2) + popcount(x7 & y3)
+            b += popcount(z4 & y0) + popcount(z5 & y1)
+            b += popcount(z6 & y2) + popcount(z7 & y3)
             one[k], other[k] = a, b
             most, most_other = max(most, a), max(most_other, b)
     return most, most_other
 
 
-@njit(nogil=True, cache=True)
+@kernel_part
 def _add_four(
     flat: Any, width: Any, rows: Any, x: Any, z: Any, w: Any, q: Any, n: Any, one: Any, other: Any
 ) -> Any:
     """Do the same for words `w` to `w + 4`."""
-    _wide()
+    wide_vectors()
     x0, x1, x2, x3 = rows[x + w], rows[x + w + 1], rows[x + w + 2], rows[x + w + 3]
     z0, z1, z2, z3 = rows[z + w], rows[z + w + 1], rows[z + w + 2], rows[z + w + 3]
     at, s1 = np.uint64(w * width + q), np.uint64(width)
@@ -108,32 +89,32 @@ def _add_four(
         for k in range(np.uint64(n)):
             i = at + k
             y0, y1, y2, y3 = flat[i], flat[i + s1], flat[i + s2], flat[i + s3]
-            a = one[k] + _popcount(x0 & y0) + _popcount(x1 & y1)
-            a += _popcount(x2 & y2) + _popcount(x3 & y3)
-            b = other[k] + _popcount(z0 & y0) + _popcount(z1 & y1)
-            b += _popcount(z2 & y2) + _popcount(z3 & y3)
+            a = one[k] + popcount(x0 & y0) + popcount(x1 & y1)
+            a += popcount(x2 & y2) + popcount(x3 & y3)
+            b = other[k] + popcount(z0 & y0) + popcount(z1 & y1)
+            b += popcount(z2 & y2) + popcount(z3 & y3)
             one[k], other[k] = a, b
             most, most_other = max(most, a), max(most_other, b)
     else:
         for k in range(np.uint64(n)):
             i = at + k
             y0, y1, y2, y3 = flat[i], flat[i + s1], flat[i + s2], flat[i + s3]
-            a = _popcount(x0 & y0) + _popcount(x1 & y1)
-            a += _popcount(x2 & y2) + _popcount(x3 & y3)
-            b = _popcount(z0 & y0) + _popcount(z1 & y1)
-            b += _popcount(z2 & y2) + _popcount(z3 & y3)
+            a = popcount(x0 & y0) + popcount(x1 & y1)
+            a += popcount(x2 & y2) + popcount(x3 & y3)
+            b = popcount(z0 & y0) + popcount(z1 & y1)
+            b += popcount(z2 & y2) + popcount(z3 & y3)
             one[k], other[k] = a, b
             most, most_other = max(most, a), max(most_other, b)
     return most, most_other
 
 
-@njit(nogil=True, cache=True)
+@kernel_part
 def _add_words(
     flat: Any, width: Any, rows: Any, x: Any, z: Any, a: Any, b: Any, q: Any, n: Any, one: Any,
     other: Any,
 ) -> Any:  # fmt: skip
     """Do the same for words `a` to `b`, a multiple of four."""
-    _wide()
+    wide_vectors()
     w = a
     most, most_other = np.uint64(0), np.uint64(0)
     while w + 8 <= b:
@@ -145,7 +126,7 @@ def _add_words(
     return np.int64(most), np.int64(most_other)
 
 
-@njit(nogil=True, cache=True)
+@kernel_part
 def _needed(measure: Any, threshold: Any, a: Any, b: Any, n_bits: Any) -> Any:
     """Return how many bits vectors with `a` and `b` bits must have in common; never too many."""
     if measure == 0:
@@ -162,7 +143,7 @@ def _needed(measure: Any, threshold: Any, a: Any, b: Any, n_bits: Any) -> Any:
     return max(np.int64(np.ceil(need - 1e-6)), 0)
 
 
-@njit(nogil=True, cache=True)
+@kernel_part
 def _similarity(measure: Any, c: Any, a: Any, b: Any, n_bits: Any) -> Any:
     if measure == 2:
         return (n_bits - (a + b - 2 * c)) / n_bits
@@ -177,7 +158,7 @@ def _similarity(measure: Any, c: Any, a: Any, b: Any, n_bits: Any) -> Any:
     return c / min(a, b)
 
 
-@njit(nogil=True, cache=True)
+@kernel_part
 def _emit(
     common: Any, need: Any, measure: Any, threshold: Any, n_bits: Any, n_set: Any,
     n_column_set: Any, p: Any, q: Any, start: Any, stop: Any, n_found: Any, out_left: Any,
@@ -198,23 +179,22 @@ def _emit(
     return n_found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def scan_vectors(
-    rows: Any, columns: Any, n_set: Any, n_column_set: Any, n_late: Any, most_late: Any,
+    words: Any, flat: Any, n_words: Any, n_set: Any, n_column_set: Any, n_late: Any, most_late: Any,
     first: Any, last: Any, start: Any, stop: Any, n_early: Any, measure: Any, threshold: Any,
-    n_bits: Any, out_left: Any, out_right: Any, out_common: Any,
+    n_bits: Any, one: Any, other: Any, out_left: Any, out_right: Any, out_common: Any,
 ) -> Any:  # fmt: skip
     """Keep the pairs of rows `start` to `stop` that are at least as similar as `threshold`.
 
     Row p is compared with columns ``first[p]`` to ``last[p]``, which are sorted by their numbers of bits
     `n_column_set`. `n_late` and, for each block of columns, `most_late` count the bits from
     word `n_early` on. Returns how many pairs there are; when more are found than fit, the rest
-    is counted only.
+    is counted only. `words` are those of a row side by side, `flat` the same word of all columns;
+    `one` and `other` are room to work in, for `LANES` counts.
     """
-    _wide()
-    one, other = np.zeros(LANES, dtype=np.uint64), np.zeros(LANES, dtype=np.uint64)
-    n_words, width = columns.shape
-    flat, words = columns.reshape(-1), rows.reshape(-1)
+    wide_vectors()
+    width = len(n_column_set)
     n_found = 0
     from_column, to_column = width, 0
     for p in range(start, stop):

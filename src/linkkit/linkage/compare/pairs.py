@@ -208,9 +208,8 @@ class _Scan:
         self.compiled = has_numba()
         c = comparison
         self.arrays = (
-            c.words, np.ascontiguousarray(c.words.T), c.word_starts, c.n_set,
-            np.ascontiguousarray(c.n_set.T), c.room, np.ascontiguousarray(c.room.transpose(1, 2, 0)),
-            c.n_bits,
+            c.words, c.words.T.ravel(), c.word_starts, c.n_set, c.n_set.T.ravel(), c.room,
+            c.room.transpose(1, 2, 0).ravel(), c.n_bits,
         )  # fmt: skip
 
     def __call__(self, rows: slice) -> _Found:
@@ -234,7 +233,8 @@ class _Scan:
             kernel: Any = _kernels.scan_rows
             n_found = kernel(
                 *self.arrays, self.item.first, self.item.last, rows.start, rows.stop,
-                self.visit, self.weights, self.best, self.floor, left, right, codes,
+                self.visit, self.weights, self.best, self.floor,
+                *np.zeros((2, _kernels.LANES), dtype=np.int64), left, right, codes,
             )  # fmt: skip
             if n_found <= capacity:
                 return left[:n_found], right[:n_found], codes[:n_found]

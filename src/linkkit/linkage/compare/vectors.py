@@ -272,7 +272,7 @@ class _Scan:
         starts = np.arange(0, len(late), LANES)
         most_late = np.maximum.reduceat(late, starts) if len(late) else late
         self.arrays = (
-            self.left.words, np.ascontiguousarray(self.right.words.T), self.left.n_set,
+            np.ravel(self.left.words), self.right.words.T.ravel(), self.left.words.shape[1], self.left.n_set,
             self.right.n_set, self.left.n_late(self.n_early), most_late, self.first, self.last,
         )  # fmt: skip
 
@@ -374,7 +374,7 @@ class _Scan:
             n_found = kernel(
                 *self.arrays, rows.start, rows.stop, self.n_early,
                 get_args(Measure).index(self.measure), self.threshold, self.n_bits,
-                left, right, common,
+                *np.zeros((2, _vector_kernels.LANES), dtype=np.uint64), left, right, common,
             )  # fmt: skip
             # Who asks refuses what is more than the most.
             if n_found <= capacity or capacity > self.max_pairs:
