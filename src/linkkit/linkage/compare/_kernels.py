@@ -13,7 +13,7 @@ from linkkit.engines.compiled import kernel, kernel_part, popcount, wide_vectors
 
 __all__ = ["LANES", "codes_of_pairs", "scan_rows"]
 
-LANES = 1024
+LANES = 512
 
 
 @kernel_part
@@ -43,6 +43,16 @@ def _code(words: Any, starts: Any, n_set: Any, room: Any, n_bits: Any, p: Any, q
         level = _level(words, starts, n_set, room, n_bits, f, p, q)
         code |= np.uint64(level) << np.uint64(3 * f)
     return code
+
+
+@kernel_part
+def _weight(code: Any, weights: Any) -> Any:
+    total = np.int64(0)
+    for f in range(len(weights)):
+        level = (code >> np.uint64(3 * f)) & np.uint64(7)
+        if level > 0:
+            total += weights[f, level]
+    return total
 
 
 @kernel
@@ -97,35 +107,24 @@ def _count_one(flat: Any, width: Any, x: Any, w: Any, q: Any, n: Any, both: Any,
 
 
 @kernel_part
-def _add_levels(
-    n_set: Any, room: Any, n_bits: Any, at: Any, other: Any, width: Any, n: Any, both: Any,
-    totals: Any, w1: Any, w2: Any, w3: Any, w4: Any,
+def _add_hopes(
+    n_set: Any, hope: Any, n_bits: Any, at: Any, other: Any, n: Any, both: Any, totals: Any,
+    least: Any, best: Any,
 ) -> Any:  # fmt: skip
-    """Add the weight of the level that `both` means; returns the largest total.
+    """Add the most that a field with `both` bits in either filter can weigh; returns the largest total.
 
-    `at` is the place of the field of row p in `n_set`, `other` that of its first partner; `room` has
-    the two powers of a field one after the other, `width` records each.
+    That is `least` where it disagrees, else `best`, and nothing where it is missing. `at` is the place of the
+    field of row p in `n_set` and `hope`, `other` that of its first partner.
     """
     wide_vectors()
-    mine = np.int64(n_set[np.uint64(at)])
-    f = at // width
-    partly = n_bits * np.float64(room[np.uint64(at + f * width)])
-    close = n_bits * np.float64(room[np.uint64(at + (f + 1) * width)])
-    set_at = np.uint64(other)
-    partly_at, close_at = np.uint64(other + f * width), np.uint64(other + (f + 1) * width)
+    mine = n_bits * np.float64(hope[np.uint64(at)])
+    first = np.uint64(other)
     most = np.int64(-1 << 60)
     for k in range(np.uint64(n)):
-        theirs = np.int64(n_set[set_at + k])
-        count = both[k]
-        left = n_bits - count
-        weight = w1
-        if partly * np.float64(room[partly_at + k]) <= left:
-            weight = w2
-        if close * np.float64(room[close_at + k]) <= left:
-            weight = w3
-        if count == mine and count == theirs:
-            weight = w4
-        if theirs < 0:
+        weight = least
+        if mine * np.float64(hope[first + k]) <= n_bits - both[k]:
+            weight = best
+        if n_set[first + k] < 0:
             weight = 0
         total = totals[k] + weight
         totals[k] = total
@@ -135,10 +134,10 @@ def _add_levels(
 
 @kernel_part
 def _compare_block(
-    flat: Any, starts: Any, n_set: Any, flat_set: Any, flat_room: Any, n_bits: Any, p: Any, q: Any,
-    n: Any, width: Any, visit: Any, weights: Any, best: Any, floor: Any, both: Any, totals: Any,
+    flat: Any, starts: Any, n_set: Any, flat_set: Any, flat_hope: Any, n_bits: Any, p: Any, q: Any,
+    n: Any, width: Any, visit: Any, least: Any, most_of: Any, best: Any, floor: Any, both: Any, totals: Any,
 ) -> Any:  # fmt: skip
-    """Add up the weights of row `p` with partners `q` to `q + n`; returns whether one has a chance.
+    """Add up what row `p` and partners `q` to `q + n` can weigh at most; returns if one has a chance.
 
     A block of partners is left as soon as none of it can reach the floor.
     """
@@ -157,9 +156,9 @@ def _compare_block(
                 else:
                     _count_one(flat, width, p, w, q, n, both, w > starts[f])
                     w += 1
-            most = _add_levels(
-                flat_set, flat_room, n_bits[f], f * width + p, f * width + q, width, n,
-                both, totals, weights[f, 1], weights[f, 2], weights[f, 3], weights[f, 4],
+            most = _add_hopes(
+                flat_set, flat_hope, n_bits[f], f * width + p, f * width + q, n, both, totals,
+                least[f], most_of[f],
             )  # fmt: skip
         if most + best[i + 1] < floor:
             return False
@@ -168,18 +167,20 @@ def _compare_block(
 
 @kernel
 def scan_rows(
-    words: Any, flat: Any, starts: Any, n_set: Any, flat_set: Any, room: Any, flat_room: Any,
+    words: Any, flat: Any, starts: Any, n_set: Any, flat_set: Any, room: Any, flat_hope: Any,
     n_bits: Any, first: Any, last: Any, start: Any, stop: Any, visit: Any, weights: Any,
-    best: Any, floor: Any, both: Any, totals: Any, out_left: Any, out_right: Any, out_code: Any,
+    least: Any, most_of: Any, best: Any, floor: Any, both: Any, totals: Any, out_left: Any,
+    out_right: Any, out_code: Any,
 ) -> Any:  # fmt: skip
     """Compare rows with their partners, keep those at the floor; returns how many there are.
 
-    Row p has the partners ``first[p]`` to ``last[p]``, neither of which decreases from row to row.
-    Fields are visited in the order `visit`; ``best[i]`` is the most that the fields from the
-    i-th on can still add. When more pairs are found than fit, the rest is counted only. What is called
-    flat has all records side by side; `both` and `totals` are room to work in, for `LANES` numbers.
+    Row p has the partners ``first[p]`` to ``last[p]``, neither of which decreases from row to row. Many
+    partners at once are asked what they can weigh at most, where a field weighs ``least[f]`` if it
+    disagrees, else ``most_of[f]``; only those with a chance are looked at in full. Fields are visited in the
+    order `visit`; ``best[i]`` is the most that the fields from the i-th on can still add. When
+    more pairs are found than fit, the rest is counted only. What is called flat has all records
+    side by side; `both` and `totals` are room to work in, for `LANES` numbers.
     """
-    wide_vectors()
     width = len(n_set)
     n_found = 0
     lowest = start
@@ -192,15 +193,18 @@ def scan_rows(
             q = max(first[p], block)
             n = min(last[p], block + LANES) - q
             if n <= 0 or not _compare_block(
-                flat, starts, n_set, flat_set, flat_room, n_bits, p, q, n, width, visit, weights,
-                best, floor, both, totals,
+                flat, starts, n_set, flat_set, flat_hope, n_bits, p, q, n, width, visit, least,
+                most_of, best, floor, both, totals,
             ):  # fmt: skip
                 continue
             for k in range(n):
-                if totals[k] >= floor:
+                if totals[k] < floor:
+                    continue
+                code = _code(words, starts, n_set, room, n_bits, p, q + k)
+                if _weight(code, weights) >= floor:
                     if n_found < len(out_left):
                         out_left[n_found] = p
                         out_right[n_found] = q + k
-                        out_code[n_found] = _code(words, starts, n_set, room, n_bits, p, q + k)
+                        out_code[n_found] = code
                     n_found += 1
     return n_found

@@ -45,6 +45,7 @@ _BY_DISTANCE = (0.40, 0.75)
 """Similarity falls evenly: three fifths of the reach apart, and a quarter of it."""
 
 _NEVER_BETWEEN = (2.0, 2.0)
+_ALMOST_EQUAL = 0.99
 _SHIFT_BY_Q = {1: (0.20, 0.11), 2: (0.0, 0.0), 3: (-0.15, -0.08)}
 """One wrong letter in eight costs q of the q-grams, so that shorter ones must agree in more."""
 
@@ -80,6 +81,8 @@ class Comparison:
         Bits set in each filter; -1 where the field is missing.
     room : ndarray of float32, shape (n_records, n_fields, 2)
         ``(1 - a / L)^c`` of each filter, for fields that agree partly, and closely.
+    hope : ndarray of float32, shape (n_records, n_fields)
+        The same power for a D that every level above "disagree" reaches.
     n_bits : ndarray of float64, shape (n_fields,)
         L, the width of each filter.
     """
@@ -88,6 +91,7 @@ class Comparison:
     word_starts: npt.NDArray[np.int64]
     n_set: npt.NDArray[np.int32]
     room: npt.NDArray[np.float32]
+    hope: npt.NDArray[np.float32]
     n_bits: npt.NDArray[np.float64]
 
     @property
@@ -102,6 +106,7 @@ class Comparison:
             word_starts=self.word_starts,
             n_set=self.n_set[order],
             room=self.room[order],
+            hope=self.hope[order],
             n_bits=self.n_bits,
         )
 
@@ -112,24 +117,29 @@ def make_comparison(pool: Pool) -> Comparison:
     filters = pool.spec.filters
     n_set = np.zeros((len(pool), len(filters)), dtype=np.int32)
     room = np.zeros((len(pool), len(filters), 2), dtype=np.float32)
+    hope = np.zeros((len(pool), len(filters)), dtype=np.float32)
     for i, item in enumerate(filters):
         bits = np.bitwise_count(pool.words[:, starts[i] : starts[i + 1]]).sum(
             axis=1, dtype=np.int32
         )
         n_set[:, i] = np.where(pool.present[:, i], bits, -1)
-        room[:, i] = _room(item)[bits]
+        partly, close = _thresholds(item)
+        room[:, i] = _powers(item, (partly, close))[bits]
+        powers = _powers(item, (min(partly, close, _ALMOST_EQUAL),))[:, 0]
+        powers[-1] = 0  # of full filters nothing can be told
+        hope[:, i] = powers[bits]
     return Comparison(
         words=pool.words,
         word_starts=starts,
         n_set=n_set,
         room=room,
+        hope=hope,
         n_bits=np.array([item.n_bits for item in filters], dtype=np.float64),
     )
 
 
-def _room(item: FilterSpec) -> npt.NDArray[np.float32]:
-    """Return the powers for each number of set bits, shape (n_bits + 1, 2)."""
+def _powers(item: FilterSpec, dice: tuple[float, ...]) -> npt.NDArray[np.float32]:
+    """Return the powers for each number of set bits and D, shape (n_bits + 1, n_dice)."""
     # Half a bit from full is the most that can be told of a full filter.
     share = np.minimum(np.arange(item.n_bits + 1), item.n_bits - 0.5) / item.n_bits
-    cuts = 1 - np.array(_thresholds(item)) / 2
-    return ((1 - share[:, None]) ** cuts[None, :]).astype(np.float32)
+    return ((1 - share[:, None]) ** (1 - np.array(dice) / 2)[None, :]).astype(np.float32)

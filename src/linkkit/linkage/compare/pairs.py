@@ -209,7 +209,7 @@ class _Scan:
         c = comparison
         self.arrays = (
             c.words, c.words.T.ravel(), c.word_starts, c.n_set, c.n_set.T.ravel(), c.room,
-            c.room.transpose(1, 2, 0).ravel(), c.n_bits,
+            c.hope.T.ravel(), c.n_bits,
         )  # fmt: skip
 
     def __call__(self, rows: slice) -> _Found:
@@ -233,7 +233,8 @@ class _Scan:
             kernel: Any = _kernels.scan_rows
             n_found = kernel(
                 *self.arrays, self.item.first, self.item.last, rows.start, rows.stop,
-                self.visit, self.weights, self.best, self.floor,
+                self.visit, self.weights, self.weights[:, 1].copy(), self.weights[:, 1:].max(axis=1),
+                self.best, self.floor,
                 *np.zeros((2, _kernels.LANES), dtype=np.int64), left, right, codes,
             )  # fmt: skip
             if n_found <= capacity:
