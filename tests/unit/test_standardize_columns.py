@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from linkkit.agreement import Agreement, Years
@@ -214,6 +214,7 @@ def test_any_text_is_standardized_or_rejected_and_nothing_else(
 @pytest.mark.parametrize("read", SETTLED, ids=name_of)
 @settings(deadline=None, max_examples=300)
 @given(cell=st.one_of(ANYTHING, PLAUSIBLE))
+@example(cell="0:UNIT:0:0")
 def test_a_standard_form_is_its_own_standard_form(read: Callable[[str], Any], cell: str) -> None:
     value = read(cell).value
     if value is not None and value not in ONLY_LOWER:

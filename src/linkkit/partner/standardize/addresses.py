@@ -69,8 +69,9 @@ def _short(words: list[str]) -> list[str]:
             continue
         joined = _JOINED_UNIT.match(word)
         part = _ZEROS.sub("", joined[1] if joined else STREET_WORDS.get(word, word))
+        is_letter = len(part) == 1 and part.isalpha()
         # "Apt 4 B" is also written "Apt 4B".
-        if unit_starts and len(short) == unit_starts + 1 and len(part) == 1 and short[-1].isdigit():
+        if is_letter and unit_starts and len(short) == unit_starts + 1 and short[-1].isdigit():
             short[-1] += part
         else:
             short.append(part)
