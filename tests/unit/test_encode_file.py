@@ -232,6 +232,16 @@ def test_text_in_any_encoding_and_form(encoding: str, desk: Desk) -> None:
     )
 
 
+def test_cells_of_several_lines_are_counted_in_the_report(desk: Desk) -> None:
+    rows = [row for row in _with_ids(_rows(60)) if len(row) == len(_HEADER) and any(row)]
+    for i in (4, 40):
+        rows[i][-1] = "one\ntwo"
+    path = _write(desk.folder / "summer.csv", rows)
+    files = desk.encode_file(path, rows_at_once=7)
+    assert "rows with a line break in a cell: 2 (rows 5, 41)" in files.report.notes
+    desk.assert_alike(files, desk.encode(path))
+
+
 def test_parquet_of_several_row_groups(desk: Desk) -> None:
     rows = [row for row in _with_ids(_rows(200)) if len(row) == len(_HEADER)]
     table = pa.table(dict(zip(_HEADER, map(list, zip(*rows, strict=True)), strict=True)))

@@ -258,7 +258,6 @@ class _Run:
     def _read(self, batches: ExtractBatches) -> ColumnCounts:
         evidence = ColumnEvidence(as_schema_reads(self.agreement, self.party), party=self.party)
         record_id = self.agreement.party(self.party).record_id
-        self.notes = batches.notes
         named = columns_named(self.agreement, self.party)
         for i, extract in enumerate(batches):
             if i == 0:
@@ -276,6 +275,7 @@ class _Run:
             table = extract.table.append_column(_ROW, pa.array(rows))
             self.spills.rows.add(table, parts % self.n_parts)
             self._tell("read", int(rows[-1]) if len(rows) else 0, self.most_rows, "rows")
+        self.notes = batches.notes
         return evidence.counts()
 
     def _encode_part(self, rows: pa.Table, whole: ColumnCounts) -> None:
