@@ -171,9 +171,10 @@ def from_clks(
     from linkkit.agreement import Agreement
     from linkkit.exchange import Identity
     from linkkit.partner.encode.clk_profile import extract_from_clks, read_clk_file
+    from linkkit.partner.encode.staging import HOME, publish, staging
     from linkkit.partner.keys import TokenKey
 
-    sealed, home = out / f"{party}.encodings", out / "stays-home" / f"{party}.token-map.csv"
+    sealed, home = out / f"{party}.encodings", out / HOME / f"{party}.token-map.csv"
     files = [clks, agreement_file, identity_file, secret_file, clkhash_secret_file, rows]
     require_free([sealed, home], [*files, token_key_file])
     document, own = Agreement.load(agreement_file), Identity.load(identity_file)
@@ -185,8 +186,10 @@ def from_clks(
         record_ids=_record_ids(rows, document.party(party).record_id),
         token_key=TokenKey.load(token_key_file) if token_key_file else None,
     )
-    extract.save(sealed, agreement=document, identity=own)
-    token_map.save(home)
+    with staging(out) as stage:
+        extract.save(stage / sealed.name, agreement=document, identity=own)
+        token_map.save(stage / HOME / home.name)
+        publish(stage, out, [f"{HOME}/{home.name}", sealed.name])
     n_empty = extract.counts["n_set_aside"]
     click.echo(
         f"{party}: {len(extract)} filters" + (f", {n_empty} empty ones left out" * bool(n_empty))
