@@ -17,7 +17,6 @@ The combination is our own: experimental, measured, not peer-reviewed.
 from __future__ import annotations
 
 import hmac
-import importlib.util
 import math
 import os
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from linkkit.agreement import FieldKind, LinkageClause, LinkagePass, passes_of
+from linkkit.engines import has_numba
 from linkkit.exchange import Filter, PassField, PassSpec, SaltField
 from linkkit.partner.encode import _pass_reference
 from linkkit.partner.encode.comparison import field_options
@@ -149,7 +149,7 @@ def pass_filter(
     masks = np.frombuffer(b"".join(keys.mask(salt) for salt in salts), dtype=np.uint8)
     filling = _Filling(table, values, item, keys, masks.reshape(-1, BLOCK_BYTES))
     if compiled is None:
-        compiled = importlib.util.find_spec("numba") is not None
+        compiled = has_numba()
     if len(order) and compiled:
         filling.run(order, codes[order], words)
     elif len(order):
