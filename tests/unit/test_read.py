@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from openpyxl.chart import BarChart, Reference
 
 from linkkit.errors import ExtractError
 from linkkit.partner.read import (
@@ -452,6 +453,20 @@ def test_an_excel_sheet_without_a_table_is_refused(
         read_extract(workbook(*rows))
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_sheet_that_is_a_chart_is_passed_over(workbook: Write, place: int) -> None:
+    path = workbook(["id"], [1], sheet="Kids")
+    book = openpyxl.load_workbook(path)
+    chart = BarChart()
+    chart.add_data(Reference(book.active, min_col=1, min_row=1, max_row=2))
+    book.create_chartsheet("Chart", place).add_chart(chart)
+    book.save(path)
+    assert read_extract(path).notes == ("sheet 'Kids'",)
+    with pytest.raises(ExtractError, match="no sheet 'Chart'") as caught:
+        read_extract(path, sheet="Chart")
+    assert caught.value.hint == "Its sheets are: Kids."
+
+
 def test_what_is_no_workbook_is_refused(write: Write) -> None:
     with pytest.raises(ExtractError, match="not an Excel workbook") as caught:
         read_extract(write("hello", "made-up.xlsx"))
@@ -620,6 +635,21 @@ def test_what_is_not_a_frame_is_refused_by_its_type(thing: Any) -> None:
         extract_from_frame(thing)
 
 
+def test_a_record_batch_of_arrow_is_a_frame() -> None:
+    batch = pa.RecordBatch.from_pydict({"a": ["x", None], "b": [1, 2]})
+    assert cells(extract_from_frame(batch)) == {"a": ["x", None], "b": ["1", "2"]}
+
+
+def test_a_frame_without_columns_is_refused() -> None:
+    with pytest.raises(ExtractError, match="the frame has no columns"):
+        extract_from_frame(pd.DataFrame(index=range(3)))
+
+
+def test_a_column_name_that_cannot_be_written_is_numbered() -> None:
+    frame = pd.DataFrame([["x", "y"]], columns=pd.Index([_Unwritable(), "b"], dtype=object))
+    assert extract_from_frame(frame).columns == ("column 1", "b")
+
+
 @pytest.mark.parametrize(
     ("columns", "names"),
     [
@@ -648,7 +678,24 @@ def _object(*cells: object) -> pd.DataFrame:
     return pd.DataFrame({"a": pd.Series(cells, dtype=object)})
 
 
+class _Unwritable:
+    def __str__(self) -> str:
+        raise RuntimeError("ZQXMARKER")
+
+    __repr__ = __str__
+
+
+class _Endless(Decimal):
+    def __float__(self) -> float:
+        raise OverflowError("ZQXMARKER")
+
+
 NOT_TEXT = {
+    "signaling": (lambda: _object("x", Decimal("sNaN123456")), ["x"]),
+    "an object's own error": (lambda: _object("x", _Unwritable()), ["x"]),
+    "a list of such": (lambda: _object("x", [_Unwritable()]), ["x"]),
+    "5,001 digits": (lambda: _object("x", 10**5000), ["x"]),
+    "a number's own error": (lambda: _object(7, _Endless(1)), ["7"]),
     "invalid UTF-8": (_broken_text, ["x"]),
     "year 29349": (_far_date, ["1970-01-02"]),
     "surrogate": (lambda: _object("x", "ZQX\udcff"), ["x"]),
