@@ -404,6 +404,46 @@ def test_wrong_people_and_keys_are_refused_before_anything_is_read(desk: Desk) -
         desk.encode_file(path, rows_at_once=0)
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        ({"rows_at_once": "7"}, "option", "'rows_at_once' is a whole number, not str"),
+        ({"rows_at_once": 1.5}, "option", "'rows_at_once' is a whole number, not float"),
+        ({"rows_at_once": True}, "option", "'rows_at_once' is a whole number, not bool"),
+        ({"out": None}, "option", "'out' is the path of a folder, not NoneType"),
+        ({"out": b"out"}, "option", "'out' is the path of a folder, not bytes"),
+        ({"scratch": 5}, "option", "'scratch' is the path of a folder, not int"),
+        ({"scratch": "a\0"}, "seal", "the temporary file cannot be written (ValueError)"),
+        ({"progress": None}, "option", "'progress' is a function, not NoneType"),
+        ({"identity": None}, "secret", "'identity' must be an Identity, not NoneType"),
+        ({"header_row": "1"}, "option", "'header_row' is a whole number, not str"),
+        ({"delimiter": 5}, "option", "'delimiter' is text, not int"),
+        ({"encoding": 5}, "option", "'encoding' is text, not int"),
+        ({"sheet": 5}, "option", "'sheet' is text, not int"),
+    ],
+)
+def test_options_of_another_type_are_named(
+    options: dict[str, Any], code: str, said: str, desk: Desk
+) -> None:
+    path = _write(desk.folder / "summer.csv", _rows(5))
+    with pytest.raises(LinkkitError) as caught:
+        desk.encode_file(path, **options)
+    assert (caught.value.code, said in str(caught.value)) == (code, True)
+    assert caught.value.hint
+    assert caught.value.__context__ is None
+    desk.assert_nothing_left()
+
+
+@pytest.mark.parametrize("thing", [pd.DataFrame({"a": [1]}), None, b"a.csv", 5])
+def test_what_is_in_memory_is_no_file(thing: Any, desk: Desk) -> None:
+    said = f"named by its path, not by {type(thing).__name__}"
+    with pytest.raises(OptionError, match=said) as caught:
+        desk.encode_file(thing)
+    assert "linkkit.encode" in caught.value.hint
+    with pytest.raises(OptionError, match=said):
+        read_extract(thing)
+
+
 def test_a_folder_that_cannot_be_written_is_refused(desk: Desk) -> None:
     path = _write(desk.folder / "summer.csv", _rows(5))
     (desk.folder / "out").write_text("in the way", encoding="utf-8")

@@ -147,7 +147,7 @@ class Spill:
 def _unnamed_file(folder: Path) -> IO[bytes]:
     try:
         return tempfile.TemporaryFile(dir=folder, prefix=".linkkit-")
-    except OSError as error:
+    except (OSError, ValueError) as error:
         problem = type(error).__name__
     raise _unwritable(problem)
 

@@ -134,6 +134,8 @@ def encode_file(
 
     Raises
     ------
+    OptionError
+        When an option is of another type or too small.
     NotAuthorizedError
         When the agreement has no such party, is past its destroy-by date, rows lie outside its
         years, or the identity is not the party's.
@@ -170,8 +172,7 @@ def encode_file(
     """
     require_keys(agreement, secret, token_key)
     require_to_send(agreement, identity, party=party, today=today)
-    if rows_at_once < 1:
-        raise OptionError("'rows_at_once' is at least 1", hint="Leave it out.")
+    _require_options(out=out, rows_at_once=rows_at_once, scratch=scratch, progress=progress)
     with (
         staging(Path(out)) as stage,
         read_extract_batches(
@@ -198,6 +199,24 @@ def encode_file(
         report = run.work(batches)
         run.write(stage, report, identity)
         return _publish(stage, Path(out), party, report)
+
+
+def _require_options(
+    *, out: object, rows_at_once: object, scratch: object, progress: object
+) -> None:
+    problems = [
+        f"'{name}' is the path of a folder, not {type(folder).__name__}"
+        for name, folder, may_be_none in (("out", out, False), ("scratch", scratch, True))
+        if not (isinstance(folder, (str, Path)) or (may_be_none and folder is None))
+    ]
+    if not isinstance(rows_at_once, int) or isinstance(rows_at_once, bool):
+        problems.append(f"'rows_at_once' is a whole number, not {type(rows_at_once).__name__}")
+    elif rows_at_once < 1:
+        problems.append("'rows_at_once' is at least 1")
+    if not callable(progress):
+        problems.append(f"'progress' is a function, not {type(progress).__name__}")
+    if problems:
+        raise OptionError(problems, hint="See the docstring of linkkit.encode_file.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
