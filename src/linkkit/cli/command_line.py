@@ -143,6 +143,7 @@ def check(file: Path) -> None:
     document = Agreement.load(file)
     click.echo(f"{document.title} ({document.id})")
     click.echo(f"fingerprint: {document.fingerprint}")
+    click.echo(f"profile: {document.linkage.profile}")
     for name, party in document.parties.items():
         key = "" if party.public_key else "  (no public key yet)"
         fields, payload = ", ".join(party.linkage_fields), ", ".join(party.payload) or "nothing"

@@ -37,6 +37,7 @@ FEWEST_CHARACTERS = 20
 FEWEST_BITS = 75.0
 """What six words of a dice list have (77.5 bits)."""
 
+_IN_DOCUMENTATION = "ladle umbrella nectar frozen tapir quilt"
 _BITS_PER_WORD = 12.9
 _BITS_PER_LETTER = 4.7
 _BITS_PER_LONG_LETTER = 2.0
@@ -131,6 +132,14 @@ class Passphrase:
         else:
             return
         raise SecretError(problem, hint=_HINT)
+
+    def require_own(self) -> None:
+        """Refuse the passphrase that everybody reads in the documentation."""
+        if self._text.casefold() == _IN_DOCUMENTATION:
+            raise SecretError(
+                "this passphrase stands in linkkit's documentation, where everybody reads it",
+                hint=_HINT,
+            )
 
     def reveal(self) -> bytes:
         """Return the passphrase in UTF-8, for Argon2id."""
