@@ -10,7 +10,8 @@ import yaml
 
 from linkkit.agreement import Agreement
 from linkkit.cli import run
-from linkkit.exchange import EncodedExtract, Identity
+from linkkit.exchange import EncodedExtract, Identity, read_manifest
+from linkkit.partner.keys import Secret
 
 SCHEMA = {
     "version": 3,
@@ -149,6 +150,34 @@ def test_a_derived_secret_is_written_for_clkhash(site, capsys):
     assert len(text) == 65
     assert text.strip() not in capsys.readouterr().out
     assert run(["clkhash", "secret", f"{site}/derived", *arguments]) == 10
+
+
+def test_the_linkage_secret_may_be_kept_elsewhere(site, tmp_path, monkeypatch):
+    module = "class Service:\n    def unwrap(self, wrapped):\n        return wrapped[::-1]\n"
+    (tmp_path / "our_service.py").write_text(module, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run(["keys", "secret", f"{site}/linkage.key"]) == 0
+    file = ["--secret", f"{site}/linkage.key"]
+    (tmp_path / "wrapped").write_bytes(Secret.load(site / "linkage.key").reveal()[::-1])
+    kms = ["--kms", "our_service:Service", "--wrapped", f"{tmp_path}/wrapped"]
+    agreement = ["--agreement", f"{site}/agreement.yaml"]
+    own = ["--identity", f"{site}/north.identity", "--party", "north"]
+    words = ["encode", f"{site}/north.csv", *agreement, *own, *file, "--clks"]
+    assert run([*words, "--out", f"{site}/made"]) == 0
+    clks = f"{site}/made/stays-home/north.clks.json"
+    checks = set()
+    for name, source in (("file", file), ("kms", kms)):
+        assert run(["clkhash", "secret", f"{site}/{name}.derived", *agreement, *source]) == 0
+        out = ["--out", f"{site}/{name}"]
+        assert run(["clkhash", "from-clks", clks, *agreement, *own, *source, *out]) == 0
+        checks.add(read_manifest(site / name / "north.encodings").key_check)
+        assert [path.name for path in sorted((site / name).iterdir())] == [
+            "north.encodings",
+            "stays-home",
+        ]
+    assert len(checks) == 1
+    assert (site / "file.derived").read_bytes() == (site / "kms.derived").read_bytes()
+    assert run(["clkhash", "secret", f"{site}/x", *agreement, *file, *kms]) == 10
 
 
 def test_two_secrets_and_misplaced_options_are_refused(site, capsys):

@@ -245,7 +245,9 @@ def test_inspect_shows_the_manifest_without_a_key(encoded, capsys):
 
 def test_an_agreement_is_checked_and_its_fingerprint_shown(town, capsys):
     assert run(["agreement", "check", str(town / "agreement.yaml")]) == 0
-    assert "fingerprint: " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "fingerprint: " in said
+    assert "profile: field\n" in said
 
 
 def test_an_earlier_delivery_is_replaced_only_on_demand(encoded, tmp_path, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from linkkit.partner.keys import Secret
 
 PARTIES = ("clinic", "district", "jobs", "shelter", "summer")
 ROLES = (*PARTIES, "linkage_unit", "steward")
-WORDS = "ladle umbrella nectar frozen tapir quilt"
+WORDS = "mango velvet harbor tunnel piano cactus"
+IN_DOCUMENTATION = "ladle umbrella  nectar Frozen tapir quilt"
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +206,74 @@ def test_a_passphrase_gives_every_partner_the_same_secret(
     monkeypatch.setattr(getpass, "getpass", lambda _: "summer2026summer2026")
     assert keys(county, "passphrase", "jobs", tmp_path / "x") == 14
     assert not (tmp_path / "x").exists()
+
+
+def test_the_passphrase_of_the_documentation_is_nobodys(
+    county: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = tmp_path / "words"
+    words.write_text(f"{IN_DOCUMENTATION}\n", encoding="utf-8")
+    words.chmod(0o600)
+    monkeypatch.setattr(getpass, "getpass", lambda _: IN_DOCUMENTATION)
+    for more in ([], ["--from-file", words]):
+        assert keys(county, "passphrase", "jobs", tmp_path / "x", *more) == 14
+        assert "stands in linkkit's documentation" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_delivery_to_oneself_is_none(
+    county: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, post = tmp_path / "made.key", tmp_path / "post"
+    assert run(["keys", "secret", str(made)]) == 0
+    assert f"keys deliver {made} --agreement AGREEMENT --identity" in capsys.readouterr().out
+    assert keys(county, "deliver", "clinic", made, "--to", "clinic", "--out", post) == 10
+    assert "for nobody but 'clinic'" in capsys.readouterr().err
+    assert not post.exists()
+    to = ["--to", "clinic", "--to", "jobs"]
+    assert keys(county, "deliver", "clinic", made, *to, "--out", post) == 0
+    assert f"To the partners (jobs): {post}" in capsys.readouterr().out
+
+
+class _Keyring:
+    """Stands for the package keyring."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, str], str] = {}
+
+    def get_keyring(self) -> _Keyring:
+        return self
+
+    def get_password(self, service: str, name: str) -> str | None:
+        return self.entries.get((service, name))
+
+    def set_password(self, service: str, name: str, text: str) -> None:
+        self.entries[service, name] = text
+
+
+def test_a_secret_that_is_kept_in_a_keyring_needs_no_file(
+    county: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", _Keyring())
+    made, post, got = tmp_path / "made.key", tmp_path / "post", tmp_path / "got.key"
+    assert run(["keys", "secret", str(made)]) == 0
+    secret = Secret.load(made)
+    assert run(["keys", "keep", str(made), "--keyring", "county-2026"]) == 0
+    both = ["--keyring", "county-2026", "--out", post]
+    assert keys(county, "deliver", "clinic", made, *both) == 10
+    assert "named in more than one place" in capsys.readouterr().err
+    made.unlink()
+    assert keys(county, "deliver", "clinic", *both) == 0
+    assert keys(county, "receive", "jobs", post, "--out", got) == 0
+    assert Secret.load(got) == secret
+    monkeypatch.delenv("LINKKIT_SECRET", raising=False)
+    assert keys(county, "deliver", "clinic", "--out", tmp_path / "other") == 14
 
 
 @pytest.mark.parametrize(

@@ -325,6 +325,16 @@ def test_payload_is_parsed_to_its_type_and_what_cannot_be_is_reported(
     assert found["attendance_rate", "placeholder"] == (4,)
 
 
+def test_a_category_is_a_word_and_not_a_text(run: Run, pupils: pd.DataFrame) -> None:
+    cells = {"1": "B" * 256, "2": f"  {'B' * 256} ", "3": "B" * 257}
+    result = run(pupils.assign(RACE=[cells.get(x, "A") for x in pupils["STUDENT_NO"]]))
+    assert column(result, "race_ethnicity", "1") == ["B" * 256]
+    assert column(result, "race_ethnicity", "2") == ["B" * 256] * 2
+    assert column(result, "race_ethnicity", "3") == [None]
+    found = {(x.field, x.rule) for x in result.report.issues}
+    assert ("race_ethnicity", "longer than 256 characters") in found
+
+
 def test_derived_payload_is_coarser_than_its_field(run: Run, pupils: pd.DataFrame) -> None:
     result = run(pupils)
     assert column(result, "birth_year", "1") == [2010]

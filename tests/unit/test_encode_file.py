@@ -232,6 +232,16 @@ def test_text_in_any_encoding_and_form(encoding: str, desk: Desk) -> None:
     )
 
 
+def test_cells_of_several_lines_are_counted_in_the_report(desk: Desk) -> None:
+    rows = [row for row in _with_ids(_rows(60)) if len(row) == len(_HEADER) and any(row)]
+    for i in (4, 40):
+        rows[i][-1] = "one\ntwo"
+    path = _write(desk.folder / "summer.csv", rows)
+    files = desk.encode_file(path, rows_at_once=7)
+    assert "rows with a line break in a cell: 2 (rows 5, 41)" in files.report.notes
+    desk.assert_alike(files, desk.encode(path))
+
+
 def test_parquet_of_several_row_groups(desk: Desk) -> None:
     rows = [row for row in _with_ids(_rows(200)) if len(row) == len(_HEADER)]
     table = pa.table(dict(zip(_HEADER, map(list, zip(*rows, strict=True)), strict=True)))
@@ -392,6 +402,46 @@ def test_wrong_people_and_keys_are_refused_before_anything_is_read(desk: Desk) -
     assert _refusal(desk, path).code == "extract"
     with pytest.raises(OptionError, match="'rows_at_once' is at least 1"):
         desk.encode_file(path, rows_at_once=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        ({"rows_at_once": "7"}, "option", "'rows_at_once' is a whole number, not str"),
+        ({"rows_at_once": 1.5}, "option", "'rows_at_once' is a whole number, not float"),
+        ({"rows_at_once": True}, "option", "'rows_at_once' is a whole number, not bool"),
+        ({"out": None}, "option", "'out' is the path of a folder, not NoneType"),
+        ({"out": b"out"}, "option", "'out' is the path of a folder, not bytes"),
+        ({"scratch": 5}, "option", "'scratch' is the path of a folder, not int"),
+        ({"scratch": "a\0"}, "seal", "the temporary file cannot be written (ValueError)"),
+        ({"progress": None}, "option", "'progress' is a function, not NoneType"),
+        ({"identity": None}, "secret", "'identity' must be an Identity, not NoneType"),
+        ({"header_row": "1"}, "option", "'header_row' is a whole number, not str"),
+        ({"delimiter": 5}, "option", "'delimiter' is text, not int"),
+        ({"encoding": 5}, "option", "'encoding' is text, not int"),
+        ({"sheet": 5}, "option", "'sheet' is text, not int"),
+    ],
+)
+def test_options_of_another_type_are_named(
+    options: dict[str, Any], code: str, said: str, desk: Desk
+) -> None:
+    path = _write(desk.folder / "summer.csv", _rows(5))
+    with pytest.raises(LinkkitError) as caught:
+        desk.encode_file(path, **options)
+    assert (caught.value.code, said in str(caught.value)) == (code, True)
+    assert caught.value.hint
+    assert caught.value.__context__ is None
+    desk.assert_nothing_left()
+
+
+@pytest.mark.parametrize("thing", [pd.DataFrame({"a": [1]}), None, b"a.csv", 5])
+def test_what_is_in_memory_is_no_file(thing: Any, desk: Desk) -> None:
+    said = f"named by its path, not by {type(thing).__name__}"
+    with pytest.raises(OptionError, match=said) as caught:
+        desk.encode_file(thing)
+    assert "linkkit.encode" in caught.value.hint
+    with pytest.raises(OptionError, match=said):
+        read_extract(thing)
 
 
 def test_a_folder_that_cannot_be_written_is_refused(desk: Desk) -> None:

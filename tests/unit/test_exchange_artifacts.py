@@ -888,6 +888,17 @@ def test_the_umask_is_respected_and_a_private_file_is_private(
     assert (tmp_path / "b").stat().st_mode & 0o777 == 0o600
 
 
+def test_the_umask_of_other_threads_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(mask: int) -> int:
+        raise AssertionError("the mask belongs to the whole process")
+
+    monkeypatch.setattr(os, "umask", refuse)
+    assert atomic_text(tmp_path / "a", "text").read_text() == "text"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="file modes are of another kind there")
 def test_while_it_is_written_a_file_is_private(tmp_path: Path) -> None:
     with atomic_file(tmp_path / "a") as file:

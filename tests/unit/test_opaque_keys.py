@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from linkkit.errors import LinkkitError, SecretError
+from linkkit.exchange import Identity
 from linkkit.exchange.opaque import OpaqueKey, read_key_text, write_key_text
+from linkkit.partner.keys import Passphrase
 
 MATERIAL = bytes(range(7, 39))
 
@@ -150,7 +153,7 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
 def test_a_folder_is_no_key_file(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir(mode=0o700)
-    with pytest.raises(SecretError, match=r"cannot be read \(IsADirectoryError\)"):
+    with pytest.raises(SecretError, match="but a folder, a pipe or a device"):
         _Lamp.load(folder)
 
 
@@ -229,3 +232,23 @@ def test_what_is_not_bytes_is_refused_by_its_type(material: object) -> None:
     said = f"^this is not a lamp: it is made of 32 bytes, not of {type(material).__name__}\n"
     with pytest.raises(SecretError, match=said):
         _Lamp(material)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes that have a name")
+@pytest.mark.parametrize("kind", [_Lamp, Identity, Passphrase])
+def test_a_pipe_is_refused_at_once(kind: Any, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(SecretError, match="but a folder, a pipe or a device") as caught:
+        kind.load(tmp_path / "pipe")
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a folder cannot be opened")
+def test_a_folder_is_refused_and_no_handle_stays_open(tmp_path: Path) -> None:
+    before = os.dup(0)
+    os.close(before)
+    with pytest.raises(SecretError, match="but a folder, a pipe or a device"):
+        _Lamp.load(tmp_path)
+    after = os.dup(0)
+    os.close(after)
+    assert after == before

@@ -17,9 +17,15 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from openpyxl.chart import BarChart, Reference
 
 from linkkit.errors import ExtractError
-from linkkit.partner.read import Extract, extract_from_frame, read_extract
+from linkkit.partner.read import (
+    Extract,
+    extract_from_frame,
+    read_extract,
+    read_extract_batches,
+)
 
 Write = Callable[..., Path]
 
@@ -175,9 +181,153 @@ def test_column_names_are_trimmed_and_blank_ones_numbered(write: Write) -> None:
 
 
 def test_quotes_hold_delimiters_quotes_and_lines(write: Write) -> None:
-    extract = read_extract(write('ID,Name\r\n1,"Li, ""Ana""\r\nMaria"\r\n2,Bo\r\n'))
+    extract = read_extract(write('ID,Name,Zip\r\n1,"Li, ""Ana""\r\nMaria",x\r\n2,Bo,y\r\n'))
     assert cells(extract)["Name"] == ['Li, "Ana"\r\nMaria', "Bo"]
     assert extract.rows.tolist() == [1, 2]
+
+
+TABLE = [["id", "first", "last", "address", "zip", "color"]] + [
+    [str(i), f"Ana{i}", "Zqxmarker", "12 Main St", "02139", "red"] for i in range(1, 10)
+]
+
+
+def table_with(row: int, column: int, cell: str, *, mark: str = ",") -> list[str]:
+    rows = [list(cells) for cells in TABLE]
+    rows[row][column] = cell
+    return [mark.join(cells) for cells in rows]
+
+
+def both_ways(path: Path, **options: Any) -> list[Extract | str]:
+    """What a file is read as at once and in batches of two rows, or the error's text."""
+    outcomes: list[Extract | str] = []
+    for n_rows in (None, 2):
+        try:
+            if n_rows is None:
+                outcomes.append(read_extract(path, **options))
+                continue
+            with read_extract_batches(path, n_rows=n_rows, **options) as batches:
+                parts = list(batches)
+            table = pa.concat_tables([part.table for part in parts])
+            rows = np.concatenate([part.rows for part in parts])
+            aside = tuple(item for part in parts for item in part.set_aside)
+            outcomes.append(Extract(table=table, rows=rows, set_aside=aside, notes=batches.notes))
+        except ExtractError as error:
+            outcomes.append(f"{error}{error.__context__ or ''}")
+    assert "Zqx" not in "".join(text for text in outcomes if isinstance(text, str))
+    return outcomes
+
+
+@pytest.mark.parametrize("cell", ['O"Brien', "5'11\"", 'Robert "Bob" Smith', 'a""b', ' "x" y'])
+def test_a_quote_within_a_plain_cell_is_a_character_like_others(write: Write, cell: str) -> None:
+    for extract in both_ways(write("\n".join(table_with(3, 2, cell)))):
+        assert isinstance(extract, Extract)
+        assert len(extract) == 9
+        assert cells(extract)["last"][2] == cell
+        assert not extract.set_aside
+
+
+@pytest.mark.parametrize("cell", ['"O"Brien"', '"Bob" Lee', '"5\'11" tall"', '"Ana" '])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_text_after_a_closing_quote_is_refused_by_its_line(
+    write: Write, cell: str, mark: str
+) -> None:
+    said = both_ways(write("\n".join(table_with(4, 2, cell, mark=mark))))
+    for text in said:
+        assert isinstance(text, str)
+        assert "text or a space after a closing quote in line 5\n" in text
+        assert "written twice" in text
+
+
+@pytest.mark.parametrize("header_row", [1, 3])
+@pytest.mark.parametrize(("first", "last"), [(2, 3), (2, 8), (1, 9)])
+@pytest.mark.parametrize("column", [1, 3, 5])
+def test_stray_quotes_swallow_no_rows(
+    write: Write, column: int, first: int, last: int, header_row: int
+) -> None:
+    lines = ["title"] * (header_row - 1) + table_with(first, column, '"Zqx')
+    lines[header_row - 1 + last] = table_with(last, column, '"Zqx')[last]
+    opens, closes = header_row + first, header_row + last
+    for text in both_ways(write("\n".join(lines)), header_row=header_row):
+        assert isinstance(text, str)
+        assert f"closing quote in line {closes}, in a row that begins in line {opens}" in text
+
+
+@pytest.mark.parametrize(("first", "last"), [(2, 3), (2, 8), (1, 9)])
+@pytest.mark.parametrize(("opens", "closes"), [(1, 1), (3, 3), (0, 5), (4, 1), (1, 4)])
+def test_a_quote_that_is_closed_at_the_end_of_a_later_cell_swallows_no_rows(
+    write: Write, first: int, last: int, opens: int, closes: int
+) -> None:
+    lines = table_with(first, opens, '"Zqx')
+    lines[last] = table_with(last, closes, '6 ft 2"')[last]
+    for text in both_ways(write("\n".join(lines) + "\n")):
+        assert isinstance(text, str)
+        assert f"a quote that opens in line {first + 1} and is closed in a later one" in text
+        assert "export the table without line breaks in cells" in text
+
+
+def test_rows_swallowed_after_a_true_line_break_are_refused_by_the_line_of_their_quote(
+    write: Write,
+) -> None:
+    lines = table_with(2, 1, '"Zqx\nAna"')
+    lines[2] = lines[2].replace("12 Main St", '"12 Main St')
+    lines[5] = table_with(5, 3, '6 ft 2"')[5]
+    for text in both_ways(write("\n".join(lines))):
+        assert "opens in line 4 " in str(text)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "12 Main St\nApt 4",
+        "12 Main St, Apt 4\r\nOakland, CA",
+        "12 Main St\n\nApt 4, left\rOakland",
+        '12 Main St, "the blue house"\nOakland',
+        "\n",
+    ],
+)
+def test_an_address_of_several_lines_is_one_cell_and_is_counted(write: Write, cell: str) -> None:
+    quoted = '"' + cell.replace('"', '""') + '"'
+    lines = table_with(2, 3, quoted)
+    lines[7] = table_with(7, 3, quoted)[7]
+    for extract in both_ways(write("\n".join(lines))):
+        assert isinstance(extract, Extract)
+        assert [x for x in cells(extract)["address"] if x != "12 Main St"] == [cell, cell]
+        assert extract.rows.tolist() == list(range(1, 10))
+        assert extract.notes[1:] == ("rows with a line break in a cell: 2 (rows 2, 7)",)
+
+
+def test_of_many_rows_with_line_breaks_the_first_are_named(write: Write) -> None:
+    text = "id,first,last,note\n" + '1,Ana,Li,"a\nb"\n' * 12
+    for extract in both_ways(write(text)):
+        assert isinstance(extract, Extract)
+        said = "in a cell: 12 (rows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ...)"
+        assert extract.notes[1].endswith(said)
+
+
+def test_a_line_break_in_a_column_name_is_none_in_a_row(write: Write) -> None:
+    for extract in both_ways(write('"First\nName",Zip\nAna,1\n')):
+        assert isinstance(extract, Extract)
+        assert len(extract.notes) == 1
+
+
+def test_a_column_of_its_own_has_no_line_breaks(write: Write) -> None:
+    for text in both_ways(write('ID\n1\n"2\n3"\n4\n')):
+        assert "a quote that opens in line 3" in str(text)
+
+
+@pytest.mark.parametrize("delimiter", [" ", ":", "k", "l", "~", "é"])
+def test_any_character_may_separate_cells(write: Write, delimiter: str) -> None:
+    rows = [["A", "B"], ["1", "2"], ["3", "4"]]
+    path = write("\n".join(delimiter.join(row) for row in rows))
+    for extract in both_ways(path, delimiter=delimiter):
+        assert isinstance(extract, Extract)
+        assert cells(extract) == {"A": ["1", "3"], "B": ["2", "4"]}
+
+
+def test_a_line_may_say_what_it_likes(write: Write) -> None:
+    for extract in both_ways(write("ID\n1\nlinkkit: end of the file\n2\n")):
+        assert isinstance(extract, Extract)
+        assert len(extract) == 3
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
@@ -301,6 +451,20 @@ def test_an_excel_sheet_without_a_table_is_refused(
 ) -> None:
     with pytest.raises(ExtractError, match=problem):
         read_extract(workbook(*rows))
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_sheet_that_is_a_chart_is_passed_over(workbook: Write, place: int) -> None:
+    path = workbook(["id"], [1], sheet="Kids")
+    book = openpyxl.load_workbook(path)
+    chart = BarChart()
+    chart.add_data(Reference(book.active, min_col=1, min_row=1, max_row=2))
+    book.create_chartsheet("Chart", place).add_chart(chart)
+    book.save(path)
+    assert read_extract(path).notes == ("sheet 'Kids'",)
+    with pytest.raises(ExtractError, match="no sheet 'Chart'") as caught:
+        read_extract(path, sheet="Chart")
+    assert caught.value.hint == "Its sheets are: Kids."
 
 
 def test_what_is_no_workbook_is_refused(write: Write) -> None:
@@ -471,6 +635,21 @@ def test_what_is_not_a_frame_is_refused_by_its_type(thing: Any) -> None:
         extract_from_frame(thing)
 
 
+def test_a_record_batch_of_arrow_is_a_frame() -> None:
+    batch = pa.RecordBatch.from_pydict({"a": ["x", None], "b": [1, 2]})
+    assert cells(extract_from_frame(batch)) == {"a": ["x", None], "b": ["1", "2"]}
+
+
+def test_a_frame_without_columns_is_refused() -> None:
+    with pytest.raises(ExtractError, match="the frame has no columns"):
+        extract_from_frame(pd.DataFrame(index=range(3)))
+
+
+def test_a_column_name_that_cannot_be_written_is_numbered() -> None:
+    frame = pd.DataFrame([["x", "y"]], columns=pd.Index([_Unwritable(), "b"], dtype=object))
+    assert extract_from_frame(frame).columns == ("column 1", "b")
+
+
 @pytest.mark.parametrize(
     ("columns", "names"),
     [
@@ -499,7 +678,24 @@ def _object(*cells: object) -> pd.DataFrame:
     return pd.DataFrame({"a": pd.Series(cells, dtype=object)})
 
 
+class _Unwritable:
+    def __str__(self) -> str:
+        raise RuntimeError("ZQXMARKER")
+
+    __repr__ = __str__
+
+
+class _Endless(Decimal):
+    def __float__(self) -> float:
+        raise OverflowError("ZQXMARKER")
+
+
 NOT_TEXT = {
+    "signaling": (lambda: _object("x", Decimal("sNaN123456")), ["x"]),
+    "an object's own error": (lambda: _object("x", _Unwritable()), ["x"]),
+    "a list of such": (lambda: _object("x", [_Unwritable()]), ["x"]),
+    "5,001 digits": (lambda: _object("x", 10**5000), ["x"]),
+    "a number's own error": (lambda: _object(7, _Endless(1)), ["7"]),
     "invalid UTF-8": (_broken_text, ["x"]),
     "year 29349": (_far_date, ["1970-01-02"]),
     "surrogate": (lambda: _object("x", "ZQX\udcff"), ["x"]),

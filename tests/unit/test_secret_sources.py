@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import getpass
+import os
+import subprocess
 import sys
+import time
 import types
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.kdf import argon2
 
 from linkkit.agreement import Agreement
 from linkkit.errors import DependencyError, LinkkitError, SecretError
@@ -104,6 +109,76 @@ def test_the_cost_is_at_least_what_owasp_asks_for() -> None:
     assert rules.MEMORY_KIB >= 19 * 1024
     assert rules.ITERATIONS >= 2
     assert rules.LANES >= 1
+
+
+def test_secrets_are_stretched_one_at_a_time(
+    agreement: Agreement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, most = [0], [0]
+
+    class Slow:
+        def __init__(self, **options: Any) -> None:
+            pass
+
+        def derive(self, key_material: Any) -> bytes:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+            time.sleep(0.02)
+            running[0] -= 1
+            return bytes(key_material[:32])
+
+    monkeypatch.setattr(argon2, "Argon2id", Slow)
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        made = list(pool.map(lambda _: rules.stretch_bytes(bytes(range(40)), agreement), range(6)))
+    assert made == [bytes(range(32))] * 6
+    assert most == [1]
+
+
+def test_threads_may_stretch_secrets_at_the_same_time(agreement: Agreement) -> None:
+    # In a process of its own, which can be ended if it hangs.
+    script = f"""
+import threading
+from linkkit.agreement import Agreement
+from linkkit.partner.keys.passphrase import stretch_bytes
+agreement = Agreement.from_document({agreement.model_dump(mode="json")!r})
+made = []
+for _ in range(4):
+    threads = [
+        threading.Thread(target=lambda: made.append(stretch_bytes(b"x" * 20, agreement)))
+        for _ in range(3)
+    ]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+print(len(made), len(set(made)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.split() == ["12", "1"], done.stderr
+
+
+def test_too_little_memory_is_told_with_what_to_do(
+    agreement: Agreement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Short:
+        def __init__(self, **options: Any) -> None:
+            pass
+
+        def derive(self, key_material: Any) -> bytes:
+            raise MemoryError("Not enough memory to derive key. 65MB of memory are required.")
+
+    monkeypatch.setattr(argon2, "Argon2id", Short)
+    with pytest.raises(SecretError, match="not enough memory to stretch a secret") as caught:
+        Secret.from_passphrase(Passphrase(GOOD), agreement=agreement)
+    assert "64 MiB" in str(caught.value)
+    assert caught.value.hint
+    assert caught.value.__context__ is None
 
 
 def test_a_passphrase_is_read_from_a_private_file_of_one_line(tmp_path: Path) -> None:

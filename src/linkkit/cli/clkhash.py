@@ -7,9 +7,9 @@ itself has it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,7 @@ from linkkit.cli.options import (
     identity_option,
     load_secret,
     require_free,
+    secret_options,
 )
 from linkkit.errors import OptionError
 
@@ -86,10 +87,8 @@ def clause(schema: Path) -> None:
 @clkhash.command()
 @click.argument("file", type=FILE)
 @agreement_option
-@click.option(
-    "--secret", "secret_file", type=FILE, help="The linkage secret; or in LINKKIT_SECRET."
-)
-def secret(file: Path, agreement_file: Path, secret_file: Path | None) -> None:
+@secret_options
+def secret(file: Path, agreement_file: Path, **sources: Any) -> None:
     """Derive the secret that clkhash is given, from the linkage secret.
 
     For partners who encode with clkhash itself. Writes one line of text into FILE.
@@ -97,12 +96,11 @@ def secret(file: Path, agreement_file: Path, secret_file: Path | None) -> None:
     from linkkit.agreement import Agreement
     from linkkit.partner.encode import encoding_spec
     from linkkit.partner.encode.clk_profile import as_clkhash_secret, require_clkhash
-    from linkkit.partner.keys import Secret
 
-    require_free([file], [agreement_file, secret_file])
+    require_free([file], [agreement_file, *_files_of(sources)])
     document = Agreement.load(agreement_file)
     require_clkhash(document)
-    shared = Secret.load(secret_file) if secret_file else Secret.from_environment()
+    shared = load_secret(**sources)
     as_clkhash_secret(shared, document, encoding_spec(document)).save(file)
     click.echo(f"Secret for clkhash written to {file}. It stays with the partners.")
     click.echo("A line break ends the file and is no part of the secret.")
@@ -141,9 +139,7 @@ def to_clks(
 @agreement_option
 @identity_option
 @click.option("--party", required=True, help="Which party of the agreement you are.")
-@click.option(
-    "--secret", "secret_file", type=FILE, help="The linkage secret, if clkhash's was derived of it."
-)
+@secret_options
 @clkhash_secret_option
 @click.option("--token-key", "token_key_file", type=FILE, help="Your token key.")
 @click.option(
@@ -157,36 +153,39 @@ def from_clks(
     agreement_file: Path,
     identity_file: Path,
     party: str,
-    secret_file: Path | None,
-    clkhash_secret_file: Path | None,
     token_key_file: Path | None,
     rows: Path | None,
     out: Path,
+    **sources: Any,
 ) -> None:
     """Partner: take part with filters that clkhash made.
 
-    CLKS is the CLK JSON, made under the agreement's schema and the partners' secret. Writes
+    CLKS is the CLK JSON, made under the agreement's schema and the partners' secret: clkhash's
+    own, or the one that was derived of the linkage secret. Writes
     PARTY.encodings, sealed to the linkage unit, and the token map, which stays home.
     """
     from linkkit.agreement import Agreement
     from linkkit.exchange import Identity
     from linkkit.partner.encode.clk_profile import extract_from_clks, read_clk_file
+    from linkkit.partner.encode.staging import HOME, publish, staging
     from linkkit.partner.keys import TokenKey
 
-    sealed, home = out / f"{party}.encodings", out / "stays-home" / f"{party}.token-map.csv"
-    files = [clks, agreement_file, identity_file, secret_file, clkhash_secret_file, rows]
+    sealed, home = out / f"{party}.encodings", out / HOME / f"{party}.token-map.csv"
+    files = [clks, agreement_file, identity_file, rows, *_files_of(sources)]
     require_free([sealed, home], [*files, token_key_file])
     document, own = Agreement.load(agreement_file), Identity.load(identity_file)
     extract, token_map = extract_from_clks(
         read_clk_file(clks),
         document,
-        secret_of(clkhash_secret_file, secret_file=secret_file),
+        secret_of(**sources),
         party=party,
         record_ids=_record_ids(rows, document.party(party).record_id),
         token_key=TokenKey.load(token_key_file) if token_key_file else None,
     )
-    extract.save(sealed, agreement=document, identity=own)
-    token_map.save(home)
+    with staging(out) as stage:
+        extract.save(stage / sealed.name, agreement=document, identity=own)
+        token_map.save(stage / HOME / home.name)
+        publish(stage, out, [f"{HOME}/{home.name}", sealed.name])
     n_empty = extract.counts["n_set_aside"]
     click.echo(
         f"{party}: {len(extract)} filters" + (f", {n_empty} empty ones left out" * bool(n_empty))
@@ -211,6 +210,10 @@ def _record_ids(rows: Path | None, column: str | None) -> list[str | None] | Non
     require_columns(table, [column], party=rows.name)
     found: list[str | None] = record_ids_of(table, column).to_pylist()
     return found
+
+
+def _files_of(sources: Mapping[str, Any]) -> list[Path]:
+    return [source for source in sources.values() if isinstance(source, Path)]
 
 
 def secret_of(

@@ -7,6 +7,7 @@ tells which kind of error it was; what a person's cell held is never shown.
 from __future__ import annotations
 
 import datetime as dt
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -33,7 +34,16 @@ INTERNAL_ERROR = 70
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    _interrupt_when_asked_to_stop()
     sys.exit(run(sys.argv[1:]))
+
+
+def _interrupt_when_asked_to_stop() -> None:
+    # Files that are half-written, a token map among them, are removed on the way out.
+    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -68,6 +68,7 @@ def encode(
     steward. The folder stays-home holds the token map and the rows that were set aside.
     """
     import linkkit as lk
+    from linkkit.partner.encode.staging import require_to_send, save_together
 
     reading: dict[str, Any] = {
         name: sources.pop(name) for name in ("sheet", "header_row", "encoding", "delimiter")
@@ -86,6 +87,7 @@ def encode(
         "party": party,
         "token_key": lk.TokenKey.load(token_key_file) if token_key_file else None,
     }
+    require_to_send(document, given["identity"], party=party)
     shared = secret_of(**sources)
     if stream:
         with progress_bar() as progress:
@@ -95,14 +97,18 @@ def encode(
         click.echo(str(files.report))
     else:
         read = lk.read_extract(extract, **reading)
-        click.echo(_encode_at_once(read, document, shared, out=out, clks=clks, **given))
+        own = given.pop("identity")
+        result = lk.encode(read, document, shared, **given)
+        save_together(result, out, agreement=document, identity=own, clks=clks)
+        click.echo(str(result.report))
     click.echo(f"To the linkage unit: {out / f'{party}.encodings'}")
     click.echo(f"To the steward:      {out / f'{party}.payload'}")
     click.echo(f"Stays home:          {out / 'stays-home'}")
 
 
 def _at_home(clks: bool) -> tuple[str, ...]:  # noqa: FBT001
-    return ("token-map.csv", "set-aside.csv", *(("clks.json", "clk-tokens.csv") if clks else ()))
+    names = ("token-map.csv", "set-aside.csv", "report.txt")
+    return (*names, *(("clks.json", "clk-tokens.csv") if clks else ()))
 
 
 def _require_together(document: Agreement, *, stream: bool, clks: bool) -> None:
@@ -112,26 +118,3 @@ def _require_together(document: Agreement, *, stream: bool, clks: bool) -> None:
         require_clkhash(document)
     if clks and stream:
         raise OptionError("--clks and --stream do not go together", hint="Leave one of them out.")
-
-
-def _encode_at_once(
-    read: Any,
-    document: Agreement,
-    shared: Any,
-    *,
-    identity: Any,
-    out: Path,
-    clks: bool,
-    **given: Any,
-) -> str:
-    import linkkit as lk
-    from linkkit.partner.encode.clk_profile import save_clks
-
-    result = lk.encode(read, document, shared, **given)
-    party = given["party"]
-    result.encodings.save(out / f"{party}.encodings", agreement=document, identity=identity)
-    result.payload.save(out / f"{party}.payload", agreement=document, identity=identity)
-    result.save_home(out / "stays-home")
-    if clks:
-        save_clks(result.encodings, out / "stays-home")
-    return str(result.report)

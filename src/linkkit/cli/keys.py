@@ -7,7 +7,7 @@ other users and the shell's history could see it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,8 @@ from linkkit.cli.options import (
     InOrder,
     agreement_option,
     identity_option,
+    kept_secret_options,
+    load_secret,
     party_option,
     require_free,
 )
@@ -79,7 +81,8 @@ def secret(file: Path) -> None:
     Secret.generate().save(file)
     click.echo(f"Linkage secret written to {file}.")
     click.echo("Hand it to the other parties, never to the linkage unit or the steward:")
-    click.echo(f"  linkkit keys deliver {file}")
+    click.echo(f"  linkkit keys deliver {file} --agreement AGREEMENT --identity IDENTITY \\")
+    click.echo("    --party PARTY --out PARTY.delivery")
 
 
 @keys.command()
@@ -88,7 +91,8 @@ def secret(file: Path) -> None:
 def keep(file: Path, keyring: str) -> None:
     """Put the linkage secret into the system's keyring.
 
-    FILE holds it. Afterwards 'linkkit encode --keyring NAME' finds it there, and the file can go.
+    FILE holds it. Afterwards every command that takes the secret finds it with --keyring NAME, and
+    the file can go.
     """
     from linkkit.partner.keys import Secret
 
@@ -111,39 +115,44 @@ def passphrase(file: Path, agreement_file: Path, from_file: Path | None) -> None
 
     document = Agreement.load(agreement_file)
     words = Passphrase.load(from_file) if from_file else Passphrase.prompt()
+    words.require_own()
     made = Secret.from_passphrase(words, agreement=document)
     made.save(file)
     _tell(made, document, file)
 
 
 @keys.command()
-@click.argument("secret_file", type=FILE, metavar="SECRET")
+@click.argument("secret_file", type=FILE, metavar="[SECRET]", required=False)
+@kept_secret_options
 @agreement_option
 @identity_option
 @party_option
 @click.option("--to", multiple=True, help="A party that it is for; all by default. Repeatable.")
 @click.option("--out", type=FILE, required=True, help="Where to write; say PARTY.delivery.")
 def deliver(
-    secret_file: Path,
     agreement_file: Path,
     identity_file: Path,
     party: str,
     to: tuple[str, ...],
     out: Path,
+    **sources: Any,
 ) -> None:
     """Seal the linkage secret to the other partners.
 
-    Writes a file that only they can open. It may travel by mail.
+    SECRET is its file; without any, the environment variable LINKKIT_SECRET has it. Writes a file
+    that only the partners can open. It may travel by mail.
     """
     from linkkit.agreement import Agreement
     from linkkit.exchange import Identity
-    from linkkit.partner.keys import Secret, deliver_secret
+    from linkkit.partner.keys import deliver_secret
 
-    require_free([out], [secret_file, agreement_file, identity_file])
+    files = [source for source in sources.values() if isinstance(source, Path)]
+    require_free([out], [agreement_file, identity_file, *files])
     document, own = Agreement.load(agreement_file), Identity.load(identity_file)
-    made = Secret.load(secret_file)
+    made = load_secret(**sources)
     deliver_secret(made, out, agreement=document, party=party, identity=own, to=to or None)
-    click.echo(f"To the partners: {out}")
+    others = sorted({*(to or document.parties)} - {party})
+    click.echo(f"To the partners ({', '.join(others)}): {out}")
     _tell_check(made, document)
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "agreement_option",
     "deliveries_option",
     "identity_option",
+    "kept_secret_options",
     "ledger_of",
     "load_secret",
     "overwrite_option",
@@ -85,13 +86,17 @@ def ledger_of(deliveries: Path | None, identity_file: Path) -> Path:
 
 def secret_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say where the linkage secret is kept; see :func:`load_secret`."""
+    return click.option(
+        "--secret",
+        "secret_file",
+        type=FILE,
+        help="The linkage secret. Without any, the environment variable LINKKIT_SECRET.",
+    )(kept_secret_options(command))
+
+
+def kept_secret_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add those of them that name no file of it."""
     options = (
-        click.option(
-            "--secret",
-            "secret_file",
-            type=FILE,
-            help="The linkage secret. Without any, the environment variable LINKKIT_SECRET.",
-        ),
         click.option("--keyring", metavar="NAME", help="... or its name in the system's keyring."),
         click.option(
             "--kms",
@@ -117,7 +122,7 @@ def load_secret(
     if sum(source is not None for source in (secret_file, keyring, kms)) > 1:
         raise OptionError(
             "the linkage secret is named in more than one place",
-            hint="Give one of --secret, --keyring and --kms.",
+            hint="Give one of its file, --keyring and --kms.",
         )
     if (kms is None) != (wrapped is None):
         raise OptionError(

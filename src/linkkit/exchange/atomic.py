@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import BinaryIO
 
 from linkkit.errors import SealError
 
 __all__ = ["atomic_file", "atomic_text"]
-
-
-def _umask() -> int:
-    current = os.umask(0o077)
-    os.umask(current)
-    return current
 
 
 @contextmanager
@@ -33,19 +28,19 @@ def atomic_file(path: str | Path, *, private: bool = False) -> Generator[BinaryI
     """
     path = Path(path)
     problem = ""
-    file: IO[bytes] | None = None
+    file: BinaryIO | None = None
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part") if path.name else path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = tempfile.NamedTemporaryFile(  # noqa: SIM115
-            dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
-        )
+        mode = 0o600 if private else _usual_mode(part.with_suffix(".mode"))
+        file = _new_file(part, 0o600)
         with file:
-            yield cast(BinaryIO, file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if not private:
-            Path(file.name).chmod(0o666 & ~_umask())
-        Path(file.name).replace(path)
+            part.chmod(mode)
+        part.replace(path)
     except (OSError, ValueError) as error:
         if file is not None and not isinstance(error, OSError):
             raise
@@ -53,9 +48,26 @@ def atomic_file(path: str | Path, *, private: bool = False) -> Generator[BinaryI
     finally:
         if file is not None:
             with suppress(OSError):
-                Path(file.name).unlink()
+                part.unlink()
     if problem:
         raise SealError(problem, hint="Check the folder, its permissions and the free space.")
+
+
+def _usual_mode(probe: Path) -> int:
+    """Return the permissions of new files in a folder.
+
+    Seen from one, as asking for the mask would change it for all threads meanwhile.
+    """
+    try:
+        with _new_file(probe, 0o666) as file:
+            return stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    finally:
+        probe.unlink()
+
+
+def _new_file(path: Path, mode: int) -> BinaryIO:
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(path, flags, mode), "w+b")
 
 
 def atomic_text(path: str | Path, text: str, *, private: bool = False) -> Path:

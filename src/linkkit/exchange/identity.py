@@ -109,7 +109,14 @@ def require_identity(identity: Identity, agreement: Agreement, role: str) -> Non
     ------
     NotAuthorizedError
         Naming the clause of the public key.
+    SecretError
+        When `identity` is something else.
     """
+    if not isinstance(identity, Identity):
+        raise SecretError(
+            f"'identity' must be an Identity, not {type(identity).__name__}",
+            hint="Load your organization's own: linkkit.Identity.load('district.identity').",
+        )
     if identity.public.text == agreement.require_public_key(role):
         return
     zone = role if role in ("linkage_unit", "steward") else f"parties.{role}"

@@ -140,11 +140,19 @@ def read_key_text(path: str | Path, *, described: str, encoding: str = "ascii") 
     problem = ""
     text = ""
     try:
-        with Path(path).open(encoding=encoding) as file:
-            if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+        # A pipe that nobody writes to would otherwise be waited for.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        try:
+            mode = os.fstat(handle).st_mode
+            if not stat.S_ISREG(mode):
+                problem = f"'{path}' is not a file of {described}, but a folder, a pipe or a device"
+            elif os.name == "posix" and stat.S_IMODE(mode) & 0o077:
                 problem = f"the file '{path}' of {described} may be read by other users"
             else:
-                text = file.read()
+                with os.fdopen(handle, encoding=encoding, closefd=False) as file:
+                    text = file.read()
+        finally:
+            os.close(handle)
     except FileNotFoundError:
         problem = f"there is no file of {described} at '{path}'"
     except UnicodeDecodeError:

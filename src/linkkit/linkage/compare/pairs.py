@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.engines import Progress, ProgressEvent, run_in_threads, silent
+from linkkit.engines import Progress, ProgressEvent, has_numba, run_in_threads, silent
 from linkkit.linkage.block import BlockingPass, BlockingPlan
 from linkkit.linkage.compare import _reference
 from linkkit.linkage.compare.levels import Comparison
@@ -60,11 +59,6 @@ def unpack(codes: npt.NDArray[np.uint64], *, n_fields: int) -> npt.NDArray[np.in
     """Return packed levels as an array of shape (n_pairs, n_fields)."""
     shifts = np.arange(n_fields, dtype=np.uint64) * np.uint64(3)
     return ((codes[:, None] >> shifts) & np.uint64(7)).astype(np.int64)
-
-
-def has_numba() -> bool:
-    """Whether the compiled kernels can be used here."""
-    return importlib.util.find_spec("numba") is not None
 
 
 def compare_pairs(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from linkkit.engines import has_numba
 from linkkit.partner.encode import _hmac_reference
 
 __all__ = ["hmac_sha256_many"]
@@ -43,7 +43,7 @@ def hmac_sha256_many(
     '5bdcc146bf60754e'
     """
     few = len(bounds) - 1 < _WORTH_COMPILED
-    if few or importlib.util.find_spec("numba") is None:
+    if few or not has_numba():
         return _hmac_reference.hmac_digests(key, data, bounds)
     from linkkit.partner.encode import _hmac_kernels
 

@@ -16,7 +16,6 @@ The combination is our own: experimental, measured, not peer-reviewed.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import os
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from linkkit.agreement import FieldKind, LinkageClause, LinkagePass, passes_of
-from linkkit.engines.local import run_in_threads
+from linkkit.engines import has_numba, run_in_threads
 from linkkit.exchange import Filter, PassField, PassSpec, SaltField
 from linkkit.partner.encode import _pass_reference
 from linkkit.partner.encode.comparison import field_options
@@ -159,7 +158,7 @@ def pass_filter(
     order = _by_salt(codes, np.flatnonzero(present))
     filling = _Filling(table, item, keys, keys.masks(salts))
     if compiled is None:
-        compiled = importlib.util.find_spec("numba") is not None
+        compiled = has_numba()
     if compiled:
         filling.run(order, codes[order], words)
     else:

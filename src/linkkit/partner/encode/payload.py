@@ -18,7 +18,12 @@ from linkkit.partner.read import Extract
 from linkkit.partner.standardize import Issue, StandardizedExtract
 from linkkit.partner.standardize.columns import apply_reader, text_column
 from linkkit.partner.standardize.outcome import Outcome
-from linkkit.partner.standardize.text import clean, is_placeholder, nothing_left
+from linkkit.partner.standardize.text import (
+    MAX_CHARACTERS,
+    clean,
+    is_placeholder,
+    nothing_left,
+)
 
 __all__ = [
     "ROWS_SHOWN",
@@ -95,6 +100,10 @@ def _parse_integer(cell: str) -> Outcome:
 
 
 def _parse_category(cell: str) -> Outcome:
+    if len(cell) > MAX_CHARACTERS:
+        cell = cell.strip()
+        if len(cell) > MAX_CHARACTERS:
+            return Outcome(None, f"longer than {MAX_CHARACTERS} characters")
     text = clean(cell)
     return Outcome(text) if text else nothing_left(cell)
 

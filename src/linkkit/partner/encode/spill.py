@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -66,7 +67,8 @@ class Spill:
         trace: TracebackType | None,
     ) -> None:
         self._held.clear()
-        self._file.close()
+        with suppress(OSError):  # on a full disk, what was not written cannot be written now
+            self._file.close()
 
     def add(self, rows: pa.Table, parts: npt.NDArray[np.integer]) -> None:
         """Take rows, each for the part whose number stands in `parts`, shape (n_rows,)."""
@@ -115,6 +117,7 @@ class Spill:
         try:
             place = self._file.seek(0, os.SEEK_END)
             self._file.write(len(sealed).to_bytes(8, "big") + sealed)
+            self._file.flush()
         except OSError as error:
             problem = type(error).__name__
         if problem:
@@ -144,7 +147,7 @@ class Spill:
 def _unnamed_file(folder: Path) -> IO[bytes]:
     try:
         return tempfile.TemporaryFile(dir=folder, prefix=".linkkit-")
-    except OSError as error:
+    except (OSError, ValueError) as error:
         problem = type(error).__name__
     raise _unwritable(problem)
 

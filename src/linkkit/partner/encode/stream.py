@@ -10,10 +10,8 @@ part at a time. What waits on disk is encrypted under a key that is nowhere else
 from __future__ import annotations
 
 import datetime as dt
-import shutil
-import tempfile
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +21,10 @@ import pyarrow as pa
 
 from linkkit.agreement import Agreement
 from linkkit.engines import Progress, ProgressEvent, silent
-from linkkit.errors import OptionError, SealError
+from linkkit.errors import OptionError
 from linkkit.exchange import EncodedExtract, Identity, Manifest, PayloadExtract
 from linkkit.exchange.artifacts import token_array, token_matrix
 from linkkit.exchange.atomic import atomic_file, atomic_text
-from linkkit.exchange.identity import require_identity
 from linkkit.partner.encode.clk_rows import as_schema_reads
 from linkkit.partner.encode.extract import (
     encodings_of,
@@ -41,11 +38,11 @@ from linkkit.partner.encode.prepared import (
     columns_named,
     prepare,
     record_ids_of,
-    require_ready,
     require_records,
 )
 from linkkit.partner.encode.results import EncodingReport, TokenMap, set_aside_csv
 from linkkit.partner.encode.spill import Spill
+from linkkit.partner.encode.staging import HOME, publish, require_to_send, staging
 from linkkit.partner.encode.tally import Tally
 from linkkit.partner.keys import ClkhashSecret, Secret, TokenKey
 from linkkit.partner.read import Extract, ExtractBatches, SetAside, read_extract_batches
@@ -137,6 +134,8 @@ def encode_file(
 
     Raises
     ------
+    OptionError
+        When an option is of another type or too small.
     NotAuthorizedError
         When the agreement has no such party, is past its destroy-by date, rows lie outside its
         years, or the identity is not the party's.
@@ -172,14 +171,10 @@ def encode_file(
     ('district.encodings', 40)
     """
     require_keys(agreement, secret, token_key)
-    require_ready(agreement, party=party, today=today)
-    for role in ("linkage_unit", "steward"):
-        agreement.require_public_key(role)
-    require_identity(identity, agreement, party)
-    if rows_at_once < 1:
-        raise OptionError("'rows_at_once' is at least 1", hint="Leave it out.")
+    require_to_send(agreement, identity, party=party, today=today)
+    _require_options(out=out, rows_at_once=rows_at_once, scratch=scratch, progress=progress)
     with (
-        _staging(Path(out)) as stage,
+        staging(Path(out)) as stage,
         read_extract_batches(
             path,
             header_row=header_row,
@@ -204,6 +199,24 @@ def encode_file(
         report = run.work(batches)
         run.write(stage, report, identity)
         return _publish(stage, Path(out), party, report)
+
+
+def _require_options(
+    *, out: object, rows_at_once: object, scratch: object, progress: object
+) -> None:
+    problems = [
+        f"'{name}' is the path of a folder, not {type(folder).__name__}"
+        for name, folder, may_be_none in (("out", out, False), ("scratch", scratch, True))
+        if not (isinstance(folder, (str, Path)) or (may_be_none and folder is None))
+    ]
+    if not isinstance(rows_at_once, int) or isinstance(rows_at_once, bool):
+        problems.append(f"'rows_at_once' is a whole number, not {type(rows_at_once).__name__}")
+    elif rows_at_once < 1:
+        problems.append("'rows_at_once' is at least 1")
+    if not callable(progress):
+        problems.append(f"'progress' is a function, not {type(progress).__name__}")
+    if problems:
+        raise OptionError(problems, hint="See the docstring of linkkit.encode_file.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -258,7 +271,6 @@ class _Run:
     def _read(self, batches: ExtractBatches) -> ColumnCounts:
         evidence = ColumnEvidence(as_schema_reads(self.agreement, self.party), party=self.party)
         record_id = self.agreement.party(self.party).record_id
-        self.notes = batches.notes
         named = columns_named(self.agreement, self.party)
         for i, extract in enumerate(batches):
             if i == 0:
@@ -276,6 +288,7 @@ class _Run:
             table = extract.table.append_column(_ROW, pa.array(rows))
             self.spills.rows.add(table, parts % self.n_parts)
             self._tell("read", int(rows[-1]) if len(rows) else 0, self.most_rows, "rows")
+        self.notes = batches.notes
         return evidence.counts()
 
     def _encode_part(self, rows: pa.Table, whole: ColumnCounts) -> None:
@@ -324,8 +337,7 @@ class _Run:
         return np.clip((rows - 1) * self.n_parts // self.most_rows, 0, self.n_parts - 1)
 
     def write(self, stage: Path, report: EncodingReport, identity: Identity) -> None:
-        """Write all files to the side."""
-        self._write_home(stage, report)
+        """Write all files to the side, those that are not encrypted last."""
         assert self.manifest is not None  # noqa: S101  # there are records
         manifest = self.manifest.model_copy(
             update={"n_rows": report.n_records, "counts": report.counts}
@@ -344,6 +356,7 @@ class _Run:
             agreement=self.agreement,
             identity=identity,
         )
+        self._write_home(stage / HOME, report)
 
     def _encodings(self, manifest: Manifest) -> Iterator[EncodedExtract]:
         for table in filter(len, self._parts("write encodings", self.spills.encodings)):
@@ -362,8 +375,8 @@ class _Run:
                 counts=report.counts,
             )
 
-    def _write_home(self, stage: Path, report: EncodingReport) -> None:
-        with atomic_file(stage / f"{self.party}.token-map.csv", private=True) as file:
+    def _write_home(self, home: Path, report: EncodingReport) -> None:
+        with atomic_file(home / f"{self.party}.token-map.csv", private=True) as file:
             for number, part in enumerate(self._parts("write token map", self.spills.token_map)):
                 table = part.sort_by("row")
                 mapped = TokenMap(
@@ -372,12 +385,12 @@ class _Run:
                     rows=table.column("row").to_numpy(),
                 )
                 file.write(mapped.to_csv(header=number == 0).encode())
-        with atomic_file(stage / f"{self.party}.set-aside.csv", private=True) as file:
+        with atomic_file(home / f"{self.party}.set-aside.csv", private=True) as file:
             for number, part in enumerate(self._parts("write set aside", self.spills.set_aside)):
                 rows = part.sort_by("row").to_pylist()
                 items = [SetAside(row=item["row"], reason=item["reason"]) for item in rows]
                 file.write(set_aside_csv(items, header=number == 0).encode())
-        atomic_text(stage / f"{self.party}.report.txt", f"{report}\n", private=True)
+        atomic_text(home / f"{self.party}.report.txt", f"{report}\n", private=True)
 
     def _parts(self, stage: str, spill: Spill) -> Iterator[pa.Table]:
         for number in range(spill.n_parts):
@@ -388,47 +401,14 @@ class _Run:
         self.progress(ProgressEvent(stage=stage, done=done, total=total, unit=unit))
 
 
-@contextmanager
-def _staging(out: Path) -> Generator[Path]:
-    """Make a folder beside the outputs, for its owner alone, and remove it in any case."""
-    stage = _new_folder(out)
-    try:
-        yield stage
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def _new_folder(out: Path) -> Path:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(dir=out, prefix=".linkkit-"))
-    except (OSError, ValueError) as error:
-        problem = type(error).__name__
-    raise SealError(
-        f"the folder for what is written cannot be used ({problem})",
-        hint="Check the folder, its permissions and the free space.",
-    )
-
-
 def _publish(stage: Path, out: Path, party: str, report: EncodingReport) -> EncodedFiles:
-    home = out / "stays-home"
-    problem = ""
-    try:
-        home.mkdir(exist_ok=True)
-        for name in ("token-map.csv", "set-aside.csv", "report.txt"):
-            (stage / f"{party}.{name}").replace(home / f"{party}.{name}")
-        for name in ("payload", "encodings"):
-            (stage / f"{party}.{name}").replace(out / f"{party}.{name}")
-    except OSError as error:
-        problem = type(error).__name__
-    if problem:
-        raise SealError(
-            f"the files cannot be put in their place ({problem})",
-            hint="Check the folder and its permissions.",
-        )
+    at_home = [
+        f"{HOME}/{party}.{name}" for name in ("token-map.csv", "set-aside.csv", "report.txt")
+    ]
+    publish(stage, out, [*at_home, f"{party}.payload", f"{party}.encodings"])
     return EncodedFiles(
         encodings=out / f"{party}.encodings",
         payload=out / f"{party}.payload",
-        home=home,
+        home=out / HOME,
         report=report,
     )

@@ -8,7 +8,6 @@ columns and columns where there is no numba go through the functions of
 from __future__ import annotations
 
 import bisect
-import importlib.util
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from linkkit.engines import has_numba
 from linkkit.partner.encode import _token_reference
 from linkkit.partner.encode.kinds import (
     address_parts,
@@ -31,7 +31,6 @@ __all__ = [
     "Tokens",
     "all_differ",
     "each_once",
-    "has_numba",
     "is_valid",
     "or_tokens",
     "text_buffers",
@@ -89,11 +88,6 @@ class Tokens:
 
     def __repr__(self) -> str:
         return f"<Tokens: {len(self.starts) - 1} values, {len(self.texts)} distinct tokens>"
-
-
-def has_numba() -> bool:
-    """Whether the compiled kernels can run."""
-    return importlib.util.find_spec("numba") is not None
 
 
 def text_buffers(values: pa.Array) -> tuple[npt.NDArray[np.uint8], Int64s]:

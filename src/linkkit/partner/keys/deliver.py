@@ -7,7 +7,7 @@ from pathlib import Path
 
 from linkkit.agreement import Agreement
 from linkkit.agreement.document import require_agreement
-from linkkit.errors import SealError, SecretError
+from linkkit.errors import OptionError, SealError, SecretError
 from linkkit.exchange import Identity
 from linkkit.partner.keys.bundle import open_bundle, seal_bundle
 from linkkit.partner.keys.derive import secret_check
@@ -52,6 +52,8 @@ def deliver_secret(
 
     Raises
     ------
+    OptionError
+        When `to` names nobody but the party itself.
     SecretError
         When `secret` is another kind of key.
     NotAuthorizedError
@@ -90,6 +92,12 @@ def deliver_secret(
         raise SecretError(
             f"only a linkage secret is delivered, not {type(secret).__name__}",
             hint="A token key, a study key and an identity never leave their organization.",
+        )
+    to = None if to is None else set(to)
+    if to == {party}:
+        raise OptionError(
+            f"the delivery is for nobody but '{party}', who makes it",
+            hint="Name the other partners, or nobody for all of them.",
         )
     return seal_bundle(
         path,

@@ -6,6 +6,7 @@ import getpass
 import hashlib
 import hmac
 import re
+import threading
 import unicodedata
 import warnings
 from collections.abc import Iterable
@@ -28,10 +29,15 @@ MEMORY_KIB = 64 * 1024
 ITERATIONS = 3
 LANES = 4
 
+# Two derivations at once, each of several lanes, wait for each other for ever or end in a
+# MemoryError in cryptography 50.0.2 with OpenSSL 4.0.3.
+_one_at_a_time = threading.Lock()
+
 FEWEST_CHARACTERS = 20
 FEWEST_BITS = 75.0
 """What six words of a dice list have (77.5 bits)."""
 
+_IN_DOCUMENTATION = "ladle umbrella nectar frozen tapir quilt"
 _BITS_PER_WORD = 12.9
 _BITS_PER_LETTER = 4.7
 _BITS_PER_LONG_LETTER = 2.0
@@ -127,6 +133,14 @@ class Passphrase:
             return
         raise SecretError(problem, hint=_HINT)
 
+    def require_own(self) -> None:
+        """Refuse the passphrase that everybody reads in the documentation."""
+        if self._text.casefold() == _IN_DOCUMENTATION:
+            raise SecretError(
+                "this passphrase stands in linkkit's documentation, where everybody reads it",
+                hint=_HINT,
+            )
+
     def reveal(self) -> bytes:
         """Return the passphrase in UTF-8, for Argon2id."""
         return self._text.encode()
@@ -170,19 +184,38 @@ def stretch(passphrase: Passphrase, agreement: Agreement) -> bytes:
 
 
 def stretch_bytes(material: bytes, agreement: Agreement) -> bytes:
-    """Return 32 bytes by Argon2id of what may be guessed; raises :class:`DependencyError`."""
+    """Return 32 bytes by Argon2id of what may be guessed.
+
+    Raises
+    ------
+    SecretError
+        When there is not enough memory.
+    DependencyError
+        When OpenSSL is too old for Argon2id.
+    """
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+    is_short = False
     try:
-        return Argon2id(
+        stretcher = Argon2id(
             salt=passphrase_salt(agreement),
             length=32,
             iterations=ITERATIONS,
             lanes=LANES,
             memory_cost=MEMORY_KIB,
-        ).derive(material)
+        )
+        with _one_at_a_time:
+            return stretcher.derive(material)
     except UnsupportedAlgorithm:
         pass
+    except MemoryError:
+        is_short = True
+    if is_short:
+        del material  # some tracebacks show local variables
+        raise SecretError(
+            f"there is not enough memory to stretch a secret, which takes {MEMORY_KIB // 1024} MiB",
+            hint="End other programs or raise the limit of this one, and try again.",
+        )
     raise DependencyError(
         "this build of the package 'cryptography' has no Argon2id",
         hint="Install its wheel from PyPI, or OpenSSL 3.2 or newer.",

@@ -34,8 +34,8 @@ class ExtractBatches:
         Names of the columns.
     most_rows : int
         No row of the file has a larger number.
-    notes : tuple of str
-        How the file was read.
+    describe : callable
+        Returns how the file was read, as far as it was.
     batches : iterator of Extract
         Batches of rows; one may have no row that can be read.
     close : callable
@@ -44,12 +44,17 @@ class ExtractBatches:
 
     columns: tuple[str, ...]
     most_rows: int
-    notes: tuple[str, ...]
+    describe: Callable[[], tuple[str, ...]]
     batches: Iterator[Extract]
     close: Callable[[], None]
 
     def __repr__(self) -> str:
         return f"<ExtractBatches: at most {self.most_rows} rows, {len(self.columns)} columns>"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How the file was read; complete after the last batch."""
+        return self.describe()
 
     def __iter__(self) -> Iterator[Extract]:
         return self.batches
@@ -68,14 +73,15 @@ def batches_of_csv(rows: CsvRows, path: Path, *, n_rows: int) -> ExtractBatches:
 
     def batches() -> Iterator[Extract]:
         first = 1
+        notes = rows.notes
         for portion in rows.portions(n_rows):
-            yield extract_of_rows(names, portion, first_row=first, notes=rows.notes)
+            yield extract_of_rows(names, portion, first_row=first, notes=notes)
             first += len(portion)
 
     return ExtractBatches(
         columns=tuple(names),
         most_rows=rows.most_rows,
-        notes=rows.notes,
+        describe=lambda: rows.notes,
         batches=_readable(batches(), source),
         close=rows.close,
     )
@@ -103,7 +109,7 @@ def batches_of_parquet(path: Path, *, n_rows: int) -> ExtractBatches:
     return ExtractBatches(
         columns=tuple(names),
         most_rows=opened.metadata.num_rows,
-        notes=(),
+        describe=lambda: (),
         batches=_readable(batches(), source),
         close=opened.close,
     )
@@ -125,7 +131,7 @@ def batches_of_extract(extract: Extract, path: Path, *, n_rows: int) -> ExtractB
         most_rows=max(
             [*extract.rows[-1:].tolist(), *(item.row for item in extract.set_aside[-1:])]
         ),
-        notes=extract.notes,
+        describe=lambda: extract.notes,
         batches=_readable(batches(), f"'{path.name}'"),
         close=lambda: None,
     )

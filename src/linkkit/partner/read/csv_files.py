@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import math
+import re
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,11 @@ __all__ = ["CsvRows", "read_csv"]
 _DELIMITERS = ",;\t|"
 _LONGEST_CELL = 2**31 - 1
 _LONGEST_LINE = 2**24
-_END = "linkkit: end of the file"
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_ROWS_SHOWN = 10
+_MEND = (
+    "Mend that line: a quote within a cell is written twice, and the cell stands between quotes."
+)
 _limit_lock = threading.Lock()
 
 
@@ -38,9 +43,10 @@ def read_csv(
         delimiter = _find_delimiter(lines.readline())
         lines.seek(start)
     records = _Records(lines, delimiter, path.name, n_skipped=header_row - 1, longest=_LONGEST_CELL)
-    header, *rows = records.take(math.inf) or [[]]
+    header = next(iter(records.take(1)), [])
     _require_names(header, path, header_row)
-    notes = (f"read as {found}, cells separated by {delimiter!r}",)
+    rows = records.take(math.inf)
+    notes = (f"read as {found}, cells separated by {delimiter!r}", *records.notes)
     return extract_from_cells(header, rows, source=f"'{path.name}'", notes=notes)
 
 
@@ -106,10 +112,19 @@ class CsvRows:
         except BaseException:
             self._file.close()
             raise
-        self.notes = (f"read as {found}, cells separated by {delimiter!r}",)
+        self._note = f"read as {found}, cells separated by {delimiter!r}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How the file was read, as far as it was."""
+        return (self._note, *self._records.notes)
 
     def portions(self, n_rows: int) -> Iterator[list[list[str]]]:
-        """Return the rows below the header, `n_rows` at a time; an unclosed quote is an error."""
+        """Return the rows below the header, `n_rows` at a time; a stray quote is an error.
+
+        The first portion may have no rows.
+        """
+        yield self._records.take(n_rows)
         while rows := self._records.take(n_rows):
             yield rows
 
@@ -131,49 +146,106 @@ class CsvRows:
 
 
 class _Records:
-    """Parses lines, some records at a time, and notices a quote that is never closed."""
+    """Parses lines, some records at a time, and lets no quote swallow rows."""
 
     def __init__(
         self, lines: Iterable[str], delimiter: str, name: str, *, n_skipped: int, longest: int
     ) -> None:
-        # The line appended is a row of its own, unless a quote is still open before it.
-        self._reader = csv.reader(itertools.chain(lines, ["\n", _END]), delimiter=delimiter)
-        self._name, self._n_skipped, self._longest = name, n_skipped, longest
-        self._held: list[list[str]] = []
-        self._last = self._n_lines = n_skipped
+        self._reader = csv.reader(
+            itertools.chain(lines, self._note_end()), delimiter=delimiter, strict=True
+        )
+        self._delimiter, self._name = delimiter, name
+        self._n_skipped, self._longest = n_skipped, longest
+        self._last = n_skipped
+        self._width = self._n_taken = self._n_broken = 0
+        self._first_broken: list[int] = []
         self._ended = False
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to tell of cells with line breaks among the records taken."""
+        if not self._n_broken:
+            return ()
+        rows = ", ".join(str(row) for row in self._first_broken)
+        more = ", ..." if self._n_broken > len(self._first_broken) else ""
+        return (f"rows with a line break in a cell: {self._n_broken} (rows {rows}{more})",)
+
     def take(self, n: float) -> list[list[str]]:
-        """Return up to `n` records; none at the end, which is never the line appended."""
+        """Return up to `n` records; none at the end."""
+        taken: list[list[str]] = []
         problem = ""
         with _cell_limit(self._longest):
             try:
-                while len(self._held) <= n and not self._ended:
-                    self._read()
-            except csv.Error:
-                problem = f"'{self._name}' is not a table of cells, near line {self._n_lines + 1}"
+                while len(taken) < n and (record := next(self._reader, None)) is not None:
+                    taken.append(record)
+                    self._pass(record)
+            except csv.Error as error:
+                problem = self._problem(is_long="limit" in str(error))
             except (ValueError, OSError) as error:
                 problem = f"'{self._name}' cannot be read any more ({type(error).__name__})"
         if problem:
-            raise ExtractError(problem, hint="Export the table again, or mend that line.")
-        stop = min(len(self._held), n)
-        taken = self._held[: int(stop)]
-        del self._held[: int(stop)]
+            raise ExtractError(problem, hint=_MEND)
         return taken
 
-    def _read(self) -> None:
-        record = next(self._reader, None)
-        if record is not None:
-            self._held.append(record)
-            self._last, self._n_lines = self._n_lines, self._n_skipped + self._reader.line_num
-        elif self._held.pop() == [_END]:
-            self._ended = True
-        else:
+    def _note_end(self) -> Iterator[str]:
+        self._ended = True
+        yield from ()
+
+    def _pass(self, record: list[str]) -> None:
+        begin = self._last + 1
+        self._last = self._n_skipped + self._reader.line_num
+        self._n_taken += 1
+        is_header = self._n_taken == 1
+        if is_header:
+            self._width = len(record)
+        if self._last == begin:
+            return
+        swallowing = _swallowing(record, self._delimiter, self._width)
+        if swallowing is not None and (self._width > 1 or not is_header):
             raise ExtractError(
-                f"'{self._name}' has a quote that opens near line {self._last + 1} and is never "
-                "closed",
-                hint="Export the table again, or mend that line.",
+                f"'{self._name}' has a quote that opens in line {begin + swallowing} and is closed "
+                "in a later one, after what looks like a whole row",
+                hint=f"{_MEND} If the cell is meant to hold all of that, export the table without "
+                "line breaks in cells, or as Excel or Parquet.",
             )
+        if not is_header:
+            self._n_broken += 1
+            if len(self._first_broken) < _ROWS_SHOWN:
+                self._first_broken.append(self._n_taken - 1)
+
+    def _problem(self, *, is_long: bool) -> str:
+        begin, here = self._last + 1, self._n_skipped + self._reader.line_num
+        if is_long:
+            return (
+                f"'{self._name}' has a cell of more than {self._longest} characters in line {here}"
+            )
+        if self._ended:
+            return f"'{self._name}' has a quote that opens near line {begin} and is never closed"
+        over = "" if here == begin else f", in a row that begins in line {begin}"
+        return f"'{self._name}' has text or a space after a closing quote in line {here}{over}"
+
+
+def _swallowing(record: list[str], delimiter: str, width: int) -> int | None:
+    """Return which line of a record a quote opens in that may have swallowed rows, from 0.
+
+    A line in a quoted cell that has as many delimiters as the header may be a row; so may the
+    line in which the quote opens, together with the one in which it is closed.
+    """
+    n_whole = width - 1
+    counts = [0]
+    for place, cell in enumerate(record):
+        counts[-1] += place > 0
+        if "\n" not in cell and "\r" not in cell:
+            continue
+        within = [line.count(delimiter) for line in _LINE_END.split(cell)]
+        if max(within) >= n_whole:
+            return len(counts) - 1
+        counts[-1] += within[0]
+        counts += within[1:]
+    whole = [n >= n_whole for n in counts]
+    if (whole[0] and whole[-1]) or (len(record) != width and any(whole)):
+        return 0
+    return None
 
 
 @contextmanager

@@ -23,8 +23,10 @@ def read_excel(path: Path, *, header_row: int, sheet: str | None) -> Extract:
         warnings.simplefilter("ignore")
         try:
             workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
-            names = list(workbook.sheetnames)
-            if sheet is None or sheet in names:
+            names = [page.title for page in workbook.worksheets]  # and no charts
+            if not names:
+                grid = []
+            elif sheet is None or sheet in names:
                 grid = _grid(workbook[sheet or names[0]], header_row)
             workbook.close()
         except Exception:  # noqa: BLE001  # whatever it is, the workbook cannot be read

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from linkkit.errors import ExtractError
+from linkkit.errors import ExtractError, OptionError
 from linkkit.partner.read.batches import (
     ExtractBatches,
     batches_of_csv,
@@ -55,6 +56,8 @@ def read_extract(
 
     Raises
     ------
+    OptionError
+        When an option is of another type.
     ExtractError
         When the file is missing, empty, of an unknown kind, in an unknown encoding, has no
         row below its header, or names a column twice.
@@ -69,7 +72,7 @@ def read_extract(
     >>> read_extract(path)
     <Extract: 2 rows, 2 columns>
     """
-    path = Path(path)
+    path = _checked_types(path, header_row, sheet=sheet, encoding=encoding, delimiter=delimiter)
     suffix = _checked_kind(path, header_row=header_row, sheet=sheet, encoding=encoding or delimiter)
     if suffix in _EXCEL:
         return read_excel(path, header_row=header_row, sheet=sheet)
@@ -106,6 +109,8 @@ def read_extract_batches(
 
     Raises
     ------
+    OptionError
+        As :func:`read_extract`.
     ExtractError
         As :func:`read_extract`, and when a line of text has more than 16 million characters.
     DependencyError
@@ -120,7 +125,7 @@ def read_extract_batches(
     ...     list(batches)
     [<Extract: 2 rows, 2 columns>, <Extract: 1 rows, 2 columns>]
     """
-    path = Path(path)
+    path = _checked_types(path, header_row, sheet=sheet, encoding=encoding, delimiter=delimiter)
     suffix = _checked_kind(path, header_row=header_row, sheet=sheet, encoding=encoding or delimiter)
     if suffix in _EXCEL:
         return batches_of_extract(
@@ -132,6 +137,25 @@ def read_extract_batches(
         rows = CsvRows(path, header_row=header_row, encoding=encoding, delimiter=delimiter)
         return batches_of_csv(rows, path, n_rows=n_rows)
     raise _unknown_kind(path)
+
+
+def _checked_types(path: object, header_row: object, **texts: object) -> Path:
+    """Return the path, and refuse options of another type."""
+    if not isinstance(path, (str, os.PathLike)) or isinstance(path, bytes):
+        raise OptionError(
+            f"the file to read is named by its path, not by {type(path).__name__}",
+            hint="Give the path as text. What is in memory already goes to linkkit.encode.",
+        )
+    problems = [
+        f"'{name}' is text, not {type(text).__name__}"
+        for name, text in texts.items()
+        if not isinstance(text, str | None)
+    ]
+    if not isinstance(header_row, int) or isinstance(header_row, bool):
+        problems.append(f"'header_row' is a whole number, not {type(header_row).__name__}")
+    if problems:
+        raise OptionError(problems, hint="See the docstring of linkkit.read_extract.")
+    return Path(path)
 
 
 def _checked_kind(path: Path, *, header_row: int, sheet: str | None, encoding: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -40,11 +41,13 @@ def extract_from_frame(frame: Any, *, source: str = "the frame") -> Extract:
     Raises
     ------
     ExtractError
-        When it is not a frame, has no rows, or names a column twice.
+        When it is not a frame, has no columns or rows, or names a column twice.
     """
     table, names = _opened(frame, source)
     header = checked_header(names, source=source)
     require_rows(len(table), source=source)
+    if not header:
+        raise ExtractError(f"{source} has no columns", hint="Export the table again.")
     extract = _extract_of(table, header, first_row=1, source=source)
     if not len(extract):
         raise ExtractError(
@@ -82,6 +85,8 @@ def _extract_of(
 
 def _opened(frame: Any, source: str) -> tuple[nw.DataFrame[Any], list[str]]:
     names: list[str] | None = None
+    if isinstance(frame, pa.RecordBatch):
+        frame = pa.Table.from_batches([frame])
     if nw.dependencies.is_pandas_dataframe(frame):
         # pandas allows any names, twice even; columns are told apart by their position.
         names = [_column_name(name) for name in frame.columns]
@@ -104,7 +109,10 @@ def _opened(frame: Any, source: str) -> tuple[nw.DataFrame[Any], list[str]]:
 
 
 def _column_name(name: Any) -> str:
-    return " ".join(str(part) for part in name) if isinstance(name, tuple) else str(name)
+    try:
+        return " ".join(str(part) for part in name) if isinstance(name, tuple) else str(name)
+    except Exception:  # noqa: BLE001  # an object's own error holds what it likes
+        return ""
 
 
 def _text_array(series: nw.Series[Any], bad: npt.NDArray[np.bool_], where: str) -> pa.Array:
@@ -118,13 +126,25 @@ def _text_array(series: nw.Series[Any], bad: npt.NDArray[np.bool_], where: str) 
         pass
     if cells is None:
         cells = _one_by_one(series, bad)
-    texts = [cell_text(cell) for cell in cells]
-    for row, text in enumerate(texts):
-        if text is not None and not is_text(text):
-            texts[row], bad[row] = None, True
+    texts = _texts_of(cells, bad)
     if len(texts) != len(bad):
         raise ExtractError(f"{where} cannot be read", hint="Export the table again.")
     return pa.array(texts, type=pa.large_string())
+
+
+def _texts_of(cells: Sequence[Any], bad: npt.NDArray[np.bool_]) -> list[str | None]:
+    texts: list[str | None] = []
+    for row, cell in enumerate(cells):
+        text: str | None = None
+        is_good = False
+        try:
+            text = cell_text(cell)
+            is_good = text is None or is_text(text)
+        except Exception:  # noqa: BLE001  # an object's own error holds what it likes
+            pass
+        texts.append(text if is_good else None)
+        bad[row] |= not is_good
+    return texts
 
 
 def _arrow_text(series: nw.Series[Any]) -> pa.Array | None:

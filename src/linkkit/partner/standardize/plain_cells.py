@@ -7,7 +7,6 @@ columns, and all cells where there is no numba, go through that function, with t
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from linkkit.agreement import FieldKind
+from linkkit.engines import has_numba
 from linkkit.partner.standardize import learned
 from linkkit.partner.standardize.learned import Reader
 
@@ -170,7 +170,7 @@ class Written:
 
 def cells_of(column: pa.Array) -> Cells | None:
     """Return a column as bytes, or None where the compiled kernels are not worth it."""
-    if len(column) < _WORTH_COMPILED or importlib.util.find_spec("numba") is None:
+    if len(column) < _WORTH_COMPILED or not has_numba():
         return None
     _, offsets, data = column.buffers()
     bounds = np.frombuffer(offsets, np.int64, count=len(column) + 1, offset=8 * column.offset)
