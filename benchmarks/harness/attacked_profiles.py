@@ -17,9 +17,9 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import scipy.sparse as sp
+from harness.attacked import COLUMNS, FIELDS, with_errors
 
 import linkkit as lk
-from harness.attacked import COLUMNS, FIELDS, with_errors
 from linkkit.assess.attack import PassView, Target, WeightedTokens
 from linkkit.exchange import EncodingSpec, PassSpec, SaltField
 from linkkit.partner.encode import encoding_spec
@@ -157,7 +157,9 @@ class Scheme:
         scope = KeyScope.of(self.agreement, self.spec)
         made = record_filters(self.fields(frame), lk.Secret(material), scope, self.spec)
         sent = sent_filters(made, self.spec)
-        return Target(passes=tuple(PassView(words=x.words, present=x.present) for x in sent.values()))
+        return Target(
+            passes=tuple(PassView(words=x.words, present=x.present) for x in sent.values())
+        )
 
     def own(self, frame: pd.DataFrame, label: str) -> Target:
         """Encode the attacker's list, whose salts the attacker knows."""
