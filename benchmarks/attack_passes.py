@@ -86,7 +86,7 @@ def known(scheme: Scheme, people: People, target: Target, order: Any, *, given: 
         own = scheme.own(people.own, f"own {seed}")
         truth = Truth(pairs=np.column_stack([place, np.arange(n)]))
         for n_known in given.known:
-            found = known_pairs(target, own, truth, n_known=n_known, n_rounds=2, seed=seed)
+            found = known_pairs(target, own, truth, n_known=n_known, seed=seed)
             yield {"known": n_known, "found": found.n_right, "of": found.n_overlap}
         return
     kernel_of = list(scheme.kernels(people.own))
