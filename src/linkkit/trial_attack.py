@@ -348,7 +348,7 @@ class _Trial:
             as_clkhash_secret(secret, self.agreement, self.spec),
             party=self.party,
         )
-        return PassView(words=found.words, present=found.words.any(axis=1))
+        return PassView(words=found.words, present=np.any(found.words != 0, axis=1))
 
     def _salts(self, fields: Fields) -> dict[str, Rows]:
         return {item.name: salt_codes(fields, item)[1] for item in self.spec.passes}
