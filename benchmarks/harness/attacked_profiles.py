@@ -31,7 +31,7 @@ from linkkit.partner.read import extract_from_frame
 from linkkit.partner.standardize import standardize
 from linkkit.synth import youth_partnership
 
-__all__ = ["CONTROLS", "People", "Scheme", "febrl4", "town"]
+__all__ = ["CONTROLS", "People", "Scheme", "as_profile", "febrl4", "rehearsed", "town"]
 
 CONTROLS = ("none", "no-salt", "no-xor", "neither")
 """Protections left out, to see that an attack finds people where it should."""
@@ -39,11 +39,15 @@ CONTROLS = ("none", "no-salt", "no-xor", "neither")
 CLK_BITS = {
     "given_name": (2, 200),
     "surname": (2, 200),
-    "birth_date": (1, 200),
-    "address": (2, 140),
-    "suburb": (2, 80),
-    "postcode": (1, 80),
+    "date": (1, 200),
+    "street_address": (2, 140),
+    "city": (2, 80),
+    "postal_code": (1, 80),
+    "sex": (1, 30),
+    "identifier": (1, 120),
+    "phone": (1, 120),
 }
+"""Length of the pieces of each kind, and how many bits a value sets; single characters know their place."""
 NOTHING = "nothing"
 
 
@@ -97,32 +101,38 @@ def town(n: int) -> People:
 def as_profile(
     document: Mapping[str, Any], profile: str, *, passes: Mapping[str, Any] | None = None
 ) -> lk.Agreement:
-    """Return the agreement under a profile; for `clkhash` with a schema like its tutorial's."""
-    linkage = {"fields": document["linkage"]["fields"], "profile": profile}
+    """Return the agreement under a profile; for `clkhash` with cells hashed as they stand."""
+    fields = document["linkage"]["fields"]
+    linkage = {"fields": fields, "profile": profile}
     if passes:
         linkage["passes"] = passes
     parties = document["parties"]
     if profile == "clkhash":
-        linkage["clkhash"] = {"linkage_schema": clk_schema()}
-        bare = {**COLUMNS, "birth_date": {"column": "date_of_birth"}}
-        parties = {name: {**party, "linkage_fields": bare} for name, party in parties.items()}
+        linkage["clkhash"] = {"linkage_schema": clk_schema(fields)}
+        parties = {
+            name: {
+                **party,
+                "linkage_fields": {
+                    field: {"column": source["column"]}
+                    for field, source in party["linkage_fields"].items()
+                },
+            }
+            for name, party in parties.items()
+        }
     return lk.Agreement.from_document({**document, "linkage": linkage, "parties": parties})
 
 
-def clk_schema() -> dict[str, Any]:
-    """Return a linkage schema of clkhash for FEBRL 4's six fields."""
-    features = [
-        {
-            "identifier": name,
-            "format": {"type": "string"},
-            "hashing": {
-                "comparison": {"type": "ngram", "n": n, "positional": n == 1},
-                "strategy": {"bitsPerFeature": bits},
-                "missingValue": {"sentinel": "", "replaceWith": ""},
-            },
+def clk_schema(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a linkage schema of clkhash for an agreement's fields, 1,024 bits."""
+    features = []
+    for name, field in fields.items():
+        n, bits = CLK_BITS[field["kind"]]
+        hashing = {
+            "comparison": {"type": "ngram", "n": n, "positional": n == 1},
+            "strategy": {"bitsPerFeature": bits},
+            "missingValue": {"sentinel": "", "replaceWith": ""},
         }
-        for name, (n, bits) in CLK_BITS.items()
-    ]
+        features.append({"identifier": name, "format": {"type": "string"}, "hashing": hashing})
     config = {"l": 1024, "kdf": {"type": "HKDF", "salt": "c2FsdA=="}}
     return {"version": 3, "clkConfig": config, "features": features}
 
