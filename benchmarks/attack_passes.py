@@ -36,7 +36,7 @@ from scipy.optimize import linear_sum_assignment
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from harness.attacked import febrl4_folder
+from harness.attacked import FIELDS, febrl4_folder
 from harness.attacked_profiles import CONTROLS, People, Scheme, febrl4, rehearsed, town
 
 from linkkit.assess.attack import (
@@ -201,7 +201,7 @@ def main() -> None:
     people = (
         town(given.records)
         if given.data == "town"
-        else febrl4(given.folder or febrl4_folder(), given.records)
+        else febrl4(given.folder or febrl4_folder(), given.records, given.fields)
     )
     lines = []
     for profile in given.profiles:
@@ -225,6 +225,9 @@ def arguments() -> Any:
     )
     options.add_argument("--attacks", nargs="+", choices=tuple(ATTACKS), default=["known"])
     options.add_argument("--copies", nargs="+", choices=tuple(RIDGES), default=["noisy", "exact"])
+    options.add_argument(
+        "--fields", nargs="+", choices=tuple(FIELDS), default=list(FIELDS), help="Of FEBRL 4."
+    )
     options.add_argument("--passes", type=Path, help="YAML: the clause linkage.passes.")
     options.add_argument("--without", nargs="+", choices=CONTROLS, default=["none"])
     options.add_argument("--records", type=int, default=2500)

@@ -64,7 +64,7 @@ class People:
     targets: Mapping[str, pd.DataFrame]
 
 
-def febrl4(folder: Path, n: int) -> People:
+def febrl4(folder: Path, n: int, fields: Sequence[str] = tuple(FIELDS)) -> People:
     """Return the first people of FEBRL 4: the clean file, and the second with its errors."""
     frames = []
     for letter in "ab":
@@ -72,7 +72,8 @@ def febrl4(folder: Path, n: int) -> People:
         frame.index = frame["rec_id"].str.extract(r"rec-(\d+)-", expand=False)
         frames.append(frame)
     own, noisy = frames[0].iloc[:n], frames[1].loc[frames[0].index[:n]]
-    office = {"name": "Office", "record_id": "rec_id", "linkage_fields": COLUMNS}
+    columns = {name: COLUMNS[name] for name in fields}
+    office = {"name": "Office", "record_id": "rec_id", "linkage_fields": columns}
     document = {
         "format": "linkkit-agreement/1",
         "id": "febrl-4",
@@ -81,7 +82,7 @@ def febrl4(folder: Path, n: int) -> People:
         "legal_basis": "Made-up people; no law applies.",
         "years": {"first": 2020, "last": 2030},
         "destroy_by": "2999-12-31",
-        "linkage": {"fields": {name: {"kind": kind} for name, kind in FIELDS.items()}},
+        "linkage": {"fields": {name: {"kind": FIELDS[name]} for name in fields}},
         "parties": {"office_a": office, "office_b": office},
         "linkage_unit": {"name": "A third office"},
         "steward": {"name": "Nobody"},
