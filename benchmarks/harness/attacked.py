@@ -373,7 +373,7 @@ def _mistyped(name: str, value: str | None, rng: np.random.Generator) -> str | N
     luck = rng.random()
     if not value or luck < 0.03:
         return None
-    if luck > (0.12 if name == "birth_date" else 0.25):
+    if luck > (0.12 if name in ("birth_date", "date_of_birth") else 0.25):
         return value
     letters = "0123456789" if value.isdigit() else "abcdefghijklmnopqrstuvwxyz"
     place = int(rng.integers(len(value)))

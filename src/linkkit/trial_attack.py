@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,13 +32,15 @@ from linkkit.assess.attack.run import AttackName
 from linkkit.errors import ExtractError, OptionError
 from linkkit.exchange import EncodingSpec, Filter
 from linkkit.partner.encode import encoding_spec
+from linkkit.partner.encode.clk_profile import as_clkhash_secret
+from linkkit.partner.encode.clk_rows import clk_rows
 from linkkit.partner.encode.filters import record_filters
 from linkkit.partner.encode.grams import GramTable, gram_table
 from linkkit.partner.encode.prepared import prepare_extract
 from linkkit.partner.encode.salts import salt_codes
 from linkkit.partner.keys import KeyScope, Secret
 from linkkit.partner.read import Extract, extract_from_frame, read_extract
-from linkkit.partner.standardize import standardize
+from linkkit.partner.standardize import StandardizedExtract, standardize
 
 __all__ = ["trial_attack"]
 
@@ -136,7 +138,13 @@ def trial_attack(
         public = _public_fields(public_list, agreement, party)
         lists = _lists_with_public(fields, public, agreement, n_records, rng)
     tell(f"{len(lists.rows)} records drawn; encoding them under throw-away secrets")
-    trial = _Trial(agreement=agreement, spec=encoding_spec(agreement), seed=seed)
+    trial = _Trial(
+        agreement=agreement,
+        spec=encoding_spec(agreement),
+        standardized=prepared.standardized,
+        party=party,
+        seed=seed,
+    )
     target_fields = with_errors(_taken(lists.fields, lists.rows), error_rate, rng=rng)
     rehearsals = [
         trial.encoded(with_errors(lists.own, error_rate, rng=rng), f"rehearsal {i}", salts=True)
@@ -147,7 +155,7 @@ def trial_attack(
         target,
         trial.encoded(lists.own, "own", salts=True),
         lists.truth,
-        tokens=trial.tokens(lists.own),
+        tokens=None if trial.spec.records else trial.tokens(lists.own),
         rehearsals=rehearsals,
         under_key=trial.encoded(lists.own, "target", salts=True),
         attacks=[name for name in ATTACKS if name in chosen],
@@ -308,16 +316,39 @@ class _Trial:
 
     agreement: Agreement
     spec: EncodingSpec
+    standardized: StandardizedExtract
+    party: str
     seed: int
 
     def encoded(self, fields: Fields, purpose: str, *, salts: bool = False) -> Target:
         """Encode a list; with `salts`, the groups are those that the list's owner knows."""
         text = f"linkkit trial attack, seed {self.seed}: {purpose}"
         secret = Secret(hashlib.sha256(text.encode()).digest())
+        if self.spec.records:
+            return Target(passes=(self._clks(fields, secret),))
         scope = KeyScope.of(self.agreement, self.spec)
         filters = record_filters(fields, secret, scope, self.spec)
         own = self._salts(fields) if salts else {}
         return Target(passes=tuple(_view(x, own.get(name)) for name, x in filters.items()))
+
+    def _clks(self, fields: Fields, secret: Secret) -> PassView:
+        """Encode a list as clkhash does, in linkkit's standard form whatever the agreement says.
+
+        The list may have made-up errors, and no cells of its own. What the schema would refuse
+        is not there.
+        """
+        clause = self.agreement.linkage.clkhash
+        linkage = self.agreement.linkage.model_copy(
+            update={"clkhash": clause and clause.model_copy(update={"standardize": "linkkit"})}
+        )
+        found = clk_rows(
+            Extract(table=pa.table(dict(fields)), rows=np.arange(_length(fields)) + 1),
+            replace(self.standardized, fields=dict(fields)),
+            self.agreement.model_copy(update={"linkage": linkage}),
+            as_clkhash_secret(secret, self.agreement, self.spec),
+            party=self.party,
+        )
+        return PassView(words=found.words, present=np.any(found.words != 0, axis=1))
 
     def _salts(self, fields: Fields) -> dict[str, Rows]:
         return {item.name: salt_codes(fields, item)[1] for item in self.spec.passes}
@@ -333,6 +364,9 @@ class _Trial:
         for one in self.spec.passes:
             table = gram_table(fields, kinds, fields=[field.name for field in one.fields])
             found.append(_tokens(table, np.array([field.n_hashes for field in one.fields])))
+        for _ in self.spec.records:
+            table = gram_table(fields, kinds, fields=list(kinds))
+            found.append(_tokens(table, np.ones(len(kinds), dtype=np.int64)))
         return found
 
     def leakage(self, target: Target, fields: Fields) -> dict[str, PassLeakage]:

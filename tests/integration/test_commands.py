@@ -247,7 +247,7 @@ def test_an_agreement_is_checked_and_its_fingerprint_shown(town, capsys):
     assert run(["agreement", "check", str(town / "agreement.yaml")]) == 0
     said = capsys.readouterr().out
     assert "fingerprint: " in said
-    assert "profile: field\n" in said
+    assert "profile: standard, the default" in said
 
 
 def test_an_earlier_delivery_is_replaced_only_on_demand(encoded, tmp_path, capsys):

@@ -404,9 +404,9 @@ def test_the_larger_of_what_was_measured_and_estimated_counts():
     assert found["known_1000"].source.startswith("estimate on your own records")
 
 
-def test_large_groups_are_at_least_a_moderate_risk():
+def test_large_groups_are_a_high_risk_even_with_nobody_known():
     found = facts(concentrations={"a": LIMITS.unmeasured_salt})
-    assert "low" not in classes_of(found)[1:]
+    assert set(classes_of(found)[1:]) == {"high"}
     assert "groups so large" in risks_of(found)["linkage_unit"].reasons[-1]
 
 
@@ -414,7 +414,7 @@ def test_two_fields_do_not_withstand_known_people():
     found = risks_of(facts(n_telling=2))
     assert found["linkage_unit"].risk == risks_of(facts())["linkage_unit"].risk
     assert found["known_50"].risk in ("moderate", "high")
-    assert (found["known_1000"].risk, found["known_1000"].share) == ("high", 0.46)
+    assert (found["known_1000"].risk, found["known_1000"].share) == ("high", 0.17)
 
 
 def test_a_short_list_is_at_least_a_moderate_risk_and_high_when_all_are_known():

@@ -54,6 +54,38 @@ def test_passes_are_attacked_with_the_salts_of_the_list(town):
     assert report.results[0].share > 0.95
 
 
+def test_filters_of_clkhash_fall_to_known_pairs_and_to_the_key(town):
+    fields = town.agreement["linkage"]["fields"]
+    features = [
+        {
+            "identifier": name,
+            "format": {"type": "date", "format": "%Y-%m-%d"}
+            if field["kind"] == "date"
+            else {"type": "string"},
+            "hashing": {
+                "comparison": {"type": "ngram", "n": 2, "positional": False},
+                "strategy": {"bitsPerToken": 6},
+                "missingValue": {"sentinel": ""},
+            },
+        }
+        for name, field in fields.items()
+    ]
+    schema = {
+        "version": 3,
+        "clkConfig": {"l": 1024, "kdf": {"type": "HKDF"}},
+        "features": features,
+    }
+    clause = {"standardize": "linkkit", "linkage_schema": schema}
+    linkage = {"profile": "clkhash", "fields": fields, "clkhash": clause}
+    agreement = lk.Agreement.from_document({**town.agreement, "linkage": linkage})
+    report = attacked(town, agreement, error_rate=0)
+    known, dictionary = report.results
+    assert report.passes == ("clk",)
+    assert known.share > 0.9
+    assert dictionary.share == 1
+    assert report.leakage["clk"].popcount_rank_correlation > 0.5
+
+
 def test_no_value_of_a_person_is_in_the_report(town, agreement, tmp_path):
     report = attacked(town, agreement)
     saved = report.save(tmp_path / "report.json").read_text(encoding="utf-8")

@@ -133,7 +133,7 @@ def of_joint(joint: JointStrength) -> Iterator[Advice]:
             code="few_fields",
             severity="warning",
             message="There are two linkage fields or fewer, sex apart.",
-            advice="Passes protect so little badly once some people are known: 19 to 46 of 100 "
+            advice="Passes protect so little badly once some people are known: up to 17 of 100 "
             "others were recognized. Agree on more fields, or keep known people's encodings from "
             "the linkage unit.",
         )
