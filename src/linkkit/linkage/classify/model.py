@@ -260,22 +260,22 @@ def _em(
     evidence: _Evidence,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], int, bool]:
     shares, tables = evidence.first_shares(), evidence.prior.copy()
+    matches = np.zeros(len(evidence.levels))
     converged = False
     n_rounds = 0
     while n_rounds < _MAX_ROUNDS and not converged:
         n_rounds += 1
-        new_shares, new = _round(evidence, shares, tables)
-        converged = bool(
-            np.abs(new - tables).max() < _CONVERGED
-            and np.abs(new_shares - shares).max() < _CONVERGED * new_shares[_MATCH]
-        )
-        tables, shares = new, new_shares
+        shares, tables, found = _round(evidence, shares, tables)
+        # Where nothing tells an area from chance, the two drift on, which no pair's odds feel.
+        converged = float(np.abs(found - matches).sum()) < _CONVERGED * float(found.sum())
+        matches = found
     return shares, tables, n_rounds, converged
 
 
 def _round(
     evidence: _Evidence, shares: npt.NDArray[np.float64], tables: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return better shares and levels, and how many pairs of each pattern match as things stood."""
     levels = evidence.levels
     weighted = _posterior(levels, shares, tables) * evidence.counts[:, None]
     # What was never alike enough to be a candidate is of no person or household. But most people of one
@@ -300,7 +300,8 @@ def _round(
         new[_MATCH][evidence.given_name] = _with_near_misses(new[_MATCH][evidence.given_name])
     mass = weighted.sum(axis=0) + rest.sum(axis=0)
     mass[_TWINS] = min(float(mass[_TWINS]), _most_twins(evidence, weighted))
-    return _with_rest(mass / max(evidence.n_pairs, 1)), np.stack([*new, unrelated])
+    shares = _with_rest(mass / max(evidence.n_pairs, 1))
+    return shares, np.stack([*new, unrelated]), weighted[:, _MATCH]
 
 
 def _with_near_misses(levels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
