@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from linkkit.exchange import PayloadExtract as PayloadExtract
     from linkkit.linkage import LinkResult as LinkResult
     from linkkit.linkage import link as link
+    from linkkit.linkage.cluster import one_to_one as one_to_one
+    from linkkit.linkage.compare import similar_pairs as similar_pairs
     from linkkit.partner.encode import EncodeResult as EncodeResult
     from linkkit.partner.encode import encode as encode
     from linkkit.partner.encode import encode_file as encode_file
@@ -53,10 +55,12 @@ _HOMES = {
     "encode_file": "linkkit.partner.encode",
     "integrate": "linkkit.steward.integrate",
     "link": "linkkit.linkage",
+    "one_to_one": "linkkit.linkage.cluster",
     "preflight": "linkkit.partner.preflight",
     "protect": "linkkit.steward.protect",
     "read_extract": "linkkit.partner.read",
     "release": "linkkit.steward.release",
+    "similar_pairs": "linkkit.linkage.compare",
 }
 
 __all__ = [
@@ -80,10 +84,12 @@ __all__ = [
     "encode_file",
     "integrate",
     "link",
+    "one_to_one",
     "preflight",
     "protect",
     "read_extract",
     "release",
+    "similar_pairs",
 ]
 
 

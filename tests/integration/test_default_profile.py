@@ -176,7 +176,9 @@ def test_the_release_keeps_its_k(folder, said):
 
 def test_nothing_that_was_planted_leaves_its_party(folder, said):
     assert b"zqxplant" in (folder / "district" / "export.csv").read_bytes().lower()
-    assert b"zqxplant" in (folder / "jobs" / "stays-home" / "jobs.token-map.csv").read_bytes().lower()
+    assert (
+        b"zqxplant" in (folder / "jobs" / "stays-home" / "jobs.token-map.csv").read_bytes().lower()
+    )
     leaves = [path for role in ("linkage_unit", "steward") for path in (folder / role).rglob("*")]
     leaves += [folder / party / "preflight.json" for party in PARTIES]
     texts = {str(path): path.read_bytes() for path in leaves if path.is_file()}

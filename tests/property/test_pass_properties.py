@@ -254,7 +254,22 @@ def test_the_scan_finds_what_the_plain_scan_finds(seed, n, n_first):
     most_first, most = n_first * 32 + int(rng.integers(-16, 9)), 512 + int(rng.integers(-32, 20))
     columns = np.ascontiguousarray(words.T[:n_first, order])
     out = np.empty((2, 12 * n + 1), dtype=np.int64)
-    options = columns, words, order, first, last, start, n, most_first, most
+    distance = np.zeros(_pass_kernels.LANES, dtype=np.uint64)
+    is_near = np.zeros(_pass_kernels.LANES, dtype=np.uint8)
+    options = (
+        columns,
+        words,
+        order,
+        first,
+        last,
+        start,
+        n,
+        most_first,
+        most,
+        distance,
+        is_near,
+        is_near.view(np.uint64),
+    )
     found = _pass_kernels.scan_pairs(*options, out[0], out[1])
     left, right = compared_plainly.scan_pairs(
         words, order, first, last, start, n,

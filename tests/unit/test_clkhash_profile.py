@@ -25,7 +25,7 @@ from linkkit.errors import (
 )
 from linkkit.exchange import EncodedExtract, Identity
 from linkkit.linkage import link
-from linkkit.linkage.compare import record_filters
+from linkkit.linkage.compare import record_filters, vectors
 from linkkit.partner.encode import encode, encoding_spec
 from linkkit.partner.encode.clk_canary import fitting_cell
 from linkkit.partner.encode.clk_profile import (
@@ -592,7 +592,7 @@ def test_without_numba_the_links_are_the_same(two, monkeypatch):
     _, results = two()
     extracts = [result.encodings for result in results.values()]
     one = link(extracts).crosswalk.table
-    monkeypatch.setattr(record_filters, "has_numba", lambda: False)
+    monkeypatch.setattr(vectors, "has_numba", lambda: False)
     assert link(extracts).crosswalk.table.equals(one)
 
 

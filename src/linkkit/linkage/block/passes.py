@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from linkkit.exchange import PassSpec
 from linkkit.linkage.block.plan import BlockingPass, count_pairs, make_pass
@@ -141,7 +141,7 @@ def plan_passes(pool: Pool, *, limit: float | None = None) -> PassPlan:
     """
     passes, n_pairs = pool.spec.passes, count_pairs(pool)
     by_chance = min(_CHANCE_PER_RECORD * len(pool) / max(n_pairs, 1), 0.5)
-    deviations = max(float(norm.isf(by_chance)), _LEAST_DEVIATIONS)
+    deviations = max(float(-ndtri(by_chance)), _LEAST_DEVIATIONS)
     n_bits = min(item.n_bits for item in passes)
     found = _found(passes, deviations, n_bits, -np.inf)
 
@@ -182,8 +182,8 @@ def _found(
     for item in passes:
         c = correlation_at(item, _OVERLAPS)
         spread = np.sqrt(np.maximum(1 - c**2, 1e-6))
-        whole = norm.cdf((c * math.sqrt(item.n_bits) - deviations) / spread)
-        first = norm.cdf((c * math.sqrt(n_first) - first_deviations) / spread)
+        whole = ndtr((c * math.sqrt(item.n_bits) - deviations) / spread)
+        first = ndtr((c * math.sqrt(n_first) - first_deviations) / spread)
         rows.append(whole * first)
     return np.array(rows)
 

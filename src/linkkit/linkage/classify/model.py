@@ -25,6 +25,7 @@ __all__ = ["FieldWeights", "MatchModel", "first_weights", "fit_model"]
 
 _MATCH, _UNRELATED = 0, len(CLASSES) - 1
 _TWINS, _HOUSEHOLD = CLASSES.index("twins"), CLASSES.index("household")
+_AREA = CLASSES.index("area")  # the last but unrelated
 _TWINS_AMONG_SIBLINGS = 0.03
 _MISSES_PER_NEAR_MISS = 1.5
 _MISSES_ANYWAY = 0.01
@@ -180,10 +181,11 @@ def fit_model(
     patterns, n_of = np.unique(candidates, return_counts=True)
     levels = unpack(patterns, n_fields=n_fields)
     counts = n_of.astype(np.float64)
-    rest = unpack(sample[~is_candidate], n_fields=n_fields)
+    others, n_of_other = np.unique(sample[~is_candidate], return_counts=True)
+    rest = unpack(others, n_fields=n_fields)
     n_rest = max(n_pairs - counts.sum(), 0.0)
-    bulk = _level_counts(rest, np.full(len(rest), n_rest / max(len(rest), 1)))
-    unrelated = _normalized(bulk + _FEW_STRANGERS)
+    rest_counts = n_of_other * (n_rest / max(int(n_of_other.sum()), 1))
+    unrelated = _normalized(_level_counts(rest, rest_counts) + _FEW_STRANGERS)
     prior = np.stack(
         [
             np.stack([expected_levels(x.kind, c, unrelated[f]) for f, x in enumerate(filters)])
@@ -194,7 +196,8 @@ def fit_model(
     evidence = _Evidence(
         levels=levels,
         counts=counts,
-        bulk=bulk,
+        rest=rest,
+        rest_counts=rest_counts,
         prior=prior,
         n_pairs=n_pairs,
         own=np.array([[is_shared(kind, c) for kind in kinds] for c in CLASSES], dtype=np.bool_),
@@ -218,14 +221,16 @@ class _Evidence:
     """What EM works on.
 
     `levels` and `counts` are the distinct patterns of candidates and how often each occurs;
-    `bulk` the levels of all other pairs, by field; `prior` the expected levels of each class;
+    `rest` and `rest_counts` those of a sample of all other pairs, and how many pairs each stands
+    for; `prior` the expected levels of each class;
     `own` says which fields a class has levels of its own for, of shape (n_classes, n_fields);
     `given_name` is the field that tells twins apart, if there is one.
     """
 
     levels: npt.NDArray[np.int64]
     counts: npt.NDArray[np.float64]
-    bulk: npt.NDArray[np.float64]
+    rest: npt.NDArray[np.int64]
+    rest_counts: npt.NDArray[np.float64]
     prior: npt.NDArray[np.float64]
     n_pairs: int
     own: npt.NDArray[np.bool_]
@@ -255,41 +260,48 @@ def _em(
     evidence: _Evidence,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], int, bool]:
     shares, tables = evidence.first_shares(), evidence.prior.copy()
+    matches = np.zeros(len(evidence.levels))
     converged = False
     n_rounds = 0
     while n_rounds < _MAX_ROUNDS and not converged:
         n_rounds += 1
-        new_shares, new = _round(evidence, shares, tables)
-        converged = bool(
-            np.abs(new - tables).max() < _CONVERGED
-            and np.abs(new_shares - shares).max() < _CONVERGED * new_shares[_MATCH]
-        )
-        tables, shares = new, new_shares
+        shares, tables, found = _round(evidence, shares, tables)
+        # Where nothing tells an area from chance, the two drift on, which no pair's odds feel.
+        converged = float(np.abs(found - matches).sum()) < _CONVERGED * float(found.sum())
+        matches = found
     return shares, tables, n_rounds, converged
 
 
 def _round(
     evidence: _Evidence, shares: npt.NDArray[np.float64], tables: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return better shares and levels, and how many pairs of each pattern match as things stood."""
     levels = evidence.levels
     weighted = _posterior(levels, shares, tables) * evidence.counts[:, None]
-    # All that was never alike enough to be a candidate is unrelated.
-    unrelated = _normalized(
-        _level_counts(levels, weighted[:, _UNRELATED]) + evidence.bulk + _FEW_STRANGERS
-    )
+    # What was never alike enough to be a candidate is of no person or household. But most people of one
+    # area are not alike enough, and without them those who are would look like nothing but matches.
+    rest = np.zeros((len(evidence.rest), len(shares)))
+    rest[:, _AREA:] = _posterior(evidence.rest, shares[_AREA:], tables[_AREA:])
+    rest *= evidence.rest_counts[:, None]
+    seen = [
+        _level_counts(levels, weighted[:, c]) + _level_counts(evidence.rest, rest[:, c])
+        for c in range(len(shares))
+    ]
+    unrelated = _normalized(seen[_UNRELATED] + _FEW_STRANGERS)
     new = [
         np.where(
             evidence.own[c][:, None],
-            _normalized(_level_counts(levels, weighted[:, c]) + _PRIOR_PAIRS * evidence.prior[c]),
+            _normalized(seen[c] + _PRIOR_PAIRS * evidence.prior[c]),
             unrelated,
         )
         for c in range(_UNRELATED)
     ]
     if evidence.given_name is not None:
         new[_MATCH][evidence.given_name] = _with_near_misses(new[_MATCH][evidence.given_name])
-    mass = weighted.sum(axis=0)
+    mass = weighted.sum(axis=0) + rest.sum(axis=0)
     mass[_TWINS] = min(float(mass[_TWINS]), _most_twins(evidence, weighted))
-    return _with_rest(mass / max(evidence.n_pairs, 1)), np.stack([*new, unrelated])
+    shares = _with_rest(mass / max(evidence.n_pairs, 1))
+    return shares, np.stack([*new, unrelated]), weighted[:, _MATCH]
 
 
 def _with_near_misses(levels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

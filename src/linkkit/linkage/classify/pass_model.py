@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from linkkit.exchange import EncodingSpec, PassSpec
 from linkkit.linkage.classify.model import FieldWeights
@@ -124,8 +124,8 @@ def _table(item: PassSpec) -> _Table:
     expected = _SIMILARITIES**item.n_inputs
     slope = item.n_inputs * _SIMILARITIES ** (item.n_inputs - 1) * _FROM_HASHING
     error = np.sqrt((1 - expected**2) / item.n_bits + slope**2 + step**2)
-    alive = norm.pdf((c[:, None] - expected) / error) / error
-    dead = norm.pdf(c / noise) / noise
+    alive = _density((c[:, None] - expected) / error) / error
+    dead = _density(c / noise) / noise
     # A far outlier of every class is left to the class that it is least far from.
     ratios = np.maximum(alive, 1e-30) / np.maximum(dead, 1e-30)[:, None]
     return _Table(step=step, least=int(bins[0]), ratios=ratios)
@@ -237,6 +237,11 @@ def fit_pass_model(
     )
 
 
+def _density(z: _Floats) -> _Floats:
+    """Return the density of the standard normal distribution."""
+    return np.asarray(np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))
+
+
 def _first_similar(spec: EncodingSpec) -> _Floats:
     """Return what similarities are expected, shape (n_classes, n_passes, n_similarities)."""
     match = np.exp(-(1 - _SIMILARITIES) / _DECAY)
@@ -244,7 +249,7 @@ def _first_similar(spec: EncodingSpec) -> _Floats:
     for pair_class in PASS_CLASSES[1:]:
         # Half-full filters with a share o of their tokens in common are similar to 2 ** o - 1.
         means = [2 ** expected_overlap(item, pair_class) - 1 for item in spec.passes]
-        rows.append([norm.pdf((_SIMILARITIES - mean) / _SPREAD) + 1e-9 for mean in means])
+        rows.append([_density((_SIMILARITIES - mean) / _SPREAD) + 1e-9 for mean in means])
     table: _Floats = np.array(rows)
     return np.asarray(table / table.sum(axis=-1, keepdims=True))
 
@@ -252,7 +257,7 @@ def _first_similar(spec: EncodingSpec) -> _Floats:
 def _seen_alive(spec: EncodingSpec, similar: _Floats, deviations: float) -> _Floats:
     """Return how often a stranger with the same salt in a pass becomes a candidate there."""
     rows = [
-        norm.sf(deviations - _SIMILARITIES**item.n_inputs * np.sqrt(item.n_bits)) @ row
+        ndtr(_SIMILARITIES**item.n_inputs * np.sqrt(item.n_bits) - deviations) @ row
         for item, row in zip(spec.passes, similar, strict=True)
     ]
     return np.array(rows)

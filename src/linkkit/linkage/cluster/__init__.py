@@ -4,6 +4,7 @@ Runs at the linkage unit, after classification. In: scored pairs. Out: a person 
 every record of the pool.
 """
 
+from linkkit.linkage.cluster.assign import connected_records, one_to_one
 from linkkit.linkage.cluster.people import ScorePairs, cluster_records
 
-__all__ = ["ScorePairs", "cluster_records"]
+__all__ = ["ScorePairs", "cluster_records", "connected_records", "one_to_one"]

@@ -13,14 +13,17 @@ from linkkit.linkage.compare.record_filters import (
     compare_filters,
     require_comparable,
 )
+from linkkit.linkage.compare.vectors import Measure, SimilarPairs, similar_pairs
 
 __all__ = [
     "LEVELS",
     "N_LEVELS",
     "ComparedPairs",
     "Comparison",
+    "Measure",
     "PassPairs",
     "RecordPairs",
+    "SimilarPairs",
     "candidate_floor",
     "compare_all",
     "compare_filters",
@@ -30,4 +33,5 @@ __all__ = [
     "make_comparison",
     "require_comparable",
     "sample_pairs",
+    "similar_pairs",
 ]

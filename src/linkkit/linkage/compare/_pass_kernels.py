@@ -8,97 +8,77 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
 
-from linkkit.linkage.compare._kernels import _count_bits
+from linkkit.engines.compiled import kernel, kernel_part, popcount, wide_vectors
 
-__all__ = ["distances_of_pairs", "scan_pairs"]
+__all__ = ["LANES", "distances_of_pairs", "scan_pairs"]
 
-_LANES = 512
+LANES = 512
 """Partners that are looked at together."""
 
 _TILE = 2_048
 """Partners whose first words stay in the processor's cache while many rows go by."""
 
-_popcount: Any = _count_bits
 
-
-@intrinsic
-def _prefer_wide_vectors(typing_context: Any) -> Any:  # noqa: ARG001
-    """Let the compiler use 512-bit vectors in this function, where the processor has them."""
-
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        return context.get_dummy_value()
-
-    return types.none(), emit
-
-
-_wide: Any = _prefer_wide_vectors
-
-
-@njit(nogil=True, cache=True)
+@kernel_part
 def _distance(words: Any, p: Any, q: Any) -> Any:
     total = np.uint64(0)
     for w in range(words.shape[1]):
-        total += _popcount(words[p, w] ^ words[q, w])
+        total += popcount(words[p, w] ^ words[q, w])
     return np.int64(total)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def distances_of_pairs(words: Any, left: Any, right: Any, out: Any) -> None:
     """Fill `out` with the Hamming distance of each pair."""
     for i in range(len(left)):
         out[i] = _distance(words, left[i], right[i])
 
 
-@njit(nogil=True, cache=True)
+@kernel_part
 def _note_near(
     columns: Any, p: Any, q: Any, n: Any, most: Any, distance: Any, is_near: Any
 ) -> None:
     """Note which of the rows `q` to `q + n` are at most `most` bits from row `p`."""
-    _wide()
+    wide_vectors()
     last = columns.shape[0] - 4
     for w in range(0, last, 4):
         a, b, c, d = columns[w, p], columns[w + 1, p], columns[w + 2, p], columns[w + 3, p]
         aa, bb = columns[w, q : q + n], columns[w + 1, q : q + n]
         cc, dd = columns[w + 2, q : q + n], columns[w + 3, q : q + n]
         for k in range(n):
-            more = _popcount(a ^ aa[k]) + _popcount(b ^ bb[k])
-            more += _popcount(c ^ cc[k]) + _popcount(d ^ dd[k])
+            more = popcount(a ^ aa[k]) + popcount(b ^ bb[k])
+            more += popcount(c ^ cc[k]) + popcount(d ^ dd[k])
             distance[k] = more if w == 0 else distance[k] + more
     a, b, c, d = columns[last, p], columns[last + 1, p], columns[last + 2, p], columns[last + 3, p]
     aa, bb = columns[last, q : q + n], columns[last + 1, q : q + n]
     cc, dd = columns[last + 2, q : q + n], columns[last + 3, q : q + n]
     if last:
         for k in range(n):
-            more = _popcount(a ^ aa[k]) + _popcount(b ^ bb[k])
-            more += _popcount(c ^ cc[k]) + _popcount(d ^ dd[k])
+            more = popcount(a ^ aa[k]) + popcount(b ^ bb[k])
+            more += popcount(c ^ cc[k]) + popcount(d ^ dd[k])
             is_near[k] = distance[k] + more <= most
     else:
         for k in range(n):
-            more = _popcount(a ^ aa[k]) + _popcount(b ^ bb[k])
-            more += _popcount(c ^ cc[k]) + _popcount(d ^ dd[k])
+            more = popcount(a ^ aa[k]) + popcount(b ^ bb[k])
+            more += popcount(c ^ cc[k]) + popcount(d ^ dd[k])
             is_near[k] = more <= most
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def scan_pairs(
     columns: Any, words: Any, order: Any, first: Any, last: Any, start: Any, stop: Any,
-    most_first: Any, most: Any, out_left: Any, out_right: Any,
+    most_first: Any, most: Any, distance: Any, is_near: Any, eights: Any,
+    out_left: Any, out_right: Any,
 ) -> Any:  # fmt: skip
     """Keep the pairs at most `most` bits apart, and `most_first` in the first words.
 
     `columns` are the first words, a multiple of four, the same word of all records side by side, so
     that each vector lane is a partner. Returns how many pairs there are; when more are found than
-    fit, the rest is counted only.
+    fit, the rest is counted only. `distance` and `is_near` are room to work in, for `LANES` numbers;
+    `eights` is the latter, eight at a time.
     """
     n_found = 0
-    distance = np.zeros(_LANES, dtype=np.uint64)
-    is_near = np.zeros(_LANES, dtype=np.uint8)
-    eights = is_near.view(np.uint64)
     bound = np.uint64(most_first)
     tile_from, tile_to = first[start], last[start]
     for p in range(start, stop):
@@ -106,8 +86,8 @@ def scan_pairs(
     for tile in range(tile_from, tile_to, _TILE):
         for p in range(start, stop):
             end = min(last[p], tile + _TILE)
-            for q in range(max(first[p], tile), end, _LANES):
-                n = min(_LANES, end - q)
+            for q in range(max(first[p], tile), end, LANES):
+                n = min(LANES, end - q)
                 is_near[n:] = 0
                 _note_near(columns, p, q, n, bound, distance, is_near)
                 for e in range((n + 7) // 8):

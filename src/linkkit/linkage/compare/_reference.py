@@ -23,14 +23,13 @@ def levels_of_pairs(
     for f in range(c.n_fields):
         words = slice(int(c.word_starts[f]), int(c.word_starts[f + 1]))
         both = np.bitwise_count(c.words[left, words] | c.words[right, words]).sum(axis=1)
-        tokens = c.n_tokens[left, f] + c.n_tokens[right, f]
-        union = c.tokens_of_bits[f, both]
-        partly, close = c.thresholds[f]
+        # A product of two powers is exact, so that it is rounded once.
+        room = c.n_bits[f] * (c.room[left, f].astype(np.float64) * c.room[right, f])
         level = np.ones(len(left), dtype=np.int64)
-        level[union <= (np.float32(1) - partly * np.float32(0.5)) * tokens] = 2
-        level[union <= (np.float32(1) - close * np.float32(0.5)) * tokens] = 3
-        level[(both == c.n_bits_set[left, f]) & (both == c.n_bits_set[right, f])] = 4
-        level[(c.n_tokens[left, f] == 0) | (c.n_tokens[right, f] == 0)] = 0
+        level[room[:, 0] <= c.n_bits[f] - both] = 2
+        level[room[:, 1] <= c.n_bits[f] - both] = 3
+        level[(both == c.n_set[left, f]) & (both == c.n_set[right, f])] = 4
+        level[(c.n_set[left, f] < 0) | (c.n_set[right, f] < 0)] = 0
         levels[:, f] = level
     return levels
 
@@ -57,7 +56,7 @@ def scan_rows(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
     """Compare each of rows `start` to `stop` with its partners; keep pairs at `floor` or above.
 
-    `weights`, shape (n_fields, n_levels), are summed over the fields.
+    `weights`, shape (n_fields, n_levels), are summed over the fields; a missing field adds nothing.
     """
     found: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
     for p in range(start, stop):
@@ -66,7 +65,7 @@ def scan_rows(
         levels = levels_of_pairs(c, left, right)
         total = np.zeros(len(right), dtype=np.int64)
         for f in range(c.n_fields):
-            total += weights[f, levels[:, f]]
+            total += np.where(levels[:, f] > 0, weights[f, levels[:, f]], 0)
         keep = total >= floor
         found.append((left[keep], right[keep]))
     left = np.concatenate([pair[0] for pair in found]) if found else np.zeros(0, np.int64)

@@ -45,6 +45,7 @@ _BY_DISTANCE = (0.40, 0.75)
 """Similarity falls evenly: three fifths of the reach apart, and a quarter of it."""
 
 _NEVER_BETWEEN = (2.0, 2.0)
+_ALMOST_EQUAL = 0.99
 _SHIFT_BY_Q = {1: (0.20, 0.11), 2: (0.0, 0.0), 3: (-0.15, -0.08)}
 """One wrong letter in eight costs q of the q-grams, so that shorter ones must agree in more."""
 
@@ -64,28 +65,34 @@ def _thresholds(item: FilterSpec) -> tuple[float, float]:
 class Comparison:
     """All that the kernels need to compare two records of a pool.
 
+    A field agrees partly, or closely, where its filters together have few enough bits. With L bits, of
+    which a and b are set, and n in either, the estimated numbers of tokens are proportional to
+    log(1 - a / L), log(1 - b / L) and log(1 - n / L), so that the Dice coefficient of the tokens is D
+    or more where n is at most ``L - L (1 - a / L)^c (1 - b / L)^c``, with c = 1 - D / 2.
+    The powers are of one record each; :attr:`room` holds them.
+
     Attributes
     ----------
     words : ndarray of uint64, shape (n_records, n_words)
         Filters of all fields side by side.
     word_starts : ndarray of int64, shape (n_fields + 1,)
         First word of each field.
-    n_tokens : ndarray of float32, shape (n_records, n_fields)
-        Estimated tokens of each value; 0 where the field is missing.
-    n_bits_set : ndarray of int32, shape (n_records, n_fields)
-        Bits set in each filter.
-    tokens_of_bits : ndarray of float32, shape (n_fields, most bits + 1)
-        Estimated tokens behind a number of set bits.
-    thresholds : ndarray of float32, shape (n_fields, 2)
-        Token Dice from which a field agrees partly, and closely.
+    n_set : ndarray of int32, shape (n_records, n_fields)
+        Bits set in each filter; -1 where the field is missing.
+    room : ndarray of float32, shape (n_records, n_fields, 2)
+        ``(1 - a / L)^c`` of each filter, for fields that agree partly, and closely.
+    hope : ndarray of float32, shape (n_records, n_fields)
+        The same power for a D that every level above "disagree" reaches.
+    n_bits : ndarray of float64, shape (n_fields,)
+        L, the width of each filter.
     """
 
     words: npt.NDArray[np.uint64]
     word_starts: npt.NDArray[np.int64]
-    n_tokens: npt.NDArray[np.float32]
-    n_bits_set: npt.NDArray[np.int32]
-    tokens_of_bits: npt.NDArray[np.float32]
-    thresholds: npt.NDArray[np.float32]
+    n_set: npt.NDArray[np.int32]
+    room: npt.NDArray[np.float32]
+    hope: npt.NDArray[np.float32]
+    n_bits: npt.NDArray[np.float64]
 
     @property
     def n_fields(self) -> int:
@@ -97,10 +104,10 @@ class Comparison:
         return Comparison(
             words=self.words[order],
             word_starts=self.word_starts,
-            n_tokens=self.n_tokens[order],
-            n_bits_set=self.n_bits_set[order],
-            tokens_of_bits=self.tokens_of_bits,
-            thresholds=self.thresholds,
+            n_set=self.n_set[order],
+            room=self.room[order],
+            hope=self.hope[order],
+            n_bits=self.n_bits,
         )
 
 
@@ -108,26 +115,31 @@ def make_comparison(pool: Pool) -> Comparison:
     """Prepare the comparison of a pool's records."""
     starts = pool.word_starts
     filters = pool.spec.filters
-    table = np.zeros((len(filters), max(item.n_bits for item in filters) + 1), dtype=np.float32)
-    bits = np.zeros((len(pool), len(filters)), dtype=np.int32)
-    tokens = np.zeros((len(pool), len(filters)), dtype=np.float32)
+    n_set = np.zeros((len(pool), len(filters)), dtype=np.int32)
+    room = np.zeros((len(pool), len(filters), 2), dtype=np.float32)
+    hope = np.zeros((len(pool), len(filters)), dtype=np.float32)
     for i, item in enumerate(filters):
-        table[i, : item.n_bits + 1] = _tokens_of_bits(item)
-        bits[:, i] = np.bitwise_count(pool.words[:, starts[i] : starts[i + 1]]).sum(axis=1)
-        tokens[:, i] = np.where(pool.present[:, i], table[i, bits[:, i]], 0)
-    thresholds = np.array([_thresholds(item) for item in filters], dtype=np.float32)
+        bits = np.bitwise_count(pool.words[:, starts[i] : starts[i + 1]]).sum(
+            axis=1, dtype=np.int32
+        )
+        n_set[:, i] = np.where(pool.present[:, i], bits, -1)
+        partly, close = _thresholds(item)
+        room[:, i] = _powers(item, (partly, close))[bits]
+        powers = _powers(item, (min(partly, close, _ALMOST_EQUAL),))[:, 0]
+        powers[-1] = 0  # of full filters nothing can be told
+        hope[:, i] = powers[bits]
     return Comparison(
         words=pool.words,
         word_starts=starts,
-        n_tokens=tokens,
-        n_bits_set=bits,
-        tokens_of_bits=table,
-        thresholds=thresholds,
+        n_set=n_set,
+        room=room,
+        hope=hope,
+        n_bits=np.array([item.n_bits for item in filters], dtype=np.float64),
     )
 
 
-def _tokens_of_bits(item: FilterSpec) -> npt.NDArray[np.float32]:
-    # A full filter has no finite estimate; half a bit from full is the most that can be told.
-    bits = np.minimum(np.arange(item.n_bits + 1), item.n_bits - 0.5)
-    estimate = -item.n_bits / item.n_hashes * np.log1p(-bits / item.n_bits)
-    return np.maximum(estimate, 1e-6).astype(np.float32)
+def _powers(item: FilterSpec, dice: tuple[float, ...]) -> npt.NDArray[np.float32]:
+    """Return the powers for each number of set bits and D, shape (n_bits + 1, n_dice)."""
+    # Half a bit from full is the most that can be told of a full filter.
+    share = np.minimum(np.arange(item.n_bits + 1), item.n_bits - 0.5) / item.n_bits
+    return ((1 - share[:, None]) ** (1 - np.array(dice) / 2)[None, :]).astype(np.float32)

@@ -28,7 +28,6 @@ __all__ = [
 _COMPARISONS_PER_CHUNK = 4_000_000
 _FIRST_CAPACITY = 4_096
 _STEPS_PER_BIT = 1_024
-_HALF = np.float32(0.5)
 
 _Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint64]]
 
@@ -202,11 +201,9 @@ class _Scan:
         self.best = np.append(np.cumsum(gain[::-1])[::-1], 0)
         self.compiled = has_numba()
         c = comparison
-        cuts = np.float32(1) - c.thresholds * _HALF
         self.arrays = (
-            c.words, np.ascontiguousarray(c.words.T), c.word_starts,
-            np.ascontiguousarray(c.n_tokens.T), np.ascontiguousarray(c.n_bits_set.T),
-            c.tokens_of_bits, cuts,
+            c.words, c.words.T.ravel(), c.word_starts, c.n_set, c.n_set.T.ravel(), c.room,
+            c.hope.T.ravel(), c.n_bits,
         )  # fmt: skip
 
     def __call__(self, rows: slice) -> _Found:
@@ -230,7 +227,9 @@ class _Scan:
             kernel: Any = _kernels.scan_rows
             n_found = kernel(
                 *self.arrays, self.item.first, self.item.last, rows.start, rows.stop,
-                self.visit, self.weights, self.best, self.floor, left, right, codes,
+                self.visit, self.weights, self.weights[:, 1].copy(), self.weights[:, 1:].max(axis=1),
+                self.best, self.floor,
+                *np.zeros((2, _kernels.LANES), dtype=np.int64), left, right, codes,
             )  # fmt: skip
             if n_found <= capacity:
                 return left[:n_found], right[:n_found], codes[:n_found]
@@ -238,8 +237,7 @@ class _Scan:
 
 
 def _arrays(c: Comparison) -> tuple[Any, ...]:
-    cuts = np.float32(1) - c.thresholds * _HALF
-    return c.words, c.word_starts, c.n_tokens, c.n_bits_set, c.tokens_of_bits, cuts
+    return c.words, c.word_starts, c.n_set, c.room, c.n_bits
 
 
 def _united(parts: Sequence[_Found], *, n_records: int) -> ComparedPairs:

@@ -172,13 +172,16 @@ class _Scan:
         from linkkit.linkage.compare import _pass_kernels
 
         kernel: Any = _pass_kernels.scan_pairs
+        distance = np.zeros(_pass_kernels.LANES, dtype=np.uint64)
+        is_near = np.zeros(_pass_kernels.LANES, dtype=np.uint8)
         capacity = _FIRST_CAPACITY
         while True:
             left = np.empty(capacity, dtype=np.int64)
             right = np.empty(capacity, dtype=np.int64)
             n_found = kernel(
                 self.columns, self.words, self.table.order, self.table.first, self.table.last,
-                rows.start, rows.stop, self.most_first, self.most, left, right,
+                rows.start, rows.stop, self.most_first, self.most, distance, is_near,
+                is_near.view(np.uint64), left, right,
             )  # fmt: skip
             if n_found <= capacity:
                 return left[:n_found], right[:n_found]

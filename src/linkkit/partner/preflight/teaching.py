@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from scipy.sparse import csr_array
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from linkkit.agreement import Agreement
 from linkkit.exchange import EncodingSpec, PassSpec
@@ -33,7 +33,7 @@ Floats = npt.NDArray[np.float64]
 
 _CANDIDATES = 400
 _NOISE = 1e-3
-_QUANTILES = norm.ppf((np.arange(64) + 0.5) / 64)
+_QUANTILES = ndtri((np.arange(64) + 0.5) / 64)
 
 
 def expected_recognized(
@@ -192,7 +192,7 @@ def share_recognized(signals: Floats, *, n_others: int) -> float:
     right = some[:, None] / 2 + np.sqrt(some)[:, None] * _QUANTILES[None, :]
     wrong = np.array(
         [
-            np.sum(norm.sf((scores[:, None] + some[None, :] / 2) / np.sqrt(some)[None, :]), axis=1)
+            np.sum(ndtr(-(scores[:, None] + some[None, :] / 2) / np.sqrt(some)[None, :]), axis=1)
             for scores in right
         ]
     )
