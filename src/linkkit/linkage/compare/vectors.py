@@ -20,8 +20,9 @@ __all__ = ["Measure", "SimilarPairs", "similar_pairs"]
 Measure = Literal["dice", "jaccard", "matching", "cosine", "overlap"]
 """How alike two sets of bits are; see :func:`similar_pairs`."""
 
-_COMPARISONS_PER_CHUNK = 4_000_000
-_FEWEST_ROWS_PER_CHUNK = 128
+_COMPARISONS_PER_CHUNK = 40_000_000
+_PAIRS_PER_CHUNK = 2_000_000
+_FEWEST_ROWS_PER_CHUNK = 64
 _MOST_ROWS_PER_CHUNK = 1_024
 _FIRST_CAPACITY = 16_384
 _TRIED_PAIRS = 4_000
@@ -241,6 +242,7 @@ class _Scan:
         self.within = right is None
         self.first, self.last = self._partners()
         self.n_comparisons = int((self.last - self.first).sum())
+        self.density = 0.0
         self.compiled = has_numba()
         if self.compiled:
             self._prepare()
@@ -323,12 +325,13 @@ class _Scan:
         return np.asarray(so_far.max(axis=0) >= need - late)
 
     def chunks(self) -> list[slice]:
-        """Cut the rows into chunks of some millions of comparisons, independent of threads."""
+        """Cut the rows into chunks of many comparisons but not too many pairs, whatever the threads."""
+        most = min(_COMPARISONS_PER_CHUNK, _PAIRS_PER_CHUNK / max(self.density, 1e-9))
         ends = np.cumsum(self.last - self.first)
         chunks, start = [], 0
         while start < len(ends):
             before = ends[start - 1] if start else 0
-            stop = int(np.searchsorted(ends, before + _COMPARISONS_PER_CHUNK, side="right"))
+            stop = int(np.searchsorted(ends, before + most, side="right"))
             stop = max(stop, start + _FEWEST_ROWS_PER_CHUNK)
             stop = min(stop, start + _MOST_ROWS_PER_CHUNK, len(ends))
             chunks.append(slice(start, stop))
