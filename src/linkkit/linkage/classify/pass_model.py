@@ -18,7 +18,12 @@ from scipy.special import ndtr
 
 from linkkit.exchange import EncodingSpec, PassSpec
 from linkkit.linkage.classify.model import FieldWeights
-from linkkit.linkage.classify.pass_priors import PASS_CLASSES, expected_overlap, expected_same
+from linkkit.linkage.classify.pass_priors import (
+    PASS_CLASSES,
+    coincidences,
+    expected_overlap,
+    expected_same,
+)
 
 __all__ = ["PassModel", "fit_pass_model", "pass_levels"]
 
@@ -34,13 +39,15 @@ _FROM_HASHING = 0.02
 
 _PRIOR_PAIRS = 40.0
 _PRIOR_SHARE = 0.2
-_STRANGERS_OFF = 20.0
+_PRIOR_STRANGERS = 5.0
+_STRANGERS_OFF = 50.0
 _MAX_ROUNDS = 300
 _CONVERGED = 1e-4
 _FEWEST = 1e-12
 _LEVELS = ("disagree", "partly", "close", "equal")
 _LEVEL_FROM = (0.5, 0.75)
 _ALIVE_FROM = 3.0
+_SALTS_OF_MATCHES = 2
 
 _Floats = npt.NDArray[np.float64]
 
@@ -104,7 +111,10 @@ class PassModel:
         """
         tables = [_table(item) for item in self.spec.passes]
         places = _places(tables, correlations)
-        return _log_odds(_class_ratios(tables, places, self.same, self.similar), self.shares)
+        groups = _by_salt(self.spec)
+        return _log_odds(
+            _class_ratios(tables, places, groups, self.same, self.similar), self.shares
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,15 +150,37 @@ def _places(tables: list[_Table], correlations: _Floats) -> npt.NDArray[np.int64
     return np.array([np.clip(x, 0, len(t.ratios) - 1) for x, t in zip(rows, tables, strict=True)])
 
 
+def _by_salt(spec: EncodingSpec) -> list[list[int]]:
+    """Return the passes of each salt: those with the same one are alive together."""
+    groups: dict[object, list[int]] = {}
+    for k, item in enumerate(spec.passes):
+        groups.setdefault(item.salt, []).append(k)
+    return list(groups.values())
+
+
+def _alive_ratios(
+    tables: list[_Table], places: npt.NDArray[np.int64], similar: _Floats, group: list[int]
+) -> _Floats:
+    """Return the likelihood of each pair, if its salts agree, over that of noise, (n_pairs,)."""
+    ratio = np.ones(places.shape[1])
+    for k in group:
+        ratio *= (tables[k].ratios @ similar[k])[places[k]]
+    return ratio
+
+
 def _class_ratios(
-    tables: list[_Table], places: npt.NDArray[np.int64], same: _Floats, similar: _Floats
+    tables: list[_Table],
+    places: npt.NDArray[np.int64],
+    groups: list[list[int]],
+    same: _Floats,
+    similar: _Floats,
 ) -> _Floats:
     """Return the likelihood of each pair in each class over that of noise, (n_classes, n_pairs)."""
     found = np.ones((len(same), places.shape[1]))
     for c in range(len(same)):
-        for k, table in enumerate(tables):
-            alive = table.ratios @ similar[c, k]
-            found[c] *= ((1 - same[c, k]) + same[c, k] * alive)[places[k]]
+        for group in groups:
+            alive = _alive_ratios(tables, places, similar[c], group)
+            found[c] *= (1 - same[c, group[0]]) + same[c, group[0]] * alive
     return found
 
 
@@ -159,10 +191,18 @@ def _log_odds(ratios: _Floats, shares: _Floats) -> _Floats:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Evidence:
-    """What EM looks at, which stays the same in all rounds."""
+    """What EM looks at, which stays the same in all rounds.
+
+    `lonely` pairs are alive with one salt at most. Most are strangers who share a postal code, say,
+    and a name; what is expected of matches, not what was learned, says how many of them match, or a
+    town with few postal codes teaches that matches have nothing else in common.
+    """
 
     tables: list[_Table]
     places: npt.NDArray[np.int64]
+    groups: list[list[int]]
+    lonely: npt.NDArray[np.bool_]
+    lonely_matches: _Floats
     n_pairs: float
     most_matches: float
     seen_alive: _Floats
@@ -206,14 +246,19 @@ def fit_pass_model(
         How many standard errors above chance a candidate is in some pass.
     """
     tables = [_table(item) for item in spec.passes]
-    similar = _first_similar(spec)
+    places, groups = _places(tables, correlations), _by_salt(spec)
+    same, similar = expected_same(spec), _first_similar(spec)
+    expected = _class_ratios(tables, places, groups, same[:1], similar[:1])
     evidence = _Evidence(
         tables=tables,
-        places=_places(tables, correlations),
+        places=places,
+        groups=groups,
+        lonely=_n_alive(spec, correlations, groups) < _SALTS_OF_MATCHES,
+        lonely_matches=expected[_MATCH],
         n_pairs=float(max(n_pairs, 1)),
         most_matches=most_matches,
-        seen_alive=_seen_alive(spec, similar[_UNRELATED], deviations),
-        same=expected_same(spec),
+        seen_alive=_seen_alive(spec, deviations),
+        same=same,
         similar=similar,
     )
     first = np.array([0.5 * most_matches, 0.03 * n_records, n_records, 0.5 * n_records, 0.0])
@@ -222,7 +267,7 @@ def fit_pass_model(
         _State(shares=_with_rest(first / evidence.n_pairs), same=evidence.same, similar=similar),
     )
     log_odds = _log_odds(
-        _class_ratios(tables, evidence.places, state.same, state.similar), state.shares
+        _class_ratios(tables, places, groups, state.same, state.similar), state.shares
     )
     match = 1 / (1 + np.exp(-np.clip(log_odds, -700, 700)))
     return PassModel(
@@ -246,19 +291,32 @@ def _first_similar(spec: EncodingSpec) -> _Floats:
     """Return what similarities are expected, shape (n_classes, n_passes, n_similarities)."""
     match = np.exp(-(1 - _SIMILARITIES) / _DECAY)
     rows = [[match for _ in spec.passes]]
-    for pair_class in PASS_CLASSES[1:]:
-        # Half-full filters with a share o of their tokens in common are similar to 2 ** o - 1.
-        means = [2 ** expected_overlap(item, pair_class) - 1 for item in spec.passes]
-        rows.append([_density((_SIMILARITIES - mean) / _SPREAD) + 1e-9 for mean in means])
+    for pair_class in PASS_CLASSES[1:_UNRELATED]:
+        overlaps = [expected_overlap(item, pair_class) for item in spec.passes]
+        rows.append([_around(overlap) + 1e-9 for overlap in overlaps])
+    rows.append(
+        [
+            np.sum([share * _around(overlap) for overlap, share in coincidences(item)], axis=0)
+            + 1e-9
+            for item in spec.passes
+        ]
+    )
     table: _Floats = np.array(rows)
     return np.asarray(table / table.sum(axis=-1, keepdims=True))
 
 
-def _seen_alive(spec: EncodingSpec, similar: _Floats, deviations: float) -> _Floats:
-    """Return how often a stranger with the same salt in a pass becomes a candidate there."""
+def _around(overlap: float) -> _Floats:
+    """Return how often pairs that share so much of their tokens have each similarity."""
+    # Half-full filters with a share o of their tokens in common are similar to 2 ** o - 1.
+    density = _density((_SIMILARITIES - (2**overlap - 1)) / _SPREAD)
+    return np.asarray(density / density.sum())
+
+
+def _seen_alive(spec: EncodingSpec, deviations: float) -> _Floats:
+    """Return how often a pair with the same salt is a candidate, (n_passes, n_similarities)."""
     rows = [
-        ndtr(_SIMILARITIES**item.n_inputs * np.sqrt(item.n_bits) - deviations) @ row
-        for item, row in zip(spec.passes, similar, strict=True)
+        ndtr(_SIMILARITIES**item.n_inputs * np.sqrt(item.n_bits) - deviations)
+        for item in spec.passes
     ]
     return np.array(rows)
 
@@ -274,37 +332,70 @@ def _em(evidence: _Evidence, state: _State) -> tuple[_State, int, bool]:
     return state, _MAX_ROUNDS, False
 
 
+def _n_alive(
+    spec: EncodingSpec, correlations: _Floats, groups: list[list[int]]
+) -> npt.NDArray[np.int64]:
+    """Return with how many salts each pair is more alike than chance explains."""
+    errors = correlations * np.sqrt([item.n_bits for item in spec.passes])[None, :]
+    alive = [(errors[:, group] > _ALIVE_FROM).any(axis=1) for group in groups]
+    return np.asarray(np.sum(alive, axis=0), dtype=np.int64)
+
+
 def _round(evidence: _Evidence, state: _State) -> _State:
-    joint = _class_ratios(evidence.tables, evidence.places, state.same, state.similar)
+    tables, places = evidence.tables, evidence.places
+    joint = _class_ratios(tables, places, evidence.groups, state.same, state.similar)
+    joint[_MATCH, evidence.lonely] = evidence.lonely_matches[evidence.lonely]
     joint *= state.shares[:, None]
     joint /= np.maximum(joint.sum(axis=0), 1e-300)
     mass = joint.sum(axis=1)
     same, similar = state.same.copy(), state.similar.copy()
-    for k, table in enumerate(evidence.tables):
+    for group in evidence.groups:
         for c in (_MATCH, _UNRELATED):
-            by_place = np.bincount(evidence.places[k], joint[c], minlength=len(table.ratios))
-            lively: _Floats = state.same[c, k] * table.ratios * state.similar[c, k]
-            lively /= lively.sum(axis=1, keepdims=True) + (1 - state.same[c, k])
-            counts = by_place @ lively
-            same[c, k] = _learned_same(evidence, c, k, float(counts.sum()), float(mass[c]))
-            if c == _MATCH:
-                prior = max(_PRIOR_PAIRS, _PRIOR_SHARE * float(mass[c])) * evidence.similar[c, k]
-                similar[c, k] = (counts + prior) / (counts + prior).sum()
+            ratios = state.same[c, group[0]] * _alive_ratios(
+                tables, places, state.similar[c], group
+            )
+            alive = joint[c] * ratios / (ratios + (1 - state.same[c, group[0]]))
+            for k in group:
+                by_place = np.bincount(places[k], alive, minlength=len(tables[k].ratios))
+                lively: _Floats = tables[k].ratios * state.similar[c, k]
+                lively /= lively.sum(axis=1, keepdims=True)
+                learn = _learned_matches if c == _MATCH else _learned_strangers
+                same[c, k], similar[c, k] = learn(evidence, k, by_place @ lively, float(mass[c]))
+            same[c, group] = same[c, group].mean()
     mass[_MATCH] = min(float(mass[_MATCH]), evidence.most_matches)
     mass[_TWINS] = min(float(mass[_TWINS]), _TWINS_AMONG_SIBLINGS * float(mass[_HOUSEHOLD]))
     return _State(shares=_with_rest(mass / evidence.n_pairs), same=same, similar=similar)
 
 
-def _learned_same(evidence: _Evidence, c: int, k: int, n_alive: float, mass: float) -> float:
-    """Return how often a pass is alive, in a class whose pairs are alive in it so many times."""
-    prior = float(evidence.same[c, k])
-    if c == _MATCH:
-        weight = max(_PRIOR_PAIRS, _PRIOR_SHARE * mass)
-        return float(np.clip((n_alive + weight * prior) / (mass + weight), 1e-6, 1 - 1e-6))
-    # Of strangers with the same salt only those are seen who became candidates.
-    seen = evidence.n_pairs * float(evidence.seen_alive[k])
-    learned = (n_alive + _PRIOR_PAIRS) / (seen + _PRIOR_PAIRS / prior)
-    return float(np.clip(learned, prior / _STRANGERS_OFF, min(prior * _STRANGERS_OFF, 0.5)))
+def _learned_matches(
+    evidence: _Evidence, k: int, counts: _Floats, mass: float
+) -> tuple[float, _Floats]:
+    """Return how often a pass of matches is alive, and how similar they are then."""
+    weight = max(_PRIOR_PAIRS, _PRIOR_SHARE * mass)
+    alive = float(counts.sum()) + weight * float(evidence.same[_MATCH, k])
+    found = counts + weight * evidence.similar[_MATCH, k]
+    return float(np.clip(alive / (mass + weight), 1e-6, 1 - 1e-6)), found / found.sum()
+
+
+def _learned_strangers(
+    evidence: _Evidence,
+    k: int,
+    counts: _Floats,
+    mass: float,  # noqa: ARG001
+) -> tuple[float, _Floats]:
+    """Return the same for strangers, of whom only those are seen who became candidates.
+
+    In each bin of similarity there are as many as were seen, over the chance of being seen, and as
+    many as expected, by a few pairs' worth.
+    """
+    prior = float(evidence.same[_UNRELATED, k])
+    expected = evidence.n_pairs * prior * evidence.similar[_UNRELATED, k]
+    there = (counts + _PRIOR_STRANGERS) / (
+        evidence.seen_alive[k] + _PRIOR_STRANGERS / np.maximum(expected, 1e-9)
+    )
+    same = float(there.sum()) / evidence.n_pairs
+    least, most = prior / _STRANGERS_OFF, min(prior * _STRANGERS_OFF, 0.5)
+    return float(np.clip(same, least, most)), there / there.sum()
 
 
 def _with_rest(shares: _Floats) -> _Floats:
