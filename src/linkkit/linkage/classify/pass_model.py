@@ -10,6 +10,7 @@ learned by EM; all pairs that are no candidates are taken for unrelated.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,7 @@ _LEVELS = ("disagree", "partly", "close", "equal")
 _LEVEL_FROM = (0.5, 0.75)
 _ALIVE_FROM = 3.0
 _SALTS_OF_MATCHES = 2
+_LEAST_SEEN = 0.2
 
 _Floats = npt.NDArray[np.float64]
 
@@ -194,15 +196,14 @@ class _Evidence:
     """What EM looks at, which stays the same in all rounds.
 
     `lonely` pairs are alive with one salt at most. Most are strangers who share a postal code, say,
-    and a name; what is expected of matches, not what was learned, says how many of them match, or a
-    town with few postal codes teaches that matches have nothing else in common.
+    and a name, and a town with few postal codes would teach that matches have nothing else in common.
+    So nothing is learned of matches from them; how many match follows from the others.
     """
 
     tables: list[_Table]
     places: npt.NDArray[np.int64]
     groups: list[list[int]]
     lonely: npt.NDArray[np.bool_]
-    lonely_matches: _Floats
     n_pairs: float
     most_matches: float
     seen_alive: _Floats
@@ -248,13 +249,11 @@ def fit_pass_model(
     tables = [_table(item) for item in spec.passes]
     places, groups = _places(tables, correlations), _by_salt(spec)
     same, similar = expected_same(spec), _first_similar(spec)
-    expected = _class_ratios(tables, places, groups, same[:1], similar[:1])
     evidence = _Evidence(
         tables=tables,
         places=places,
         groups=groups,
         lonely=_n_alive(spec, correlations, groups) < _SALTS_OF_MATCHES,
-        lonely_matches=expected[_MATCH],
         n_pairs=float(max(n_pairs, 1)),
         most_matches=most_matches,
         seen_alive=_seen_alive(spec, deviations),
@@ -344,45 +343,61 @@ def _n_alive(
 def _round(evidence: _Evidence, state: _State) -> _State:
     tables, places = evidence.tables, evidence.places
     joint = _class_ratios(tables, places, evidence.groups, state.same, state.similar)
-    joint[_MATCH, evidence.lonely] = evidence.lonely_matches[evidence.lonely]
     joint *= state.shares[:, None]
     joint /= np.maximum(joint.sum(axis=0), 1e-300)
     mass = joint.sum(axis=1)
+    of_match = joint[_MATCH] * ~evidence.lonely
+    lonely = _share_lonely([float(state.same[_MATCH, group[0]]) for group in evidence.groups])
+    mass[_MATCH] = float(of_match.sum()) / max(1 - sum(lonely), _LEAST_SEEN)
     same, similar = state.same.copy(), state.similar.copy()
-    for group in evidence.groups:
-        for c in (_MATCH, _UNRELATED):
-            ratios = state.same[c, group[0]] * _alive_ratios(
-                tables, places, state.similar[c], group
+    for g, group in enumerate(evidence.groups):
+        unseen = lonely[g + 1] * float(mass[_MATCH])
+        for k, counts in _alive_counts(evidence, state, _MATCH, group, of_match):
+            same[_MATCH, k], similar[_MATCH, k] = _learned_matches(
+                evidence, k, counts, float(mass[_MATCH]), unseen
             )
-            alive = joint[c] * ratios / (ratios + (1 - state.same[c, group[0]]))
-            for k in group:
-                by_place = np.bincount(places[k], alive, minlength=len(tables[k].ratios))
-                lively: _Floats = tables[k].ratios * state.similar[c, k]
-                lively /= lively.sum(axis=1, keepdims=True)
-                learn = _learned_matches if c == _MATCH else _learned_strangers
-                same[c, k], similar[c, k] = learn(evidence, k, by_place @ lively, float(mass[c]))
-            same[c, group] = same[c, group].mean()
+        for k, counts in _alive_counts(evidence, state, _UNRELATED, group, joint[_UNRELATED]):
+            same[_UNRELATED, k], similar[_UNRELATED, k] = _learned_strangers(evidence, k, counts)
+        same[:, group] = same[:, group].mean(axis=1, keepdims=True)
     mass[_MATCH] = min(float(mass[_MATCH]), evidence.most_matches)
     mass[_TWINS] = min(float(mass[_TWINS]), _TWINS_AMONG_SIBLINGS * float(mass[_HOUSEHOLD]))
     return _State(shares=_with_rest(mass / evidence.n_pairs), same=same, similar=similar)
 
 
+def _alive_counts(
+    evidence: _Evidence, state: _State, c: int, group: list[int], pairs: _Floats
+) -> Iterator[tuple[int, _Floats]]:
+    """Yield how many pairs of a class are alive in each pass of a salt, by similarity."""
+    tables, places = evidence.tables, evidence.places
+    ratios = state.same[c, group[0]] * _alive_ratios(tables, places, state.similar[c], group)
+    alive = pairs * ratios / (ratios + (1 - state.same[c, group[0]]))
+    for k in group:
+        by_place = np.bincount(places[k], alive, minlength=len(tables[k].ratios))
+        lively: _Floats = tables[k].ratios * state.similar[c, k]
+        yield k, by_place @ (lively / lively.sum(axis=1, keepdims=True))
+
+
+def _share_lonely(same: list[float]) -> list[float]:
+    """Return how often no salt agrees, and how often each agrees alone, if they do independently."""
+    dead = np.array([1 - x for x in same])
+    none = float(dead.prod())
+    return [none, *(none / max(float(d), _FEWEST) * (1 - float(d)) for d in dead)]
+
+
 def _learned_matches(
-    evidence: _Evidence, k: int, counts: _Floats, mass: float
+    evidence: _Evidence, k: int, counts: _Floats, mass: float, unseen: float
 ) -> tuple[float, _Floats]:
-    """Return how often a pass of matches is alive, and how similar they are then."""
+    """Return how often a pass of matches is alive, and how similar they are then.
+
+    `unseen` are those that are alive with this salt alone, from which nothing else is learned.
+    """
     weight = max(_PRIOR_PAIRS, _PRIOR_SHARE * mass)
-    alive = float(counts.sum()) + weight * float(evidence.same[_MATCH, k])
+    alive = float(counts.sum()) + unseen + weight * float(evidence.same[_MATCH, k])
     found = counts + weight * evidence.similar[_MATCH, k]
     return float(np.clip(alive / (mass + weight), 1e-6, 1 - 1e-6)), found / found.sum()
 
 
-def _learned_strangers(
-    evidence: _Evidence,
-    k: int,
-    counts: _Floats,
-    mass: float,  # noqa: ARG001
-) -> tuple[float, _Floats]:
+def _learned_strangers(evidence: _Evidence, k: int, counts: _Floats) -> tuple[float, _Floats]:
     """Return the same for strangers, of whom only those are seen who became candidates.
 
     In each bin of similarity there are as many as were seen, over the chance of being seen, and as
