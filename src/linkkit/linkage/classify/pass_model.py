@@ -50,6 +50,7 @@ _LEVEL_FROM = (0.5, 0.75)
 _ALIVE_FROM = 3.0
 _SALTS_OF_MATCHES = 2
 _LEAST_SEEN = 0.2
+_LONELIER = (1.0, 8.0)
 
 _Floats = npt.NDArray[np.float64]
 
@@ -68,6 +69,8 @@ class PassModel:
         Probability that both records of a pair have the same salt.
     similar : ndarray of float64, shape (n_classes, n_passes, n_similarities)
         Probability of each similarity of two filters with the same salt.
+    lonelier : float
+        How many times as many matches as with independent salts are alive with one salt at most.
     fields : tuple of FieldWeights
         What each pass tells, see :meth:`field_weights`.
     n_pairs : int
@@ -82,6 +85,7 @@ class PassModel:
     shares: _Floats
     same: _Floats
     similar: _Floats
+    lonelier: float
     fields: tuple[FieldWeights, ...]
     n_pairs: int
     n_rounds: int
@@ -114,9 +118,10 @@ class PassModel:
         tables = [_table(item) for item in self.spec.passes]
         places = _places(tables, correlations)
         groups = _by_salt(self.spec)
-        return _log_odds(
-            _class_ratios(tables, places, groups, self.same, self.similar), self.shares
-        )
+        ratios = _class_ratios(tables, places, groups, self.same, self.similar)
+        lonely = _n_alive(self.spec, correlations, groups) < _SALTS_OF_MATCHES
+        ratios[_MATCH, lonely] *= self.lonelier
+        return _log_odds(ratios, self.shares)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,7 +202,8 @@ class _Evidence:
 
     `lonely` pairs are alive with one salt at most. Most are strangers who share a postal code, say,
     and a name, and a town with few postal codes would teach that matches have nothing else in common.
-    So nothing is learned of matches from them; how many match follows from the others.
+    So nothing is learned of matches from them but, within bounds, how many they are: who has an error
+    in one salt has errors in others more often than others do.
     """
 
     tables: list[_Table]
@@ -218,6 +224,7 @@ class _State:
     shares: _Floats
     same: _Floats
     similar: _Floats
+    lonelier: float
 
 
 def fit_pass_model(
@@ -263,17 +270,23 @@ def fit_pass_model(
     first = np.array([0.5 * most_matches, 0.03 * n_records, n_records, 0.5 * n_records, 0.0])
     state, n_rounds, converged = _em(
         evidence,
-        _State(shares=_with_rest(first / evidence.n_pairs), same=evidence.same, similar=similar),
+        _State(
+            shares=_with_rest(first / evidence.n_pairs),
+            same=evidence.same,
+            similar=similar,
+            lonelier=1.0,
+        ),
     )
-    log_odds = _log_odds(
-        _class_ratios(tables, places, groups, state.same, state.similar), state.shares
-    )
+    ratios = _class_ratios(tables, places, groups, state.same, state.similar)
+    ratios[_MATCH, evidence.lonely] *= state.lonelier
+    log_odds = _log_odds(ratios, state.shares)
     match = 1 / (1 + np.exp(-np.clip(log_odds, -700, 700)))
     return PassModel(
         spec=spec,
         shares=state.shares,
         same=state.same,
         similar=state.similar,
+        lonelier=state.lonelier,
         fields=_weights(spec, correlations, match, n_pairs=evidence.n_pairs),
         n_pairs=n_pairs,
         n_rounds=n_rounds,
@@ -343,12 +356,15 @@ def _n_alive(
 def _round(evidence: _Evidence, state: _State) -> _State:
     tables, places = evidence.tables, evidence.places
     joint = _class_ratios(tables, places, evidence.groups, state.same, state.similar)
+    joint[_MATCH, evidence.lonely] *= state.lonelier
     joint *= state.shares[:, None]
     joint /= np.maximum(joint.sum(axis=0), 1e-300)
     mass = joint.sum(axis=1)
     of_match = joint[_MATCH] * ~evidence.lonely
     lonely = _share_lonely([float(state.same[_MATCH, group[0]]) for group in evidence.groups])
     mass[_MATCH] = float(of_match.sum()) / max(1 - sum(lonely), _LEAST_SEEN)
+    found = float(joint[_MATCH, evidence.lonely].sum())
+    lonelier = float(np.clip(found / max(sum(lonely) * float(mass[_MATCH]), 1.0), *_LONELIER))
     same, similar = state.same.copy(), state.similar.copy()
     for g, group in enumerate(evidence.groups):
         unseen = lonely[g + 1] * float(mass[_MATCH])
@@ -361,7 +377,8 @@ def _round(evidence: _Evidence, state: _State) -> _State:
         same[:, group] = same[:, group].mean(axis=1, keepdims=True)
     mass[_MATCH] = min(float(mass[_MATCH]), evidence.most_matches)
     mass[_TWINS] = min(float(mass[_TWINS]), _TWINS_AMONG_SIBLINGS * float(mass[_HOUSEHOLD]))
-    return _State(shares=_with_rest(mass / evidence.n_pairs), same=same, similar=similar)
+    shares = _with_rest(mass / evidence.n_pairs)
+    return _State(shares=shares, same=same, similar=similar, lonelier=lonelier)
 
 
 def _alive_counts(
