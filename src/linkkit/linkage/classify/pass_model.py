@@ -50,7 +50,8 @@ _LEVEL_FROM = (0.5, 0.75)
 _ALIVE_FROM = 3.0
 _SALTS_OF_MATCHES = 2
 _LEAST_SEEN = 0.2
-_LONELIER = (1.0, 8.0)
+_MOST_LONELIER = 8.0
+_MOST_LONELY = 0.15
 
 _Floats = npt.NDArray[np.float64]
 
@@ -364,7 +365,10 @@ def _round(evidence: _Evidence, state: _State) -> _State:
     lonely = _share_lonely([float(state.same[_MATCH, group[0]]) for group in evidence.groups])
     mass[_MATCH] = float(of_match.sum()) / max(1 - sum(lonely), _LEAST_SEEN)
     found = float(joint[_MATCH, evidence.lonely].sum())
-    lonelier = float(np.clip(found / max(sum(lonely) * float(mass[_MATCH]), 1.0), *_LONELIER))
+    most = min(
+        _MOST_LONELIER * sum(lonely) * float(mass[_MATCH]), _MOST_LONELY * float(of_match.sum())
+    )
+    lonelier = min(found, most) / max(sum(lonely) * float(mass[_MATCH]), _FEWEST)
     same, similar = state.same.copy(), state.similar.copy()
     for g, group in enumerate(evidence.groups):
         unseen = lonely[g + 1] * float(mass[_MATCH])
