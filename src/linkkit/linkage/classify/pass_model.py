@@ -4,8 +4,9 @@ Five classes of pairs: the same person, twins, people of one household, namesake
 Whether two records have the same salt in a pass is not known. If they do, the pass is *alive*, and its
 correlation shows how similar the records are in the fields of the pass; if not, the correlation is
 noise of known width. So a class says how often each pass is alive and how similar its pairs are
-then; passes are independent within a class, as salts fail for different reasons. For matches both are
-learned by EM; all pairs that are no candidates are taken for unrelated.
+then; salts are independent within a class, as they fail for different reasons, and passes with the same
+salt are alive together. For matches and strangers both are learned by EM, of strangers in view of those
+who are too unlike to be candidates; all pairs that are no candidates are taken for unrelated.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ _ALIVE_FROM = 3.0
 _SALTS_OF_MATCHES = 2
 _LEAST_SEEN = 0.2
 _MOST_LONELIER = 8.0
-_MOST_LONELY = 0.15
+_MOST_LONELY = 0.3
 
 _Floats = npt.NDArray[np.float64]
 
