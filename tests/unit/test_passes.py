@@ -399,9 +399,12 @@ def test_all_in_common_gives_full_correlation_and_less_gives_less(with_profile):
 def test_the_model_tells_matches_from_relatives_and_chance(with_profile):
     spec = encoding_spec(with_profile("standard"))
     rng = np.random.default_rng(0)
-    noise = rng.normal(scale=1 / np.sqrt(2048), size=(3_000, 6))
-    pairs = noise.copy()
-    pairs[:1000] += rng.uniform(0.4, 0.9, size=(1000, 6)) * (rng.random((1000, 6)) < 0.85)
+    n_passes = len(spec.passes)
+    salts = [item.salt for item in spec.passes]
+    pairs = rng.normal(scale=1 / np.sqrt(2048), size=(3_000, n_passes))
+    # Passes with one salt, as those by postal code, are alive together.
+    alive = (rng.random((1000, n_passes)) < 0.85)[:, [salts.index(salt) for salt in salts]]
+    pairs[:1000] += rng.uniform(0.4, 0.9, size=(1000, n_passes)) * alive
     pairs[1000:2000, 2:4] += rng.uniform(0.05, 0.15, size=(1000, 2))  # one family
     pairs[2000:, 0] += 0.08
     model = fit_pass_model(

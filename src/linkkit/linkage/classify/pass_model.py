@@ -4,12 +4,14 @@ Five classes of pairs: the same person, twins, people of one household, namesake
 Whether two records have the same salt in a pass is not known. If they do, the pass is *alive*, and its
 correlation shows how similar the records are in the fields of the pass; if not, the correlation is
 noise of known width. So a class says how often each pass is alive and how similar its pairs are
-then; passes are independent within a class, as salts fail for different reasons. For matches both are
-learned by EM; all pairs that are no candidates are taken for unrelated.
+then; salts are independent within a class, as they fail for different reasons, and passes with the same
+salt are alive together. For matches and strangers both are learned by EM, of strangers in view of those
+who are too unlike to be candidates; all pairs that are no candidates are taken for unrelated.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +20,12 @@ from scipy.special import ndtr
 
 from linkkit.exchange import EncodingSpec, PassSpec
 from linkkit.linkage.classify.model import FieldWeights
-from linkkit.linkage.classify.pass_priors import PASS_CLASSES, expected_overlap, expected_same
+from linkkit.linkage.classify.pass_priors import (
+    PASS_CLASSES,
+    coincidences,
+    expected_overlap,
+    expected_same,
+)
 
 __all__ = ["PassModel", "fit_pass_model", "pass_levels"]
 
@@ -34,13 +41,18 @@ _FROM_HASHING = 0.02
 
 _PRIOR_PAIRS = 40.0
 _PRIOR_SHARE = 0.2
-_STRANGERS_OFF = 20.0
+_PRIOR_STRANGERS = 5.0
+_STRANGERS_OFF = 50.0
 _MAX_ROUNDS = 300
 _CONVERGED = 1e-4
 _FEWEST = 1e-12
 _LEVELS = ("disagree", "partly", "close", "equal")
 _LEVEL_FROM = (0.5, 0.75)
 _ALIVE_FROM = 3.0
+_SALTS_OF_MATCHES = 2
+_LEAST_SEEN = 0.2
+_MOST_LONELIER = 8.0
+_MOST_LONELY = 0.3
 
 _Floats = npt.NDArray[np.float64]
 
@@ -59,6 +71,8 @@ class PassModel:
         Probability that both records of a pair have the same salt.
     similar : ndarray of float64, shape (n_classes, n_passes, n_similarities)
         Probability of each similarity of two filters with the same salt.
+    lonelier : float
+        How many times as many matches as with independent salts are alive with one salt at most.
     fields : tuple of FieldWeights
         What each pass tells, see :meth:`field_weights`.
     n_pairs : int
@@ -73,6 +87,7 @@ class PassModel:
     shares: _Floats
     same: _Floats
     similar: _Floats
+    lonelier: float
     fields: tuple[FieldWeights, ...]
     n_pairs: int
     n_rounds: int
@@ -104,7 +119,11 @@ class PassModel:
         """
         tables = [_table(item) for item in self.spec.passes]
         places = _places(tables, correlations)
-        return _log_odds(_class_ratios(tables, places, self.same, self.similar), self.shares)
+        groups = _by_salt(self.spec)
+        ratios = _class_ratios(tables, places, groups, self.same, self.similar)
+        lonely = _n_alive(self.spec, correlations, groups) < _SALTS_OF_MATCHES
+        ratios[_MATCH, lonely] *= self.lonelier
+        return _log_odds(ratios, self.shares)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,15 +159,37 @@ def _places(tables: list[_Table], correlations: _Floats) -> npt.NDArray[np.int64
     return np.array([np.clip(x, 0, len(t.ratios) - 1) for x, t in zip(rows, tables, strict=True)])
 
 
+def _by_salt(spec: EncodingSpec) -> list[list[int]]:
+    """Return the passes of each salt: those with the same one are alive together."""
+    groups: dict[object, list[int]] = {}
+    for k, item in enumerate(spec.passes):
+        groups.setdefault(item.salt, []).append(k)
+    return list(groups.values())
+
+
+def _alive_ratios(
+    tables: list[_Table], places: npt.NDArray[np.int64], similar: _Floats, group: list[int]
+) -> _Floats:
+    """Return the likelihood of each pair, if its salts agree, over that of noise, (n_pairs,)."""
+    ratio = np.ones(places.shape[1])
+    for k in group:
+        ratio *= (tables[k].ratios @ similar[k])[places[k]]
+    return ratio
+
+
 def _class_ratios(
-    tables: list[_Table], places: npt.NDArray[np.int64], same: _Floats, similar: _Floats
+    tables: list[_Table],
+    places: npt.NDArray[np.int64],
+    groups: list[list[int]],
+    same: _Floats,
+    similar: _Floats,
 ) -> _Floats:
     """Return the likelihood of each pair in each class over that of noise, (n_classes, n_pairs)."""
     found = np.ones((len(same), places.shape[1]))
     for c in range(len(same)):
-        for k, table in enumerate(tables):
-            alive = table.ratios @ similar[c, k]
-            found[c] *= ((1 - same[c, k]) + same[c, k] * alive)[places[k]]
+        for group in groups:
+            alive = _alive_ratios(tables, places, similar[c], group)
+            found[c] *= (1 - same[c, group[0]]) + same[c, group[0]] * alive
     return found
 
 
@@ -159,10 +200,18 @@ def _log_odds(ratios: _Floats, shares: _Floats) -> _Floats:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Evidence:
-    """What EM looks at, which stays the same in all rounds."""
+    """What EM looks at, which stays the same in all rounds.
+
+    `lonely` pairs are alive with one salt at most. Most are strangers who share a postal code, say,
+    and a name, and a town with few postal codes would teach that matches have nothing else in common.
+    So nothing is learned of matches from them but, within bounds, how many they are: who has an error
+    in one salt has errors in others more often than others do.
+    """
 
     tables: list[_Table]
     places: npt.NDArray[np.int64]
+    groups: list[list[int]]
+    lonely: npt.NDArray[np.bool_]
     n_pairs: float
     most_matches: float
     seen_alive: _Floats
@@ -177,6 +226,7 @@ class _State:
     shares: _Floats
     same: _Floats
     similar: _Floats
+    lonelier: float
 
 
 def fit_pass_model(
@@ -206,30 +256,39 @@ def fit_pass_model(
         How many standard errors above chance a candidate is in some pass.
     """
     tables = [_table(item) for item in spec.passes]
-    similar = _first_similar(spec)
+    places, groups = _places(tables, correlations), _by_salt(spec)
+    same, similar = expected_same(spec), _first_similar(spec)
     evidence = _Evidence(
         tables=tables,
-        places=_places(tables, correlations),
+        places=places,
+        groups=groups,
+        lonely=_n_alive(spec, correlations, groups) < _SALTS_OF_MATCHES,
         n_pairs=float(max(n_pairs, 1)),
         most_matches=most_matches,
-        seen_alive=_seen_alive(spec, similar[_UNRELATED], deviations),
-        same=expected_same(spec),
+        seen_alive=_seen_alive(spec, deviations),
+        same=same,
         similar=similar,
     )
     first = np.array([0.5 * most_matches, 0.03 * n_records, n_records, 0.5 * n_records, 0.0])
     state, n_rounds, converged = _em(
         evidence,
-        _State(shares=_with_rest(first / evidence.n_pairs), same=evidence.same, similar=similar),
+        _State(
+            shares=_with_rest(first / evidence.n_pairs),
+            same=evidence.same,
+            similar=similar,
+            lonelier=1.0,
+        ),
     )
-    log_odds = _log_odds(
-        _class_ratios(tables, evidence.places, state.same, state.similar), state.shares
-    )
+    ratios = _class_ratios(tables, places, groups, state.same, state.similar)
+    ratios[_MATCH, evidence.lonely] *= state.lonelier
+    log_odds = _log_odds(ratios, state.shares)
     match = 1 / (1 + np.exp(-np.clip(log_odds, -700, 700)))
     return PassModel(
         spec=spec,
         shares=state.shares,
         same=state.same,
         similar=state.similar,
+        lonelier=state.lonelier,
         fields=_weights(spec, correlations, match, n_pairs=evidence.n_pairs),
         n_pairs=n_pairs,
         n_rounds=n_rounds,
@@ -246,19 +305,32 @@ def _first_similar(spec: EncodingSpec) -> _Floats:
     """Return what similarities are expected, shape (n_classes, n_passes, n_similarities)."""
     match = np.exp(-(1 - _SIMILARITIES) / _DECAY)
     rows = [[match for _ in spec.passes]]
-    for pair_class in PASS_CLASSES[1:]:
-        # Half-full filters with a share o of their tokens in common are similar to 2 ** o - 1.
-        means = [2 ** expected_overlap(item, pair_class) - 1 for item in spec.passes]
-        rows.append([_density((_SIMILARITIES - mean) / _SPREAD) + 1e-9 for mean in means])
+    for pair_class in PASS_CLASSES[1:_UNRELATED]:
+        overlaps = [expected_overlap(item, pair_class) for item in spec.passes]
+        rows.append([_around(overlap) + 1e-9 for overlap in overlaps])
+    rows.append(
+        [
+            np.sum([share * _around(overlap) for overlap, share in coincidences(item)], axis=0)
+            + 1e-9
+            for item in spec.passes
+        ]
+    )
     table: _Floats = np.array(rows)
     return np.asarray(table / table.sum(axis=-1, keepdims=True))
 
 
-def _seen_alive(spec: EncodingSpec, similar: _Floats, deviations: float) -> _Floats:
-    """Return how often a stranger with the same salt in a pass becomes a candidate there."""
+def _around(overlap: float) -> _Floats:
+    """Return how often pairs that share so much of their tokens have each similarity."""
+    # Half-full filters with a share o of their tokens in common are similar to 2 ** o - 1.
+    density = _density((_SIMILARITIES - (2**overlap - 1)) / _SPREAD)
+    return np.asarray(density / density.sum())
+
+
+def _seen_alive(spec: EncodingSpec, deviations: float) -> _Floats:
+    """Return how often a pair with the same salt is a candidate, (n_passes, n_similarities)."""
     rows = [
-        ndtr(_SIMILARITIES**item.n_inputs * np.sqrt(item.n_bits) - deviations) @ row
-        for item, row in zip(spec.passes, similar, strict=True)
+        ndtr(_SIMILARITIES**item.n_inputs * np.sqrt(item.n_bits) - deviations)
+        for item in spec.passes
     ]
     return np.array(rows)
 
@@ -274,37 +346,93 @@ def _em(evidence: _Evidence, state: _State) -> tuple[_State, int, bool]:
     return state, _MAX_ROUNDS, False
 
 
+def _n_alive(
+    spec: EncodingSpec, correlations: _Floats, groups: list[list[int]]
+) -> npt.NDArray[np.int64]:
+    """Return with how many salts each pair is more alike than chance explains."""
+    errors = correlations * np.sqrt([item.n_bits for item in spec.passes])[None, :]
+    alive = [(errors[:, group] > _ALIVE_FROM).any(axis=1) for group in groups]
+    return np.asarray(np.sum(alive, axis=0), dtype=np.int64)
+
+
 def _round(evidence: _Evidence, state: _State) -> _State:
-    joint = _class_ratios(evidence.tables, evidence.places, state.same, state.similar)
+    tables, places = evidence.tables, evidence.places
+    joint = _class_ratios(tables, places, evidence.groups, state.same, state.similar)
+    joint[_MATCH, evidence.lonely] *= state.lonelier
     joint *= state.shares[:, None]
     joint /= np.maximum(joint.sum(axis=0), 1e-300)
     mass = joint.sum(axis=1)
+    of_match = joint[_MATCH] * ~evidence.lonely
+    lonely = _share_lonely([float(state.same[_MATCH, group[0]]) for group in evidence.groups])
+    mass[_MATCH] = float(of_match.sum()) / max(1 - sum(lonely), _LEAST_SEEN)
+    found = float(joint[_MATCH, evidence.lonely].sum())
+    most = min(
+        _MOST_LONELIER * sum(lonely) * float(mass[_MATCH]), _MOST_LONELY * float(of_match.sum())
+    )
+    lonelier = min(found, most) / max(sum(lonely) * float(mass[_MATCH]), _FEWEST)
     same, similar = state.same.copy(), state.similar.copy()
-    for k, table in enumerate(evidence.tables):
-        for c in (_MATCH, _UNRELATED):
-            by_place = np.bincount(evidence.places[k], joint[c], minlength=len(table.ratios))
-            lively: _Floats = state.same[c, k] * table.ratios * state.similar[c, k]
-            lively /= lively.sum(axis=1, keepdims=True) + (1 - state.same[c, k])
-            counts = by_place @ lively
-            same[c, k] = _learned_same(evidence, c, k, float(counts.sum()), float(mass[c]))
-            if c == _MATCH:
-                prior = max(_PRIOR_PAIRS, _PRIOR_SHARE * float(mass[c])) * evidence.similar[c, k]
-                similar[c, k] = (counts + prior) / (counts + prior).sum()
+    for g, group in enumerate(evidence.groups):
+        unseen = lonely[g + 1] * float(mass[_MATCH])
+        for k, counts in _alive_counts(evidence, state, _MATCH, group, of_match):
+            same[_MATCH, k], similar[_MATCH, k] = _learned_matches(
+                evidence, k, counts, float(mass[_MATCH]), unseen
+            )
+        for k, counts in _alive_counts(evidence, state, _UNRELATED, group, joint[_UNRELATED]):
+            same[_UNRELATED, k], similar[_UNRELATED, k] = _learned_strangers(evidence, k, counts)
+        same[:, group] = same[:, group].mean(axis=1, keepdims=True)
     mass[_MATCH] = min(float(mass[_MATCH]), evidence.most_matches)
     mass[_TWINS] = min(float(mass[_TWINS]), _TWINS_AMONG_SIBLINGS * float(mass[_HOUSEHOLD]))
-    return _State(shares=_with_rest(mass / evidence.n_pairs), same=same, similar=similar)
+    shares = _with_rest(mass / evidence.n_pairs)
+    return _State(shares=shares, same=same, similar=similar, lonelier=lonelier)
 
 
-def _learned_same(evidence: _Evidence, c: int, k: int, n_alive: float, mass: float) -> float:
-    """Return how often a pass is alive, in a class whose pairs are alive in it so many times."""
-    prior = float(evidence.same[c, k])
-    if c == _MATCH:
-        weight = max(_PRIOR_PAIRS, _PRIOR_SHARE * mass)
-        return float(np.clip((n_alive + weight * prior) / (mass + weight), 1e-6, 1 - 1e-6))
-    # Of strangers with the same salt only those are seen who became candidates.
-    seen = evidence.n_pairs * float(evidence.seen_alive[k])
-    learned = (n_alive + _PRIOR_PAIRS) / (seen + _PRIOR_PAIRS / prior)
-    return float(np.clip(learned, prior / _STRANGERS_OFF, min(prior * _STRANGERS_OFF, 0.5)))
+def _alive_counts(
+    evidence: _Evidence, state: _State, c: int, group: list[int], pairs: _Floats
+) -> Iterator[tuple[int, _Floats]]:
+    """Yield how many pairs of a class are alive in each pass of a salt, by similarity."""
+    tables, places = evidence.tables, evidence.places
+    ratios = state.same[c, group[0]] * _alive_ratios(tables, places, state.similar[c], group)
+    alive = pairs * ratios / (ratios + (1 - state.same[c, group[0]]))
+    for k in group:
+        by_place = np.bincount(places[k], alive, minlength=len(tables[k].ratios))
+        lively: _Floats = tables[k].ratios * state.similar[c, k]
+        yield k, by_place @ (lively / lively.sum(axis=1, keepdims=True))
+
+
+def _share_lonely(same: list[float]) -> list[float]:
+    """Return how often no salt agrees, and how often each agrees alone, if they do independently."""
+    dead = np.array([1 - x for x in same])
+    none = float(dead.prod())
+    return [none, *(none / max(float(d), _FEWEST) * (1 - float(d)) for d in dead)]
+
+
+def _learned_matches(
+    evidence: _Evidence, k: int, counts: _Floats, mass: float, unseen: float
+) -> tuple[float, _Floats]:
+    """Return how often a pass of matches is alive, and how similar they are then.
+
+    `unseen` are those that are alive with this salt alone, from which nothing else is learned.
+    """
+    weight = max(_PRIOR_PAIRS, _PRIOR_SHARE * mass)
+    alive = float(counts.sum()) + unseen + weight * float(evidence.same[_MATCH, k])
+    found = counts + weight * evidence.similar[_MATCH, k]
+    return float(np.clip(alive / (mass + weight), 1e-6, 1 - 1e-6)), found / found.sum()
+
+
+def _learned_strangers(evidence: _Evidence, k: int, counts: _Floats) -> tuple[float, _Floats]:
+    """Return the same for strangers, of whom only those are seen who became candidates.
+
+    In each bin of similarity there are as many as were seen, over the chance of being seen, and as
+    many as expected, by a few pairs' worth.
+    """
+    prior = float(evidence.same[_UNRELATED, k])
+    expected = evidence.n_pairs * prior * evidence.similar[_UNRELATED, k]
+    there = (counts + _PRIOR_STRANGERS) / (
+        evidence.seen_alive[k] + _PRIOR_STRANGERS / np.maximum(expected, 1e-9)
+    )
+    same = float(there.sum()) / evidence.n_pairs
+    least, most = prior / _STRANGERS_OFF, min(prior * _STRANGERS_OFF, 0.5)
+    return float(np.clip(same, least, most)), there / there.sum()
 
 
 def _with_rest(shares: _Floats) -> _Floats:

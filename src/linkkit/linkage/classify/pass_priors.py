@@ -15,7 +15,7 @@ import numpy.typing as npt
 from linkkit.agreement import FieldKind, SaltPart
 from linkkit.exchange import EncodingSpec, PassSpec, SaltField
 
-__all__ = ["PASS_CLASSES", "expected_overlap", "expected_same"]
+__all__ = ["PASS_CLASSES", "coincidences", "expected_overlap", "expected_same"]
 
 PassClass = Literal["match", "twins", "household", "namesakes", "unrelated"]
 """Same person; twins; other people of one family or address; of one name; of nothing in common."""
@@ -39,6 +39,23 @@ _BY_CHANCE: dict[FieldKind, float] = {
     "text": 0.12,
 }
 """Share of tokens that two strangers have in common."""
+
+_EQUAL_BY_CHANCE: dict[FieldKind, float] = {
+    "given_name": 0.01,
+    "surname": 0.004,
+    "name": 0.0005,
+    "date": 0.0005,
+    "street_address": 0.001,
+    "city": 0.05,
+    "postal_code": 0.02,
+    "phone": 0.001,
+    "email": 0.0005,
+    "identifier": 0.0005,
+    "ssn4": 0.0005,
+    "number": 0.01,
+    "text": 0.01,
+}
+"""Share of pairs of strangers whose values are equal, or nearly so."""
 
 _AT_HOME: dict[FieldKind, float] = {
     "surname": 0.90,
@@ -85,14 +102,35 @@ _PREFIXES = (12.0, 70.0, 250.0, 400.0)
 """How many values are as good as equally common: so seldom do strangers have the same."""
 
 
-def expected_overlap(item: PassSpec, pair_class: PassClass) -> float:
-    """Return the share of tokens, weighted by their bits, that two records with one salt share."""
+def coincidences(item: PassSpec) -> list[tuple[float, float]]:
+    """Return what strangers with one salt have in common: overlaps, and how often each occurs.
+
+    Most share what chance gives in every field; some have one field's value in common besides the
+    salt, a given name, say. In a town with few postal codes that is many pairs.
+    """
+    in_salt = {source.name for source in item.salt}
+    beside = [field for field in item.fields if field.name not in in_salt]
+    rare = [
+        (expected_overlap(item, "unrelated", equal=field.name), _EQUAL_BY_CHANCE[field.kind])
+        for field in beside
+        if field.kind in _EQUAL_BY_CHANCE
+    ]
+    usual = (expected_overlap(item, "unrelated"), 1 - sum(share for _, share in rare))
+    return [usual, *rare]
+
+
+def expected_overlap(item: PassSpec, pair_class: PassClass, *, equal: str | None = None) -> float:
+    """Return the share of tokens, weighted by their bits, that two records with one salt share.
+
+    With `equal`, of those who have the value of that field in common.
+    """
     parts: dict[str, SaltPart] = {source.name: source.part for source in item.salt}
     weights = [field.n_hashes * field.typical_tokens for field in item.fields]
     shares = [
         max(
             _SAME_IN[pair_class].get(field.kind, _BY_CHANCE[field.kind]),
             _in_salt(parts[field.name]) if field.name in parts else 0.0,
+            1.0 if field.name == equal else 0.0,
         )
         for field in item.fields
     ]
