@@ -125,3 +125,19 @@ def test_digests_depend_on_every_bit(random_pool: MakePool) -> None:
             seen.add(int(filter_keys(pool)[0, 0]))
             pool.words[0, word] ^= np.uint64(1 << bit)
     assert len(seen) == 129
+
+
+def test_fields_that_go_together_are_no_pass_where_others_find_the_same(
+    random_pool: MakePool,
+) -> None:
+    kinds = ("given_name", "surname", "date", "city", "postal_code")
+    pool = random_pool((400, 400), clean=(True, True), kinds=kinds, n_distinct=300, share_missing=0)
+    city, code = (slice(*pool.word_starts[[f, f + 1]]) for f in (3, 4))
+    pool.words[:, city] = pool.words[0, city]
+    pool.words[:, code] = pool.words[0, code]
+    plan = plan_blocking(pool, exhaustive_limit=0)
+    assert plan.skipped == ("field_3 and field_4",)
+    assert len(plan.passes) >= 6
+    # ... but where nothing else is there, it is the only way.
+    few = random_pool((400, 400), clean=(True, True), kinds=kinds[3:], n_distinct=1)
+    assert len(plan_blocking(few, exhaustive_limit=0).passes) == 1

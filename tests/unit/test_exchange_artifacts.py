@@ -457,7 +457,10 @@ def test_an_artifact_is_not_taken_for_another(
     )
     with pytest.raises(MismatchError, match="holds a payload-extract, not a crosswalk") as e:
         Crosswalk.load(path, agreement=agreement, identity=identities["steward"])
-    assert e.value.hint == "Check which file goes to which command."
+    assert e.value.hint == (
+        "Wanted here is the crosswalk, which the linkage unit sends to the steward. This is "
+        "PARTY.payload, which a partner sends to the steward."
+    )
     with pytest.raises(MismatchError, match="holds a payload-extract, not an encoded-extract"):
         EncodedExtract.load(path, agreement=agreement, identity=identities["steward"])
 

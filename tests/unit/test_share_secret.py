@@ -173,7 +173,7 @@ def test_a_copied_commitment_cannot_be_opened_by_the_copier(desk: Desk) -> None:
 def test_files_of_another_epoch_or_kind_are_refused(desk: Desk, later: Agreement) -> None:
     commitments = [desk.commit(party) for party in PARTIES]
     reveals = [desk.reveal(party, commitments) for party in PARTIES]
-    with pytest.raises(MismatchError, match="the file holds a secret-reveal, not a secret-commit"):
+    with pytest.raises(MismatchError, match="holds a secret-reveal, not a secret-commit"):
         desk.reveal("jobs", [*commitments[:2], reveals[2]])
     desk.agreement = later
     with pytest.raises(MismatchError, match="the file is of epoch 1, and agreement '.*' is at epo"):

@@ -146,7 +146,8 @@ def _passes(result: LinkResult) -> Iterator[Concern]:
         yield Concern(
             code="passes_skipped",
             severity="warning",
-            message="Blocking passes were left out because they would compare too many pairs: "
+            message="Blocking passes were left out because they would compare too many pairs for "
+            "the few matches that no other pass is expected to find: "
             + "; ".join(result.plan.skipped)
             + ".",
             advice="Records that agree in nothing else were never compared. Look for a "

@@ -237,7 +237,12 @@ def _refuse(problem: str) -> NoReturn:
 
 def _read_header(file: BinaryIO) -> _Header:
     if file.read(len(MAGIC)) != MAGIC:
-        _refuse("the file is not a sealed file of linkkit, or its beginning is damaged")
+        raise SealError(
+            "the file is not a sealed file of linkkit, or its beginning is damaged",
+            hint="If it is a table, such as a CSV or Excel file, it may hold names: only its party may have "
+            "it, who runs 'linkkit encode' on it and sends what that writes. Else ask the sender to "
+            "send the file again.",
+        )
     n_bytes = int.from_bytes(file.read(4), "big")
     raw = file.read(n_bytes) if n_bytes <= _MAX_HEADER_BYTES else b""
     header: _Header | None = None

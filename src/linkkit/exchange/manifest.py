@@ -44,6 +44,18 @@ _SENDERS = {
     "protected-dataset": "steward",
 }
 
+_FILES: dict[ArtifactKind, str] = {
+    "encoded-extract": "PARTY.encodings, which a partner sends to the linkage unit",
+    "payload-extract": "PARTY.payload, which a partner sends to the steward",
+    "crosswalk": "the crosswalk, which the linkage unit sends to the steward",
+    "integrated-dataset": "what 'linkkit integrate' writes",
+    "protected-dataset": "what 'linkkit protect' writes",
+    "secret-commitment": "a partner's commitment to the secret",
+    "secret-reveal": "a partner's share of the secret",
+    "secret-delivery": "the secret that is delivered among partners",
+}
+"""Who gets which file from whom."""
+
 _LATER = ("epoch", "canaries", "sealed_at")
 
 _EPOCH_HINTS = {
@@ -105,8 +117,8 @@ class Manifest(BaseModel):
         """Refuse a file that holds another kind of artifact."""
         if self.kind != kind:
             raise MismatchError(
-                f"the file holds {_a(self.kind)}, not {_a(kind)}",
-                hint="Check which file goes to which command.",
+                f"the file from '{self.sender}' holds {_a(self.kind)}, not {_a(kind)}",
+                hint=f"Wanted here is {_FILES[kind]}. This is {_FILES[self.kind]}.",
             )
 
     def require_sender(self, agreement: Agreement) -> None:

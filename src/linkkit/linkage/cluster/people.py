@@ -8,13 +8,15 @@ each person once would have two records in the group.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from linkkit.engines import has_numba
 from linkkit.linkage.classify import ScoredPairs
+from linkkit.linkage.cluster import _people_reference
+from linkkit.linkage.cluster.assign import connected_records
 from linkkit.linkage.pool import Pool
 
 __all__ = ["ScorePairs", "cluster_records"]
@@ -48,81 +50,73 @@ def cluster_records(
         For each record the smallest position in the pool of a record of the same person.
     """
     strong = np.flatnonzero(scored.probability >= threshold)
-    weights = _completed(len(pool), scored, strong, score)
+    known = _completed(len(pool), scored, strong, score)
     order = np.lexsort((scored.right[strong], scored.left[strong], -scored.weight[strong]))
-    groups = _Groups(pool)
-    for i in strong[order]:
-        groups.consider(int(scored.left[i]), int(scored.right[i]), weights)
-    return groups.labels()
+    best_first = strong[order]
+    return _joined(pool, scored.left[best_first], scored.right[best_first], known)
+
+
+class _Known(NamedTuple):
+    """Weights of pairs, sorted by left, then right record; left is the smaller."""
+
+    left: npt.NDArray[np.int64]
+    right: npt.NDArray[np.int64]
+    weight: npt.NDArray[np.float64]
+
+
+def _joined(
+    pool: Pool, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64], known: _Known
+) -> npt.NDArray[np.int64]:
+    absent = -_STRONGEST
+    if not has_numba():
+        pairs = zip(known.left.tolist(), known.right.tolist(), strict=True)
+        weights = dict(zip(pairs, known.weight.tolist(), strict=True))
+        return _people_reference.join_groups(
+            left, right, weights, absent=absent, party=pool.party, clean=pool.clean
+        )
+    from linkkit.linkage.cluster import _people_kernels
+
+    kernel: Any = _people_kernels.join_groups
+    starts = np.searchsorted(known.left, np.arange(len(pool) + 1)).astype(np.int64)
+    group = np.arange(len(pool), dtype=np.int64)
+    following = np.full(len(pool), -1, dtype=np.int64)
+    kernel(
+        left, right, starts, known.right, known.weight, absent, pool.party, pool.clean,
+        group, following, group.copy(),
+    )  # fmt: skip
+    return group
 
 
 def _completed(
     n_records: int, scored: ScoredPairs, strong: npt.NDArray[np.int64], score: ScorePairs
-) -> dict[tuple[int, int], float]:
+) -> _Known:
     """Return the weights of candidate pairs and of all other pairs within their components."""
-    left, right = scored.left[strong], scored.right[strong]
-    graph = coo_array((np.ones(len(left)), (left, right)), shape=(n_records, n_records))
-    _, component = connected_components(graph, directed=False)
-    more_left, more_right = _pairs_within(component.astype(np.int64))
-    every_left = np.concatenate([more_left, scored.left])
-    every_right = np.concatenate([more_right, scored.right])
-    every = np.concatenate([score(more_left, more_right), scored.weight])
-    every = np.clip(every, -_STRONGEST, _STRONGEST)
-    keys = zip(every_left.tolist(), every_right.tolist(), strict=True)
-    return dict(zip(keys, every.tolist(), strict=True))
+    component = connected_records(scored.left[strong], scored.right[strong], n_records=n_records)
+    more_left, more_right = _pairs_within(component)
+    candidates = scored.left * n_records + scored.right
+    keys = more_left * n_records + more_right
+    new = ~np.isin(keys, candidates)
+    more_left, more_right = more_left[new], more_right[new]
+    left = np.concatenate([more_left, scored.left])
+    right = np.concatenate([more_right, scored.right])
+    weight = np.concatenate([score(more_left, more_right), scored.weight])
+    order = np.argsort(np.concatenate([keys[new], candidates]))
+    return _Known(left[order], right[order], np.clip(weight[order], -_STRONGEST, _STRONGEST))
 
 
 def _pairs_within(
     component: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return all pairs of records of the same component, but for very large ones."""
     order = np.argsort(component, kind="stable")
-    sizes = np.bincount(component)
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    ends = np.flatnonzero(np.append(np.diff(component[order]) != 0, True)) + 1
+    sizes = np.diff(np.append(0, ends))
     lefts: list[npt.NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
     rights: list[npt.NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
-    for c in np.flatnonzero((sizes > 2) & (sizes <= _LARGEST_COMPLETED)):
-        members = order[starts[c] : starts[c] + sizes[c]]
-        one, other = np.triu_indices(len(members), k=1)
-        lefts.append(members[one])
-        rights.append(members[other])
+    for size in np.unique(sizes[(sizes > 2) & (sizes <= _LARGEST_COMPLETED)]).tolist():
+        starts = ends[sizes == size] - size
+        members = order[starts[:, None] + np.arange(size)]
+        one, other = np.triu_indices(size, k=1)
+        lefts.append(members[:, one].ravel())
+        rights.append(members[:, other].ravel())
     return np.concatenate(lefts), np.concatenate(rights)
-
-
-class _Groups:
-    """Groups of records while they grow."""
-
-    def __init__(self, pool: Pool) -> None:
-        self.group = list(range(len(pool)))
-        self.members: dict[int, list[int]] = {}
-        self.party = pool.party.tolist()
-        self.clean = pool.clean.tolist()
-
-    def consider(self, one: int, other: int, weights: dict[tuple[int, int], float]) -> None:
-        """Join the groups of two records if all evidence between them allows it."""
-        a, b = self.group[one], self.group[other]
-        if a == b:
-            return
-        left = self.members.get(a, [a])
-        right = self.members.get(b, [b])
-        if self._collide(left, right) or _evidence(left, right, weights) <= 0:
-            return
-        keep, gone = (a, b) if a < b else (b, a)
-        for record in self.members.pop(gone, [gone]):
-            self.group[record] = keep
-        self.members[keep] = left + right
-
-    def _collide(self, left: list[int], right: list[int]) -> bool:
-        once = {self.party[i] for i in left if self.clean[self.party[i]]}
-        return any(self.party[i] in once for i in right)
-
-    def labels(self) -> npt.NDArray[np.int64]:
-        """Return the smallest record of each record's group."""
-        return np.array(self.group, dtype=np.int64)
-
-
-def _evidence(left: list[int], right: list[int], weights: dict[tuple[int, int], float]) -> float:
-    total = 0.0
-    for i in left:
-        for j in right:
-            total += weights.get((i, j) if i < j else (j, i), -_STRONGEST)
-    return total / (len(left) * len(right))

@@ -278,7 +278,8 @@ def _columns_found(extract: Extract, missing: list[str], *, n_wanted: int) -> st
     if len(missing) > n_wanted / 2:
         return (
             f"The row taken for the header has {len(extract.columns)} cells and most of these "
-            "names are not in it. Check the header row and the delimiter."
+            "names are not in it. Check the header row, the delimiter of a text file, and the sheet of "
+            "a workbook: the first is read unless another is named."
         )
     near = [
         f"'{close[0]}' for '{name}'"

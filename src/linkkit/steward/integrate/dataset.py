@@ -80,7 +80,8 @@ class IntegratedDataset:
             yield ", ".join([line, *told])
         for name, n_people in sorted(self.counts.items()):
             if name.startswith("conflicts.") and n_people:
-                yield f"  {name.removeprefix('conflicts.')}: rows of {n_people} people differ"
+                people = "person" if n_people == 1 else "people"
+                yield f"  {name.removeprefix('conflicts.')}: rows of {n_people} {people} differ"
 
     @property
     def variables(self) -> tuple[str, ...]:
