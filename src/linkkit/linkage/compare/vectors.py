@@ -41,11 +41,15 @@ class SimilarPairs:
     Attributes
     ----------
     left, right : ndarray of int32, shape (n_pairs,)
-        Rows of the two arrays. Sorted by left, then right; each pair once.
+        Rows of the two arrays; each pair once, in an order that no number of threads changes.
     common : ndarray of uint16, shape (n_pairs,)
         How many bits both have.
-    score : ndarray of float64, shape (n_pairs,)
-        Similarity, 0 to 1.
+    measure : str
+        What :attr:`score` is.
+    n_bits : int
+        How wide the vectors are.
+    n_left_set, n_right_set : ndarray of int64, shape (n_left,) and (n_right,)
+        How many bits each row of the two arrays has.
     """
 
     left: npt.NDArray[np.int32]
