@@ -450,7 +450,7 @@ STEPS: dict[str, Callable[[World], Any]] = {
     "save the token map": lambda w: str(w.encoded["district"].token_map.save(w.folder / "m.csv")),
     # Linking
     "link": lambda w: link(extracts(w)),
-    "link by keys": lambda w: link(extracts(w), exhaustive_limit=0),
+    "link by keys": lambda w: link(extracts(w), block="blocks"),
     "link twice the same": lambda w: link(extracts(w) * 2),
     "link results": lambda w: link([*w.encoded.values()]),
     "link frames": lambda w: link([district_frame(), WORD]),

@@ -79,7 +79,7 @@ def test_the_order_of_rows_and_parties_and_the_threads_change_nothing(
     options=st.fixed_dictionaries(
         {
             "threshold": st.sampled_from([0.01, 0.5, 0.9, 1.0]),
-            "exhaustive_limit": st.sampled_from([0, 10**9]),
+            "block": st.sampled_from(["auto", "blocks"]),
         }
     ),
 )

@@ -73,7 +73,7 @@ def test_keyed_passes_compare_exactly_the_pairs_that_agree_in_two_fields(
 ) -> None:
     kinds = ("given_name", "date", "sex", "postal_code")
     pool = random_pool(sizes, clean=clean, seed=seed, kinds=kinds, n_distinct=3)
-    plan = plan_blocking(pool, exhaustive_limit=0)
+    plan = plan_blocking(pool, block="blocks")
     by_name = {item.name: sorted(pairs_of(item)) for item in plan.passes}
     for one, other in combinations([0, 1, 3], 2):
         expected = sorted(
@@ -87,7 +87,7 @@ def test_keyed_passes_compare_exactly_the_pairs_that_agree_in_two_fields(
 
 def test_sex_is_no_blocking_key(random_pool: MakePool) -> None:
     pool = random_pool((20, 20), clean=(True, True), n_distinct=1, share_missing=0)
-    plan = plan_blocking(pool, exhaustive_limit=0)
+    plan = plan_blocking(pool, block="blocks")
     assert [item.name for item in plan.passes] == ["field_0 and field_1"]
 
 
@@ -97,13 +97,13 @@ def test_a_pass_that_is_too_large_is_left_out_and_told(
     monkeypatch.setattr("linkkit.linkage.block.plan.PASS_LIMIT", 0)
     pool = random_pool((20, 20), clean=(True, True), n_distinct=1, share_missing=0)
     with pytest.raises(LinkageError, match="400 pairs are too many") as caught:
-        plan_blocking(pool, exhaustive_limit=0)
+        plan_blocking(pool, block="blocks")
     assert "Add linkage fields" in caught.value.hint
 
 
 def test_where_no_pair_agrees_in_two_fields_nothing_is_compared(random_pool: MakePool) -> None:
     pool = random_pool((20, 20), clean=(True, True), share_missing=1.0)
-    assert plan_blocking(pool, exhaustive_limit=0).n_comparisons == 0
+    assert plan_blocking(pool, block="blocks").n_comparisons == 0
 
 
 def test_digests_agree_exactly_where_filters_do(random_pool: MakePool) -> None:
@@ -135,9 +135,9 @@ def test_fields_that_go_together_are_no_pass_where_others_find_the_same(
     city, code = (slice(*pool.word_starts[[f, f + 1]]) for f in (3, 4))
     pool.words[:, city] = pool.words[0, city]
     pool.words[:, code] = pool.words[0, code]
-    plan = plan_blocking(pool, exhaustive_limit=0)
+    plan = plan_blocking(pool, block="blocks")
     assert plan.skipped == ("field_3 and field_4",)
     assert len(plan.passes) >= 6
     # ... but where nothing else is there, it is the only way.
     few = random_pool((400, 400), clean=(True, True), kinds=kinds[3:], n_distinct=1)
-    assert len(plan_blocking(few, exhaustive_limit=0).passes) == 1
+    assert len(plan_blocking(few, block="blocks").passes) == 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from linkkit.agreement import Agreement
 from linkkit.engines import ProgressEvent
 from linkkit.errors import AgreementError, LinkkitError
-from linkkit.linkage.block import plan_blocking
+from linkkit.linkage.block import Block, plan_blocking
 from linkkit.linkage.compare import (
     LEVELS,
     N_LEVELS,
@@ -48,10 +48,10 @@ def test_compiled_levels_are_the_reference(
     seed=st.integers(0, 10_000),
     sizes=st.lists(st.integers(1, 30), min_size=2, max_size=3),
     floor=st.sampled_from([-40.0, -3.0, 0.0, 5.5, 12.0, 100.0]),
-    limit=st.sampled_from([0, 10**9]),
+    block=st.sampled_from(["exhaustive", "blocks"]),
 )
 def test_compiled_scans_find_the_pairs_of_the_reference(
-    random_pool: MakePool, seed: int, sizes: list[int], floor: float, limit: int
+    random_pool: MakePool, seed: int, sizes: list[int], floor: float, block: Block
 ) -> None:
     clean = tuple(i % 2 == 0 for i in range(len(sizes)))
     pool = random_pool(tuple(sizes), clean=clean, seed=seed, kinds=KINDS, n_distinct=2)
@@ -59,7 +59,7 @@ def test_compiled_scans_find_the_pairs_of_the_reference(
     weights = np.random.default_rng(seed).normal(0, 4, size=(len(KINDS), N_LEVELS))
     weights[:, 0] = 0
     try:
-        plan = plan_blocking(pool, exhaustive_limit=limit)
+        plan = plan_blocking(pool, block=block)
     except LinkkitError:
         return
     compiled = compare_all(comparison, plan, weights=weights, floor=floor)
@@ -83,7 +83,7 @@ def test_more_pairs_than_the_first_buffer_holds_are_all_found(random_pool: MakeP
 
 def test_each_pair_comes_once_however_many_passes_find_it(random_pool: MakePool) -> None:
     pool = random_pool((20, 20), clean=(True, True), kinds=KINDS, n_distinct=1, share_missing=0)
-    plan = plan_blocking(pool, exhaustive_limit=0)
+    plan = plan_blocking(pool, block="blocks")
     assert len(plan.passes) > 1
     found = compare_all(
         make_comparison(pool), plan, weights=np.zeros((len(KINDS), N_LEVELS)), floor=0

@@ -15,6 +15,7 @@ from linkkit.agreement import Agreement
 from linkkit.errors import LinkageError, MismatchError, OptionError, WrongStageError
 from linkkit.exchange import Crosswalk, EncodedExtract, Identity
 from linkkit.linkage import LinkResult, link
+from linkkit.linkage.block import Block
 
 Encode = Callable[..., EncodedExtract]
 Make = Callable[..., pd.DataFrame]
@@ -54,14 +55,14 @@ def test_a_threshold_out_of_range_is_refused(two: list[EncodedExtract], threshol
 
 
 def test_all_bad_options_are_reported_at_once(two: list[EncodedExtract]) -> None:
-    with pytest.raises(OptionError, match="exhaustive_limit") as caught:
-        link(two, threshold=2, exhaustive_limit=-1)
+    with pytest.raises(OptionError, match="'block' is one of") as caught:
+        link(two, threshold=2, block="sorted")  # type: ignore[arg-type]
     assert len(caught.value.problems) == 2
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"threshold": "x"}, {"exhaustive_limit": "many"}, {"n_threads": -1}, {"n_threads": 0}],
+    [{"threshold": "x"}, {"block": "many"}, {"n_threads": -1}, {"n_threads": 0}],
     ids=str,
 )
 def test_other_options_that_cannot_be_are_refused(
@@ -164,16 +165,16 @@ def test_people_in_both_parties_are_found(two: list[EncodedExtract]) -> None:
     assert result.n_records == {"north": 60, "south": 50}
 
 
-@pytest.mark.parametrize("limit", [10**9, 0])
+@pytest.mark.parametrize("block", ["auto", "blocks"])
 def test_parties_without_anybody_in_common_have_next_to_no_links(
-    plain: Agreement, encode_plainly: Encode, made_people: Make, limit: int
+    plain: Agreement, encode_plainly: Encode, made_people: Make, block: Block
 ) -> None:
     result = link(
         [
             encode_plainly(made_people(60, seed=1), plain, "north"),
             encode_plainly(made_people(70, seed=2), plain, "south"),
         ],
-        exhaustive_limit=limit,
+        block=block,
     )
     assert links(result) <= 1
 
@@ -290,7 +291,7 @@ def test_a_town_is_linked_well(town: Any, linked_town: LinkResult) -> None:
 
 
 def test_keyed_blocking_finds_nearly_what_all_pairs_find(field_town: Any) -> None:
-    keyed = link(field_town.encodings, exhaustive_limit=0)
+    keyed = link(field_town.encodings, block="blocks")
     assert keyed.plan.reduction_ratio > 0.9
     assert not keyed.plan.is_exhaustive
     _, recall = field_town.score(keyed.crosswalk)

@@ -343,20 +343,20 @@ def test_all_pairs_are_compared_while_that_is_affordable(two):
 
 def test_tables_of_sampled_bits_find_nearly_the_same(two):
     _, extracts = two
-    whole, tables = link(extracts), link(extracts, exhaustive_limit=0)
+    whole, tables = link(extracts), link(extracts, block="blocks")
     assert not tables.plan.is_exhaustive
     assert 0 < tables.plan.n_comparisons < whole.plan.n_comparisons
     assert f"{tables.plan.n_tables} tables of {tables.plan.bits_per_table} bits" in str(tables.plan)
     assert tables.plan.pair_completeness < whole.plan.pair_completeness
     assert tables.quality.n_links >= 0.95 * whole.quality.n_links
-    again = link(extracts[::-1], exhaustive_limit=0, n_threads=1)
+    again = link(extracts[::-1], block="blocks", n_threads=1)
     assert again.crosswalk.table.equals(tables.crosswalk.table)
 
 
 def test_sampled_bits_follow_from_public_parameters(two):
     _, extracts = two
     pool = make_pool(extracts)
-    plan = plan_passes(pool, limit=0)
+    plan = plan_passes(pool, block="blocks")
     one, other = (sampled_bits(pool, pool.spec.passes[0], table, plan) for table in (0, 1))
     assert one == sampled_bits(pool, pool.spec.passes[0], 0, plan)
     assert one != other

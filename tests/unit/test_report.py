@@ -306,7 +306,7 @@ class TestPage:
         assert "A &lt;script&gt;" in page
 
     def test_blocked_linkage_names_its_passes(self, encoded, town_agreement, tmp_path):
-        result = lk.link([x.encodings for x in encoded.values()], exhaustive_limit=0)
+        result = lk.link([x.encodings for x in encoded.values()], block="blocks")
         page = linkage_report(result, tmp_path / "p.html").read_text(encoding="utf-8")
         assert "Not every pair was compared" in page
         by_field = town_agreement.linkage.profile == "field"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,12 @@ from linkkit.errors import OptionError
 from linkkit.exchange import Crosswalk, EncodedExtract
 from linkkit.exchange.atomic import atomic_file
 from linkkit.linkage.block import (
+    Block,
     BlockingPlan,
     PassPlan,
-    count_pairs,
     plan_blocking,
     plan_passes,
 )
-from linkkit.linkage.block.plan import EXHAUSTIVE_LIMIT
 from linkkit.linkage.classify import (
     MatchModel,
     PassModel,
@@ -165,7 +164,7 @@ def link(
     extracts: Sequence[EncodedExtract],
     *,
     threshold: float = 0.5,
-    exhaustive_limit: int | None = None,
+    block: Block = "auto",
     n_threads: int | None = None,
     progress: Progress | None = None,
 ) -> LinkResult:
@@ -177,11 +176,12 @@ def link(
         One for each party; a single one when its party holds duplicates.
     threshold : float
         The least match probability, above 0 and at most 1, at which two records may be linked.
-    exhaustive_limit : int, optional
-        Up to so many pairs all are compared. Beyond it, those that agree in two fields (by default
-        from 1,000 million pairs on), or with passes those that agree in sampled bits (by default from
-        30,000 million on, where that is expected to be faster); with ``clkhash`` all pairs are
-        compared always.
+    block : {"auto", "exhaustive", "blocks"}
+        Which pairs are compared: all, or those that meet in blocks of records that agree in two
+        fields, or with passes in sampled bits. "auto" compares all where that takes seconds
+        (up to 1,000 million pairs; with passes up to 30,000 million, where blocks are not expected
+        to be faster); with ``clkhash`` all pairs are compared always. The result's ``plan`` says
+        what was chosen.
     n_threads : int, optional
         As many as there are processors by default. Results do not depend on it.
     progress : callable, optional
@@ -218,9 +218,9 @@ def link(
     >>> sorted(result.n_records)
     ['district', 'jobs', 'summer']
     """
-    _check_options(threshold, exhaustive_limit, n_threads)
+    _check_options(threshold, block, n_threads)
     pool = make_pool(extracts)
-    work = _Work(pool, exhaustive_limit, n_threads, progress or silent)
+    work = _Work(pool, block, n_threads, progress or silent)
     found = _strategy(pool)(work)
     person = cluster_records(pool, found.scored, threshold=threshold, score=found.score)
     scored = found.scored
@@ -241,7 +241,7 @@ class _Work(NamedTuple):
     """What is to be linked, and how."""
 
     pool: Pool
-    exhaustive_limit: int | None
+    block: Block
     n_threads: int | None
     progress: Progress
 
@@ -264,8 +264,7 @@ def _strategy(pool: Pool) -> Callable[[_Work], _Found]:
 
 def _link_fields(work: _Work) -> _Found:
     pool = work.pool
-    limit = EXHAUSTIVE_LIMIT if work.exhaustive_limit is None else work.exhaustive_limit
-    plan = plan_blocking(pool, exhaustive_limit=limit)
+    plan = plan_blocking(pool, block=work.block)
     comparison = make_comparison(pool)
     candidates, sample, weights, floor = _candidates(
         pool, plan, comparison, n_threads=work.n_threads, progress=work.progress
@@ -290,7 +289,7 @@ def _link_fields(work: _Work) -> _Found:
 
 def _link_passes(work: _Work) -> _Found:
     pool = work.pool
-    plan = plan_passes(pool, limit=work.exhaustive_limit)
+    plan = plan_passes(pool, block=work.block)
     candidates = find_pairs(pool, plan, n_threads=work.n_threads, progress=work.progress)
     model = fit_passes(pool, candidates, plan, most_matches=_most_matches(pool))
 
@@ -305,7 +304,7 @@ def _link_passes(work: _Work) -> _Found:
 def _link_records(work: _Work) -> _Found:
     pool = work.pool
     require_comparable(pool)
-    plan = plan_blocking(pool, exhaustive_limit=count_pairs(pool))
+    plan = plan_blocking(pool, block="exhaustive")
     floor = candidate_floor(pool)
     candidates = compare_filters(
         pool, floor=floor, n_threads=work.n_threads, progress=work.progress
@@ -320,13 +319,12 @@ def _link_records(work: _Work) -> _Found:
     return _Found(plan=plan, scored=scored, model=model, score=score)
 
 
-def _check_options(threshold: object, exhaustive_limit: object, n_threads: object) -> None:
+def _check_options(threshold: object, block: object, n_threads: object) -> None:
     problems = []
     if not (_is_number(threshold) and 0 < threshold <= 1):
         problems.append("'threshold' is a probability, above 0 and at most 1")
-    given = exhaustive_limit is not None
-    if given and not (_is_number(exhaustive_limit) and exhaustive_limit >= 0):
-        problems.append("'exhaustive_limit' is a number of pairs, 0 or more")
+    if block not in get_args(Block):
+        problems.append(f"'block' is one of {', '.join(get_args(Block))}")
     if n_threads is not None and not (isinstance(n_threads, int) and n_threads >= 1):
         problems.append("'n_threads' is 1 or more, or None for all processors")
     if problems:

@@ -5,9 +5,16 @@ passes name pairs without ever listing them.
 """
 
 from linkkit.linkage.block.passes import PassPlan, plan_passes
-from linkkit.linkage.block.plan import BlockingPass, BlockingPlan, count_pairs, plan_blocking
+from linkkit.linkage.block.plan import (
+    Block,
+    BlockingPass,
+    BlockingPlan,
+    count_pairs,
+    plan_blocking,
+)
 
 __all__ = [
+    "Block",
     "BlockingPass",
     "BlockingPlan",
     "PassPlan",

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from linkkit.exchange import PassSpec
-from linkkit.linkage.block.plan import BlockingPass, count_pairs, make_pass
+from linkkit.linkage.block.plan import Block, BlockingPass, count_pairs, make_pass
 from linkkit.linkage.pool import Pool
 
 __all__ = ["PassPlan", "correlation_at", "plan_passes", "sampled_bits", "tables_of"]
@@ -124,16 +124,16 @@ def correlation_at(item: PassSpec, overlap: npt.NDArray[np.float64]) -> npt.NDAr
     return np.asarray(np.maximum(1 - 2 * differ, 0.0) ** item.n_inputs)
 
 
-def plan_passes(pool: Pool, *, limit: float | None = None) -> PassPlan:
+def plan_passes(pool: Pool, *, block: Block = "auto") -> PassPlan:
     """Choose how to find candidates, from sizes alone.
 
     Parameters
     ----------
     pool : Pool
         Records with passes.
-    limit : float, optional
-        The most pairs that are compared exhaustively, :data:`EXHAUSTIVE_LIMIT` by default. Beyond
-        it, tables are used where they are expected to be faster.
+    block : {"auto", "exhaustive", "blocks"}
+        Whether all pairs, or those of tables; by default all up to :data:`EXHAUSTIVE_LIMIT`, and
+        beyond it, tables where they are expected to be faster.
 
     Returns
     -------
@@ -152,7 +152,7 @@ def plan_passes(pool: Pool, *, limit: float | None = None) -> PassPlan:
             pair_completeness=complete,
         )  # fmt: skip
 
-    affordable = n_pairs <= (EXHAUSTIVE_LIMIT if limit is None else limit)
+    affordable = block == "exhaustive" or (block == "auto" and n_pairs <= EXHAUSTIVE_LIMIT)
     if affordable and n_pairs * len(passes) <= _WHOLE_RATE * _BUDGET_SECONDS:
         return plan((n_bits, -math.inf), 0, 0, _completeness(found))
     m, z, rate = _first_part(n_pairs * len(passes))
@@ -161,7 +161,7 @@ def plan_passes(pool: Pool, *, limit: float | None = None) -> PassPlan:
     if affordable:
         return whole
     cost, n_tables, bits = _best_tables(passes, staged, len(pool), n_pairs, rate)
-    if limit is None and cost >= n_pairs * len(passes) / rate:
+    if block == "auto" and cost >= n_pairs * len(passes) / rate:
         return whole
     return plan((m, z), n_tables, bits, _completeness(_by_tables(passes, staged, n_tables, bits)))
 

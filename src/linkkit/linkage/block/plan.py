@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from linkkit.errors import LinkageError
 from linkkit.linkage.pool import Pool
 
 __all__ = [
+    "Block",
     "BlockingPass",
     "BlockingPlan",
     "count_pairs",
@@ -22,8 +24,11 @@ __all__ = [
     "plan_blocking",
 ]
 
+Block = Literal["auto", "exhaustive", "blocks"]
+"""How it is chosen which pairs are compared."""
+
 EXHAUSTIVE_LIMIT = 1_000_000_000
-"""Up to so many pairs, all are compared: some seconds on two cores."""
+"""Up to so many pairs, all are compared unless it is said otherwise: some seconds on two cores."""
 
 PASS_LIMIT = 300_000_000
 """A pass of agreeing fields with more pairs than this is left out."""
@@ -139,18 +144,18 @@ def count_pairs(pool: Pool) -> int:
     return across + within
 
 
-def plan_blocking(pool: Pool, *, exhaustive_limit: int = EXHAUSTIVE_LIMIT) -> BlockingPlan:
+def plan_blocking(pool: Pool, *, block: Block = "auto") -> BlockingPlan:
     """Choose what to compare.
 
-    All pairs, while there are at most `exhaustive_limit`. Beyond that, the pairs that agree
+    All pairs, by default while there are at most :data:`EXHAUSTIVE_LIMIT`. Else the pairs that agree
     exactly in two linkage fields, for every two fields whose agreement leaves few enough pairs.
 
     Parameters
     ----------
     pool : Pool
         All records.
-    exhaustive_limit : int
-        The most pairs that are compared exhaustively.
+    block : {"auto", "exhaustive", "blocks"}
+        Whether all pairs, or those of blocks.
 
     Raises
     ------
@@ -164,7 +169,7 @@ def plan_blocking(pool: Pool, *, exhaustive_limit: int = EXHAUSTIVE_LIMIT) -> Bl
     each, at the shares of equal values that are expected of matches.
     """
     n_pairs = count_pairs(pool)
-    if n_pairs <= exhaustive_limit:
+    if block == "exhaustive" or (block == "auto" and n_pairs <= EXHAUSTIVE_LIMIT):
         everything = make_pass(
             pool, "all pairs", np.zeros(len(pool), np.uint64), np.arange(len(pool))
         )
