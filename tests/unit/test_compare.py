@@ -22,7 +22,7 @@ from linkkit.linkage.compare import (
     sample_pairs,
 )
 from linkkit.linkage.compare import _reference as reference
-from linkkit.linkage.compare import pairs as pairs_module
+from linkkit.linkage.compare import scans as scans_module
 from linkkit.linkage.compare.pairs import unpack
 from linkkit.linkage.pool import Pool
 
@@ -62,10 +62,10 @@ def test_compiled_scans_find_the_pairs_of_the_reference(
         plan = plan_blocking(pool, block=block)
     except LinkkitError:
         return
-    compiled = compare_all(comparison, plan, weights=weights, floor=floor)
+    compiled = compare_all(pool, comparison, plan, weights=weights, floor=floor)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pairs_module, "has_numba", lambda: False)
-        plain = compare_all(comparison, plan, weights=weights, floor=floor)
+        patch.setattr(scans_module, "has_numba", lambda: False)
+        plain = compare_all(pool, comparison, plan, weights=weights, floor=floor)
     for name in ("left", "right", "codes"):
         assert np.array_equal(getattr(compiled, name), getattr(plain, name))
 
@@ -74,7 +74,7 @@ def test_more_pairs_than_the_first_buffer_holds_are_all_found(random_pool: MakeP
     pool = random_pool((100, 100), clean=(True, True), kinds=KINDS)
     plan = plan_blocking(pool)
     found = compare_all(
-        make_comparison(pool), plan, weights=np.zeros((len(KINDS), N_LEVELS)), floor=0
+        pool, make_comparison(pool), plan, weights=np.zeros((len(KINDS), N_LEVELS)), floor=0
     )
     assert len(found) == 10_000
     assert (found.left < found.right).all()
@@ -86,7 +86,7 @@ def test_each_pair_comes_once_however_many_passes_find_it(random_pool: MakePool)
     plan = plan_blocking(pool, block="blocks")
     assert len(plan.passes) > 1
     found = compare_all(
-        make_comparison(pool), plan, weights=np.zeros((len(KINDS), N_LEVELS)), floor=0
+        pool, make_comparison(pool), plan, weights=np.zeros((len(KINDS), N_LEVELS)), floor=0
     )
     assert len(np.unique(found.left * 40 + found.right)) == len(found)
 
@@ -151,7 +151,7 @@ def test_a_sample_is_as_large_as_asked_for_when_one_party_is_tiny(random_pool: M
 
 @pytest.fixture
 def many_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairs_module, "_COMPARISONS_PER_CHUNK", 50)
+    monkeypatch.setattr(scans_module, "_COMPARISONS_PER_CHUNK", 50)
 
 
 @pytest.mark.usefixtures("many_chunks")
@@ -162,7 +162,7 @@ def test_progress_only_grows_and_ends_at_the_total(
     pool = random_pool((20, 30), clean=(True, True), kinds=KINDS)
     events: list[ProgressEvent] = []
     compare_all(
-        make_comparison(pool), plan_blocking(pool), weights=np.zeros((len(KINDS), N_LEVELS)),
+        pool, make_comparison(pool), plan_blocking(pool), weights=np.zeros((len(KINDS), N_LEVELS)),
         floor=0, n_threads=n_threads, progress=events.append,
     )  # fmt: skip
     done = [event.done for event in events]
@@ -188,7 +188,7 @@ def test_an_exception_from_the_callback_stops_the_work(
 
     with pytest.raises(error):
         compare_all(
-            make_comparison(pool), plan_blocking(pool), weights=np.zeros((len(KINDS), N_LEVELS)),
+            pool, make_comparison(pool), plan_blocking(pool), weights=np.zeros((len(KINDS), N_LEVELS)),
             floor=0, n_threads=n_threads, progress=stop,
         )  # fmt: skip
     assert n_calls == 1
@@ -202,10 +202,11 @@ def test_pairs_do_not_depend_on_threads_or_chunks(
     comparison, plan = make_comparison(pool), plan_blocking(pool)
     weights = np.ones((len(KINDS), N_LEVELS))
     found = [
-        compare_all(comparison, plan, weights=weights, floor=2, n_threads=n) for n in (1, 2, 7)
+        compare_all(pool, comparison, plan, weights=weights, floor=2, n_threads=n)
+        for n in (1, 2, 7)
     ]
-    monkeypatch.setattr(pairs_module, "_COMPARISONS_PER_CHUNK", 10**9)
-    found.append(compare_all(comparison, plan, weights=weights, floor=2))
+    monkeypatch.setattr(scans_module, "_COMPARISONS_PER_CHUNK", 10**9)
+    found.append(compare_all(pool, comparison, plan, weights=weights, floor=2))
     for other in found[1:]:
         assert np.array_equal(found[0].left, other.left)
         assert np.array_equal(found[0].right, other.right)

@@ -276,7 +276,7 @@ def _link_fields(work: _Work) -> _Found:
         n_pairs=plan.n_pairs,
         is_candidate=_weight_of(sample, weights) >= floor,
     )
-    frequencies = frequency_table(pool)
+    frequencies = frequency_table(pool, plan.keys)
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         codes = compare_pairs(comparison, left, right)
@@ -348,7 +348,7 @@ def _candidates(
     even_odds = float(np.log2(max(plan.n_pairs / _most_matches(pool), 1)))
     floor = max(even_odds - _FLOOR_BELOW_EVEN_ODDS, _FEWEST_WEIGHT)
     candidates = compare_all(
-        comparison, plan, weights=weights, floor=floor, n_threads=n_threads, progress=progress
+        pool, comparison, plan, weights=weights, floor=floor, n_threads=n_threads, progress=progress
     )
     return candidates, sample, weights, floor
 

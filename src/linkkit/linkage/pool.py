@@ -14,6 +14,10 @@ from linkkit.exchange.spec import spec_difference
 
 __all__ = ["Pool", "make_pool"]
 
+_ROWS_AT_ONCE = 1_024
+
+_Order = slice | npt.NDArray[np.int64]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class Pool:
@@ -60,6 +64,10 @@ class Pool:
         """First word of each filter, and the number of words at the end; (n_filters + 1,)."""
         return np.cumsum([0] + [item.n_words for item in self.spec.columns], dtype=np.int64)
 
+    def party_starts(self) -> npt.NDArray[np.int64]:
+        """Return the position of each party's first record, and how many records there are."""
+        return np.append(0, np.cumsum(self.party_sizes())).astype(np.int64)
+
     def party_sizes(self) -> npt.NDArray[np.int64]:
         """Return how many records each party has, in the order of `parties`."""
         return np.bincount(self.party, minlength=len(self.parties)).astype(np.int64)
@@ -83,7 +91,6 @@ def make_pool(extracts: Sequence[EncodedExtract]) -> Pool:
     orders = [_token_order(extract.tokens) for extract in extracts]
     sizes = [len(extract) for extract in extracts]
     first = extracts[0]
-    names = [item.name for item in first.spec.columns]
     pairs = list(zip(extracts, orders, strict=True))
     return Pool(
         agreement_id=first.agreement_id,
@@ -93,11 +100,28 @@ def make_pool(extracts: Sequence[EncodedExtract]) -> Pool:
         clean=np.array([extract.one_record_per_person for extract in extracts], dtype=np.bool_),
         party=np.repeat(np.arange(len(extracts), dtype=np.int64), sizes),
         tokens=np.concatenate([extract.tokens[order] for extract, order in pairs]),
-        words=np.concatenate(
-            [np.hstack([e.filters[name].words for name in names])[order] for e, order in pairs]
-        ),
+        words=_words(extracts, orders),
         present=np.concatenate([_present(extract)[order] for extract, order in pairs]),
     )
+
+
+def _words(extracts: Sequence[EncodedExtract], orders: Sequence[_Order]) -> npt.NDArray[np.uint64]:
+    """Return the filters of all parties side by side, without another copy of them."""
+    columns = extracts[0].spec.columns
+    ends = np.cumsum([item.n_words for item in columns]).tolist()
+    words = np.empty((sum(len(extract) for extract in extracts), ends[-1]), dtype=np.uint64)
+    start = 0
+    for extract, order in zip(extracts, orders, strict=True):
+        mine = words[start : start + len(extract)]
+        start += len(extract)
+        filters = [extract.filters[item.name].words for item in columns]
+        # Some rows of all fields at a time, which the processor's cache holds.
+        for row in range(0, len(extract), _ROWS_AT_ONCE):
+            rows = slice(row, row + _ROWS_AT_ONCE)
+            chosen = rows if isinstance(order, slice) else order[rows]
+            for item, end, content in zip(columns, ends, filters, strict=True):
+                mine[rows, end - item.n_words : end] = content[chosen]
+    return words
 
 
 def _present(extract: EncodedExtract) -> npt.NDArray[np.bool_]:
@@ -182,11 +206,14 @@ def _unlike_canaries(pair: str, one: Mapping[str, str], other: Mapping[str, str]
     return f"{pair} differ in canary records" if unlike else ""
 
 
-def _token_order(tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    halves = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64)
-    order = np.lexsort((halves[:, 1], halves[:, 0])).astype(np.int64)
-    ordered = halves[order]
-    if len(order) > 1 and bool(np.any(np.all(ordered[1:] == ordered[:-1], axis=1))):
+def _token_order(tokens: npt.NDArray[np.uint8]) -> _Order:
+    """Return the order of rows by token; a slice where they have it already, as partners send them."""
+    high, low = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64).T
+    order: _Order = slice(None)
+    if not bool(np.all((high[1:] > high[:-1]) | ((high[1:] == high[:-1]) & (low[1:] > low[:-1])))):
+        order = np.lexsort((low, high)).astype(np.int64)
+        high, low = high[order], low[order]
+    if bool(np.any((high[1:] == high[:-1]) & (low[1:] == low[:-1]))):
         raise LinkageError(
             "a party's extract holds a record token twice", hint="Ask the party to encode again."
         )

@@ -1,9 +1,9 @@
-"""Passes over the pool: all pairs where that is affordable, agreeing fields where it is not."""
+"""What is compared: all pairs where that is affordable, agreeing fields where it is not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
@@ -12,14 +12,21 @@ import numpy.typing as npt
 
 from linkkit.agreement import FieldKind
 from linkkit.errors import LinkageError
+from linkkit.linkage.block.keys import (
+    Blocks,
+    KeyPass,
+    crowded_members,
+    filter_keys,
+    sorted_blocks,
+)
 from linkkit.linkage.pool import Pool
 
 __all__ = [
     "Block",
     "BlockingPass",
     "BlockingPlan",
+    "all_pairs",
     "count_pairs",
-    "filter_keys",
     "make_pass",
     "plan_blocking",
 ]
@@ -41,6 +48,7 @@ DEAREST_MATCH = 20_000
 
 _MATCHES_PER_RECORD = 0.25
 _MOST_FIELDS = 12
+_MOST_AGREEING = 4
 
 _EQUAL_IN_MATCHES: dict[FieldKind, float] = {
     "given_name": 0.80,
@@ -58,8 +66,6 @@ _EQUAL_IN_MATCHES: dict[FieldKind, float] = {
     "text": 0.65,
 }
 """Share of pairs of one person whose values are equal, as is expected before any is seen."""
-
-_ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -95,17 +101,26 @@ class BlockingPlan:
 
     Attributes
     ----------
-    passes : tuple of BlockingPass
-        Their pairs are united.
+    passes : tuple of BlockingPass or KeyPass
+        Their pairs are united. One of all pairs, or those of blocks.
     n_pairs : int
         All pairs that could be compared.
+    pair_completeness : float
+        Share of the true pairs that is expected to be compared, 0 to 1, at usual rates of errors.
+    keys : ndarray of uint64, shape (n_records, n_columns), or None
+        What the records of a block agree in; 0 where a record lacks it. None without blocks.
     skipped : tuple of str
         Passes that were left out: too many comparisons for what they are expected to find.
+    crowded : tuple of str
+        Passes with blocks that were too large, and were crossed only where more agrees.
     """
 
-    passes: tuple[BlockingPass, ...]
+    passes: tuple[BlockingPass | KeyPass, ...]
     n_pairs: int
+    pair_completeness: float = 1.0
+    keys: npt.NDArray[np.uint64] | None = None
     skipped: tuple[str, ...] = ()
+    crowded: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -120,7 +135,7 @@ class BlockingPlan:
     @property
     def is_exhaustive(self) -> bool:
         """Whether every pair is compared."""
-        return len(self.passes) == 1 and self.n_comparisons == self.n_pairs
+        return self.keys is None
 
     @property
     def reduction_ratio(self) -> float:
@@ -132,7 +147,8 @@ class BlockingPlan:
             return f"all {self.n_pairs:,} pairs"
         return (
             f"{self.n_comparisons:,} comparisons in {len(self.passes)} passes, "
-            f"{self.reduction_ratio:.2%} of {self.n_pairs:,} pairs saved"
+            f"{self.reduction_ratio:.2%} of {self.n_pairs:,} pairs saved, about "
+            f"{self.pair_completeness:.1%} of true pairs expected among them"
         )
 
 
@@ -142,6 +158,11 @@ def count_pairs(pool: Pool) -> int:
     across = sum(a * b for a, b in combinations(sizes, 2))
     within = sum(n * (n - 1) // 2 for n, clean in zip(sizes, pool.clean, strict=True) if not clean)
     return across + within
+
+
+def all_pairs(pool: Pool) -> BlockingPass:
+    """Return the one pass in which all meet who may match."""
+    return make_pass(pool, "all pairs", np.zeros(len(pool), np.uint64), np.arange(len(pool)))
 
 
 def plan_blocking(pool: Pool, *, block: Block = "auto") -> BlockingPlan:
@@ -167,76 +188,124 @@ def plan_blocking(pool: Pool, *, block: Block = "auto") -> BlockingPlan:
     Of two fields that are equal in many pairs, such as city and postal code, hardly a match is found
     that is equal in no other two. A pass is left out where such matches would cost too many comparisons
     each, at the shares of equal values that are expected of matches.
+
+    A block that is too large, of a placeholder or of a name that everybody has, is crossed only where
+    its records agree in one or two fields more.
     """
     n_pairs = count_pairs(pool)
     if block == "exhaustive" or (block == "auto" and n_pairs <= EXHAUSTIVE_LIMIT):
-        everything = make_pass(
-            pool, "all pairs", np.zeros(len(pool), np.uint64), np.arange(len(pool))
-        )
-        return BlockingPlan(passes=(everything,), n_pairs=n_pairs)
-    passes: list[BlockingPass] = []
+        return BlockingPlan(passes=(all_pairs(pool),), n_pairs=n_pairs)
+    keys = filter_keys(pool)
+    expected = _Expected(pool)
+    passes: list[KeyPass] = []
     skipped: list[str] = []
-    fields, keys = _distinctive(pool), filter_keys(pool)
-    found = []
-    for one, other in combinations(fields, 2):
-        name = f"{pool.spec.filters[one].name} and {pool.spec.filters[other].name}"
-        both = np.flatnonzero(pool.present[:, one] & pool.present[:, other])
-        item = make_pass(pool, name, keys[both, one] * _ODD ^ keys[both, other], both)
-        if item.n_comparisons:
-            found.append((item, (one, other)))
-    for item, is_worth_it in _judged(pool, found):
-        if is_worth_it:
-            passes.append(item)
-        else:
+    crowded: list[str] = []
+    for item in sorted(_key_passes(pool, keys), key=lambda item: (item.n_comparisons, item.name)):
+        if not expected.is_worth(item):
             skipped.append(item.name)
+            continue
+        expected.find(item)
+        if not item.n_comparisons and not item.n_crowded_records:
+            continue
+        passes.append(item)
+        if item.n_crowded_records:
+            crowded.append(f"{item.name} ({item.n_crowded_records:,} records)")
+            passes.extend(_splits(pool, keys, item))
     if skipped and not passes:
         raise LinkageError(
             f"{n_pairs:,} pairs are too many to compare, and no two fields narrow them down",
             hint="Add linkage fields to the agreement, or link smaller extracts.",
         )
-    return BlockingPlan(passes=tuple(passes), n_pairs=n_pairs, skipped=tuple(skipped))
+    return BlockingPlan(
+        passes=tuple(passes),
+        n_pairs=n_pairs,
+        pair_completeness=expected.completeness,
+        keys=keys,
+        skipped=tuple(skipped),
+        crowded=tuple(crowded),
+    )
 
 
-def _judged(
-    pool: Pool, found: Sequence[tuple[BlockingPass, tuple[int, int]]]
-) -> Iterator[tuple[BlockingPass, bool]]:
-    """Yield passes, the cheapest first, and whether each is worth its comparisons."""
-    ordered = sorted(found, key=lambda pair: (pair[0].n_comparisons, pair[0].name))
-    fields = sorted({f for _, both in ordered for f in both})[:_MOST_FIELDS]
-    equal = np.array([_EQUAL_IN_MATCHES.get(pool.spec.filters[f].kind, 0.7) for f in fields])
-    patterns = np.arange(1 << len(fields))[:, None] >> np.arange(len(fields)) & 1 == 1
-    chance = np.where(patterns, equal, 1 - equal).prod(axis=1)
-    missed = np.ones(len(patterns), dtype=np.bool_)
-    for item, both in ordered:
-        agree = np.ones(len(patterns), dtype=np.bool_)
-        for f in both:
-            agree &= patterns[:, fields.index(f)] if f in fields else True
-        matches = float(chance[agree & missed].sum()) * _MATCHES_PER_RECORD * len(pool)
-        cheap = item.n_comparisons <= FREE_PER_RECORD * len(pool)
-        made = item.n_comparisons <= PASS_LIMIT and (
-            cheap or item.n_comparisons <= DEAREST_MATCH * matches
+def _key_passes(pool: Pool, keys: npt.NDArray[np.uint64]) -> Iterator[KeyPass]:
+    """Yield the pass of every two fields."""
+    fields = [i for i, item in enumerate(pool.spec.filters) if item.kind != "sex"]
+    for columns in combinations(fields, 2):
+        yield _key_pass(pool, columns, sorted_blocks(pool, keys, columns))
+
+
+def _key_pass(pool: Pool, columns: tuple[int, ...], blocks: Blocks) -> KeyPass:
+    names = [pool.spec.filters[column].name for column in columns]
+    return KeyPass(
+        name=f"{', '.join(names[:-1])} and {names[-1]}",
+        columns=columns,
+        n_comparisons=blocks.n_comparisons,
+        n_records=len(blocks.packed),
+        n_crowded_records=blocks.n_crowded_records,
+    )
+
+
+def _splits(pool: Pool, keys: npt.NDArray[np.uint64], item: KeyPass) -> list[KeyPass]:
+    """Return the passes that cross the crowded blocks of a pass where more agrees than that."""
+    passes: list[KeyPass] = []
+    members = crowded_members(pool, sorted_blocks(pool, keys, item.columns, item.members))
+    for column, field in enumerate(pool.spec.filters):
+        if field.kind == "sex" or column in item.columns:
+            continue
+        columns = tuple(sorted((*item.columns, column)))
+        blocks = sorted_blocks(pool, keys, columns, members)
+        finer = replace(
+            _key_pass(pool, columns, blocks), splits=item.splits or item.columns, members=members
         )
-        if made:
-            missed &= ~agree
-        yield item, made
+        if finer.n_comparisons <= PASS_LIMIT:
+            passes.append(finer)
+        if finer.n_crowded_records and len(columns) < _MOST_AGREEING:
+            passes.extend(_splits(pool, keys, finer))
+    return passes
 
 
-def _distinctive(pool: Pool) -> Sequence[int]:
-    return [i for i, item in enumerate(pool.spec.filters) if item.kind != "sex"]
+class _Expected:
+    """Which matches no pass has found yet, by what is expected of matches before any is seen."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.n_records = len(pool)
+        fields = [i for i, item in enumerate(pool.spec.filters) if item.kind != "sex"]
+        self.fields = fields[:_MOST_FIELDS]
+        kinds = [pool.spec.filters[f].kind for f in self.fields]
+        equal = np.array([_EQUAL_IN_MATCHES.get(kind, 0.7) for kind in kinds])
+        equal *= pool.present[:, self.fields].mean(axis=0) ** 2 if self.n_records else 1.0
+        patterns = np.arange(1 << len(equal))[:, None] >> np.arange(len(equal)) & 1
+        self.patterns = patterns == 1
+        self.chance = np.where(self.patterns, equal, 1 - equal).prod(axis=1)
+        self.missed = self.chance.copy()
+
+    @property
+    def completeness(self) -> float:
+        """Share of matches that are found, 0 to 1."""
+        return float(1 - self.missed.sum() / self.chance.sum())
+
+    def is_worth(self, item: KeyPass) -> bool:
+        """Whether a pass costs little, or little for each match that it alone would find."""
+        if item.n_comparisons > PASS_LIMIT or not _share_uncrowded(item):
+            return False
+        if item.n_comparisons <= FREE_PER_RECORD * self.n_records:
+            return True
+        matches = float(self.missed[self._agree(item)].sum()) * _share_uncrowded(item)
+        return item.n_comparisons <= DEAREST_MATCH * matches * _MATCHES_PER_RECORD * self.n_records
+
+    def find(self, item: KeyPass) -> None:
+        """Count the matches of a pass as found."""
+        self.missed[self._agree(item)] *= 1 - _share_uncrowded(item)
+
+    def _agree(self, item: KeyPass) -> npt.NDArray[np.bool_]:
+        agree = np.ones(len(self.patterns), dtype=np.bool_)
+        for column in item.columns:
+            if column in self.fields:
+                agree &= self.patterns[:, self.fields.index(column)]
+        return agree
 
 
-def filter_keys(pool: Pool) -> npt.NDArray[np.uint64]:
-    """Return a 64-bit digest of each record's filter of each field, shape (n, n_fields).
-
-    Equal filters have equal digests; different ones agree by chance in one of 2**64.
-    """
-    starts = pool.word_starts
-    keys = np.zeros((len(pool), len(starts) - 1), dtype=np.uint64)
-    for field in range(len(starts) - 1):
-        for word in range(starts[field], starts[field + 1]):
-            mixed = (keys[:, field] ^ pool.words[:, word]) * _ODD
-            keys[:, field] = mixed ^ (mixed >> np.uint64(29))
-    return keys
+def _share_uncrowded(item: KeyPass) -> float:
+    return 1 - item.n_crowded_records / max(item.n_records, 1)
 
 
 def make_pass(

@@ -85,7 +85,7 @@ class MatchModel:
         """Expected number of matching pairs."""
         return float(self.shares[_MATCH] * self.n_pairs)
 
-    def log_likelihoods(self, levels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def log_likelihoods(self, levels: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
         """Return the natural log likelihood of each pair in each class, shape (n, n_classes)."""
         total = np.zeros((len(levels), len(self.shares)))
         logs = np.log(np.maximum(self.levels, _FEWEST))
@@ -114,7 +114,7 @@ class MatchModel:
 
 
 def level_shares(
-    levels: npt.NDArray[np.int64], counts: npt.NDArray[np.float64]
+    levels: npt.NDArray[np.int8], counts: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
     """Return the share of each level among pairs that have the field, (n_fields, n_levels - 1).
 
@@ -227,9 +227,9 @@ class _Evidence:
     `given_name` is the field that tells twins apart, if there is one.
     """
 
-    levels: npt.NDArray[np.int64]
+    levels: npt.NDArray[np.int8]
     counts: npt.NDArray[np.float64]
-    rest: npt.NDArray[np.int64]
+    rest: npt.NDArray[np.int8]
     rest_counts: npt.NDArray[np.float64]
     prior: npt.NDArray[np.float64]
     n_pairs: int
@@ -243,7 +243,7 @@ class _Evidence:
 
 
 def _level_counts(
-    levels: npt.NDArray[np.int64], counts: npt.NDArray[np.float64]
+    levels: npt.NDArray[np.int8], counts: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
     columns = [
         np.bincount(levels[:, f], weights=counts, minlength=N_LEVELS)[1:]
@@ -335,7 +335,7 @@ def _with_rest(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _posterior(
-    levels: npt.NDArray[np.int64],
+    levels: npt.NDArray[np.int8],
     shares: npt.NDArray[np.float64],
     tables: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:

@@ -53,7 +53,7 @@ def score_passes(pool: Pool, pairs: PassPairs, model: PassModel) -> ScoredPairs:
     return ScoredPairs(
         left=pairs.left,
         right=pairs.right,
-        levels=pass_levels(pool.spec, pairs.correlations),
+        levels=pass_levels(pool.spec, pairs.correlations).astype(np.int8),
         weight=np.log2(certain) - np.log2(1 - certain),
         probability=probability,
     )

@@ -138,7 +138,7 @@ def score_records(pool: Pool, pairs: RecordPairs, model: RecordModel) -> ScoredP
     return ScoredPairs(
         left=pairs.left,
         right=pairs.right,
-        levels=levels[:, None],
+        levels=levels[:, None].astype(np.int8),
         weight=np.log2(certain) - np.log2(1 - certain),
         probability=probability,
     )

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+from scipy.special import expit
 
-from linkkit.linkage.block.plan import filter_keys
+from linkkit.linkage.block.keys import filter_keys
 from linkkit.linkage.classify.model import MatchModel
 from linkkit.linkage.classify.priors import CLASSES
 from linkkit.linkage.compare import ComparedPairs
@@ -21,6 +23,7 @@ _NAMES = ("given_name", "surname", "name")
 _MATCH = CLASSES.index("match")
 _UNRELATED = CLASSES.index("unrelated")
 _AREA = CLASSES.index("area")
+_TWINS, _HOUSEHOLD = CLASSES.index("twins"), CLASSES.index("household")
 _LOG2 = float(np.log(2))
 
 
@@ -32,7 +35,7 @@ class ScoredPairs:
     ----------
     left, right : ndarray of int64, shape (n_pairs,)
         Positions in the pool, left before right.
-    levels : ndarray of int64, shape (n_pairs, n_fields)
+    levels : ndarray of int8, shape (n_pairs, n_fields)
         Agreement level of each field.
     weight : ndarray of float64, shape (n_pairs,)
         Match weight in bits: log2 of the odds that the records are of one person.
@@ -42,7 +45,7 @@ class ScoredPairs:
 
     left: npt.NDArray[np.int64]
     right: npt.NDArray[np.int64]
-    levels: npt.NDArray[np.int64]
+    levels: npt.NDArray[np.int8]
     weight: npt.NDArray[np.float64]
     probability: npt.NDArray[np.float64]
 
@@ -61,28 +64,31 @@ class FrequencyTable:
     ----------
     fields : ndarray of int64, shape (n_names,)
         Which fields.
-    codes : ndarray of int64, shape (n_records, n_names)
+    codes : ndarray of int32, shape (n_records, n_names)
         Number of each record's value; -1 where it is missing.
     share : list of ndarray of float64
         Share of records that hold a value, by its number.
     """
 
     fields: npt.NDArray[np.int64]
-    codes: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.int32]
     share: list[npt.NDArray[np.float64]]
 
 
-def frequency_table(pool: Pool) -> FrequencyTable:
-    """Count how often each encoded name occurs; the encodings are equal where the names are."""
-    keys = filter_keys(pool)
+def frequency_table(pool: Pool, keys: npt.NDArray[np.uint64] | None = None) -> FrequencyTable:
+    """Count how often each encoded name occurs; the encodings are equal where the names are.
+
+    `keys` are digests of the filters, if they are at hand.
+    """
+    keys = filter_keys(pool) if keys is None else keys
     fields = [i for i, item in enumerate(pool.spec.filters) if item.kind in _NAMES]
-    codes = np.full((len(pool), len(fields)), -1, dtype=np.int64)
+    codes = np.full((len(pool), len(fields)), -1, dtype=np.int32)
     shares = []
     for column, f in enumerate(fields):
         have = np.flatnonzero(pool.present[:, f])
-        _, number, counts = np.unique(keys[have, f], return_inverse=True, return_counts=True)
+        number = pa.array(keys[have, f]).dictionary_encode().indices.to_numpy()
         codes[have, column] = number
-        shares.append(np.maximum(counts, 2) / max(len(have), 1))
+        shares.append(np.maximum(np.bincount(number), 2) / max(len(have), 1))
     return FrequencyTable(fields=np.array(fields, dtype=np.int64), codes=codes, share=shares)
 
 
@@ -106,25 +112,22 @@ def score_pairs(
     ScoredPairs
         One for each pair, in the same order.
     """
-    levels = unpack(pairs.codes, n_fields=len(model.fields))
-    total = model.log_likelihoods(levels) + np.log(model.shares)
+    # Pairs have few patterns of levels, and within a class nothing else matters but how rare a name is.
+    encoded = pa.array(pairs.codes).dictionary_encode()
+    pattern = encoded.indices.to_numpy()
+    levels = unpack(encoded.dictionary.to_numpy(), n_fields=len(model.fields))
+    logs = model.log_likelihoods(levels) + np.log(model.shares)
+    at_home = np.logaddexp(logs[:, _TWINS], logs[:, _HOUSEHOLD])
+    by_chance = np.logaddexp(logs[:, _AREA], logs[:, _UNRELATED])[pattern]
     for column, f in enumerate(frequencies.fields):
-        equal = np.flatnonzero(levels[:, f] == _EQUAL)
-        share = frequencies.share[column][frequencies.codes[pairs.left[equal], column]]
-        chance = np.log(share / max(model.levels[_UNRELATED, f, _EQUAL], 1e-9))
-        total[equal, _UNRELATED] += chance
-        total[equal, _AREA] += chance
-    other = _log_sum(total[:, 1:])
-    log_odds = total[:, _MATCH] - other
+        equal = np.flatnonzero((levels[:, f] == _EQUAL)[pattern])
+        rarity = np.log(frequencies.share[column] / max(model.levels[_UNRELATED, f, _EQUAL], 1e-9))
+        by_chance[equal] += rarity[frequencies.codes[pairs.left[equal], column]]
+    log_odds = logs[:, _MATCH][pattern] - np.logaddexp(at_home[pattern], by_chance)
     return ScoredPairs(
         left=pairs.left,
         right=pairs.right,
-        levels=levels,
+        levels=levels[pattern],
         weight=log_odds / _LOG2,
-        probability=1 / (1 + np.exp(-np.clip(log_odds, -700, 700))),
+        probability=expit(log_odds),
     )
-
-
-def _log_sum(logs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    most = logs.max(axis=1, keepdims=True)
-    return np.asarray((most + np.log(np.exp(logs - most).sum(axis=1, keepdims=True))).ravel())

@@ -95,13 +95,17 @@ def _completed(
     more_left, more_right = _pairs_within(component)
     candidates = scored.left * n_records + scored.right
     keys = more_left * n_records + more_right
-    new = ~np.isin(keys, candidates)
-    more_left, more_right = more_left[new], more_right[new]
-    left = np.concatenate([more_left, scored.left])
-    right = np.concatenate([more_right, scored.right])
-    weight = np.concatenate([score(more_left, more_right), scored.weight])
-    order = np.argsort(np.concatenate([keys[new], candidates]))
-    return _Known(left[order], right[order], np.clip(weight[order], -_STRONGEST, _STRONGEST))
+    order = np.argsort(keys)
+    keys, more_left, more_right = keys[order], more_left[order], more_right[order]
+    place = np.searchsorted(candidates, keys)
+    new = np.append(candidates, -1)[place] != keys
+    place, more_left, more_right = place[new], more_left[new], more_right[new]
+    weight = np.insert(scored.weight, place, score(more_left, more_right))
+    return _Known(
+        np.insert(scored.left, place, more_left),
+        np.insert(scored.right, place, more_right),
+        np.clip(weight, -_STRONGEST, _STRONGEST),
+    )
 
 
 def _pairs_within(

@@ -11,36 +11,39 @@ import numpy as np
 
 from linkkit.engines.compiled import kernel, kernel_part, popcount, wide_vectors
 
-__all__ = ["LANES", "codes_of_pairs", "scan_rows"]
+__all__ = ["LANES", "codes_of_pairs", "count_bits", "scan_blocks", "scan_rows"]
 
 LANES = 512
+
+_HIGH = np.uint64(0xFFFFFFFF00000000)
 
 
 @kernel_part
 def _level(
-    words: Any, starts: Any, n_set: Any, room: Any, n_bits: Any, f: Any, p: Any, q: Any
+    words: Any, starts: Any, n_set: Any, powers: Any, n_bits: Any, f: Any, p: Any, q: Any
 ) -> Any:
-    if n_set[p, f] < 0 or n_set[q, f] < 0:
+    a, b = n_set[p, f], n_set[q, f]
+    if a < 0 or b < 0:
         return 0
     count = np.uint64(0)
     for w in range(starts[f], starts[f + 1]):
         count += popcount(words[p, w] | words[q, w])
     both = np.int64(count)
-    if both == n_set[p, f] and both == n_set[q, f]:
+    if both == a and both == b:
         return 4
     left = n_bits[f] - both
-    if n_bits[f] * np.float64(room[p, f, 1]) * np.float64(room[q, f, 1]) <= left:
+    if n_bits[f] * np.float64(powers[f, 1, a]) * np.float64(powers[f, 1, b]) <= left:
         return 3
-    if n_bits[f] * np.float64(room[p, f, 0]) * np.float64(room[q, f, 0]) <= left:
+    if n_bits[f] * np.float64(powers[f, 0, a]) * np.float64(powers[f, 0, b]) <= left:
         return 2
     return 1
 
 
 @kernel_part
-def _code(words: Any, starts: Any, n_set: Any, room: Any, n_bits: Any, p: Any, q: Any) -> Any:
+def _code(words: Any, starts: Any, n_set: Any, powers: Any, n_bits: Any, p: Any, q: Any) -> Any:
     code = np.uint64(0)
     for f in range(len(starts) - 1):
-        level = _level(words, starts, n_set, room, n_bits, f, p, q)
+        level = _level(words, starts, n_set, powers, n_bits, f, p, q)
         code |= np.uint64(level) << np.uint64(3 * f)
     return code
 
@@ -57,11 +60,11 @@ def _weight(code: Any, weights: Any) -> Any:
 
 @kernel
 def codes_of_pairs(
-    words: Any, starts: Any, n_set: Any, room: Any, n_bits: Any, left: Any, right: Any, out: Any
+    words: Any, starts: Any, n_set: Any, powers: Any, n_bits: Any, left: Any, right: Any, out: Any
 ) -> None:
     """Fill `out` with the packed levels of each pair."""
     for i in range(len(left)):
-        out[i] = _code(words, starts, n_set, room, n_bits, left[i], right[i])
+        out[i] = _code(words, starts, n_set, powers, n_bits, left[i], right[i])
 
 
 @kernel_part
@@ -167,7 +170,7 @@ def _compare_block(
 
 @kernel
 def scan_rows(
-    words: Any, flat: Any, starts: Any, n_set: Any, flat_set: Any, room: Any, flat_hope: Any,
+    words: Any, flat: Any, starts: Any, n_set: Any, flat_set: Any, powers: Any, flat_hope: Any,
     n_bits: Any, first: Any, last: Any, start: Any, stop: Any, visit: Any, weights: Any,
     least: Any, most_of: Any, best: Any, floor: Any, both: Any, totals: Any, out_left: Any,
     out_right: Any, out_code: Any,
@@ -200,11 +203,120 @@ def scan_rows(
             for k in range(n):
                 if totals[k] < floor:
                     continue
-                code = _code(words, starts, n_set, room, n_bits, p, q + k)
+                code = _code(words, starts, n_set, powers, n_bits, p, q + k)
                 if _weight(code, weights) >= floor:
                     if n_found < len(out_left):
                         out_left[n_found] = p
                         out_right[n_found] = q + k
                         out_code[n_found] = code
                     n_found += 1
+    return n_found
+
+
+@kernel
+def count_bits(words: Any, present: Any, starts: Any, out: Any) -> None:
+    """Fill `out` with the number of set bits of each filter of each record, -1 where it is missing."""
+    for i in range(len(words)):
+        for f in range(len(starts) - 1):
+            count = np.uint64(0)
+            for w in range(starts[f], starts[f + 1]):
+                count += popcount(words[i, w])
+            out[i, f] = np.int64(count) if present[i, f] else -1
+
+
+@kernel_part
+def _agreement(keys: Any, i: Any, j: Any) -> Any:
+    """Return a bit for each column of keys that both records have and that is equal."""
+    mask = np.uint64(0)
+    for c in range(keys.shape[1]):
+        if keys[i, c] == keys[j, c] and keys[i, c] != 0:
+            mask |= np.uint64(1) << np.uint64(c)
+    return mask
+
+
+@kernel_part
+def _is_first(mask: Any, mine: Any, earlier: Any) -> Any:
+    """Return whether a pair is of this pass, and of none before it."""
+    first = mask & mine == mine
+    for e in range(len(earlier)):
+        first = first and mask & earlier[e] != earlier[e]
+    return first
+
+
+@kernel_part
+def _code_of_agreeing(
+    words: Any, starts: Any, n_set: Any, powers: Any, n_bits: Any, mask: Any, i: Any, j: Any
+) -> Any:
+    """Return the packed levels; fields whose keys agree are equal without a look."""
+    code = np.uint64(0)
+    for f in range(len(starts) - 1):
+        level = 4
+        if (mask >> np.uint64(f)) & np.uint64(1) == 0:
+            level = _level(words, starts, n_set, powers, n_bits, f, i, j)
+        code |= np.uint64(level) << np.uint64(3 * f)
+    return code
+
+
+@kernel_part
+def _first_partner(packed: Any, p: Any, stop: Any, party_starts: Any, clean: Any) -> Any:
+    """Return where the partners of the p-th record begin in its block, and where its party ends."""
+    position = np.int64(packed[p] & ~_HIGH)
+    party = 0
+    while party_starts[party + 1] <= position:
+        party += 1
+    if not clean[party]:
+        return p + 1, p + 1
+    q = p + 1
+    while q < stop and np.int64(packed[q] & ~_HIGH) < party_starts[party + 1]:
+        q += 1
+    return q, q
+
+
+@kernel_part
+def _pairs_within(packed: Any, start: Any, stop: Any, party_starts: Any, clean: Any) -> Any:
+    total, p = 0, start
+    while p < stop:
+        first, following = _first_partner(packed, p, stop, party_starts, clean)
+        total += (following - p) * (stop - first)
+        p = following
+    return total
+
+
+@kernel
+def scan_blocks(
+    packed: Any, start: Any, end: Any, party_starts: Any, clean: Any, largest: Any, keys: Any,
+    mine: Any, earlier: Any, words: Any, starts: Any, n_set: Any, powers: Any, n_bits: Any,
+    weights: Any, floor: Any, out_left: Any, out_right: Any, out_code: Any,
+) -> Any:  # fmt: skip
+    """Compare the pairs of the blocks from `start` to `end`; keeps those at the floor, returns how many.
+
+    Blocks are runs of `packed` whose upper halves are equal; those with more than `largest` pairs are passed
+    over. A pair counts if it agrees in the columns `mine` of keys, and in none of the sets of columns
+    `earlier`.
+    """
+    n_found, begin = 0, start
+    while begin < end:
+        stop = begin + 1
+        while stop < end and (packed[stop] ^ packed[begin]) & _HIGH == 0:
+            stop += 1
+        if stop - begin > 1 and _pairs_within(packed, begin, stop, party_starts, clean) <= largest:
+            p = begin
+            while p < stop:
+                first, following = _first_partner(packed, p, stop, party_starts, clean)
+                for x in range(p, following):
+                    i = np.int64(packed[x] & ~_HIGH)
+                    for y in range(first, stop):
+                        j = np.int64(packed[y] & ~_HIGH)
+                        mask = _agreement(keys, i, j)
+                        if not _is_first(mask, mine, earlier):
+                            continue
+                        code = _code_of_agreeing(words, starts, n_set, powers, n_bits, mask, i, j)
+                        if _weight(code, weights) >= floor:
+                            if n_found < len(out_left):
+                                out_left[n_found] = i
+                                out_right[n_found] = j
+                                out_code[n_found] = code
+                            n_found += 1
+                p = following
+        begin = stop
     return n_found

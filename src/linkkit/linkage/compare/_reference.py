@@ -5,14 +5,30 @@ They also run where numba has no wheel.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.linkage.compare.levels import Comparison
+from linkkit.linkage.block._key_reference import block_ranges
 
-__all__ = ["codes_of_pairs", "scan_rows"]
+if TYPE_CHECKING:
+    from linkkit.linkage.compare.levels import Comparison
+
+__all__ = ["codes_of_pairs", "count_bits", "scan_blocks", "scan_rows"]
 
 _BITS_PER_LEVEL = np.uint64(3)
+
+
+def count_bits(
+    words: npt.NDArray[np.uint64], present: npt.NDArray[np.bool_], starts: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int32]:
+    """Return the number of set bits of each filter of each record, -1 where it is missing."""
+    bits = np.bitwise_count(words)
+    columns = [bits[:, a:b].sum(axis=1, dtype=np.int32) for a, b in pairwise(starts)]
+    return np.where(present, np.stack(columns, axis=1), -1).astype(np.int32)
 
 
 def levels_of_pairs(
@@ -23,8 +39,9 @@ def levels_of_pairs(
     for f in range(c.n_fields):
         words = slice(int(c.word_starts[f]), int(c.word_starts[f + 1]))
         both = np.bitwise_count(c.words[left, words] | c.words[right, words]).sum(axis=1)
+        a, b = (np.maximum(c.n_set[side, f], 0) for side in (left, right))
         # A product of two powers is exact, so that it is rounded once.
-        room = c.n_bits[f] * (c.room[left, f].astype(np.float64) * c.room[right, f])
+        room = c.n_bits[f] * (c.powers[f][:2, a].astype(np.float64) * c.powers[f][:2, b]).T
         level = np.ones(len(left), dtype=np.int64)
         level[room[:, 0] <= c.n_bits[f] - both] = 2
         level[room[:, 1] <= c.n_bits[f] - both] = 3
@@ -71,3 +88,45 @@ def scan_rows(
     left = np.concatenate([pair[0] for pair in found]) if found else np.zeros(0, np.int64)
     right = np.concatenate([pair[1] for pair in found]) if found else np.zeros(0, np.int64)
     return left, right, codes_of_pairs(c, left, right)
+
+
+def scan_blocks(
+    c: Comparison,
+    packed: npt.NDArray[np.uint64],
+    party_starts: npt.NDArray[np.int64],
+    clean: npt.NDArray[np.bool_],
+    largest: int,
+    keys: npt.NDArray[np.uint64],
+    mine: int,
+    earlier: Sequence[int],
+    weights: npt.NDArray[np.int64],
+    floor: int,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
+    """Compare the pairs of whole blocks; keep those at `floor` or above.
+
+    Blocks with more than `largest` pairs are passed over. A pair counts if it agrees in the
+    columns `mine` of keys, and in none of the sets of columns `earlier`.
+    """
+    first, last, block = block_ranges(packed, party_starts, clean)
+    small = (np.bincount(block, weights=last - first) <= largest)[block]
+    n_partners = np.where(small, last - first, 0)
+    one = np.repeat(np.arange(len(packed)), n_partners)
+    before = np.repeat(np.cumsum(n_partners) - n_partners, n_partners)
+    other = np.arange(len(one)) - before + np.repeat(first, n_partners)
+    position = (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    left, right = position[one], position[other]
+    agree = np.zeros(len(left), dtype=np.uint64)
+    for column in range(keys.shape[1]):
+        same = (keys[left, column] == keys[right, column]) & (keys[left, column] != 0)
+        agree |= same.astype(np.uint64) << np.uint64(column)
+    keep = (agree & np.uint64(mine)) == np.uint64(mine)
+    for mask in earlier:
+        keep &= (agree & np.uint64(mask)) != np.uint64(mask)
+    left, right = left[keep], right[keep]
+    codes = codes_of_pairs(c, left, right)
+    total = np.zeros(len(left), dtype=np.int64)
+    for f in range(c.n_fields):
+        level = ((codes >> (_BITS_PER_LEVEL * np.uint64(f))) & np.uint64(7)).astype(np.int64)
+        total += np.where(level > 0, weights[f, level], 0)
+    keep = total >= floor
+    return left[keep], right[keep], codes[keep]

@@ -8,12 +8,15 @@ and Baldi, 2007), and the Dice coefficient of the tokens follows from those.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from linkkit.agreement import FieldKind
+from linkkit.engines import has_numba
 from linkkit.exchange import FilterSpec
+from linkkit.linkage.compare import _reference
 from linkkit.linkage.pool import Pool
 
 __all__ = ["LEVELS", "N_LEVELS", "Comparison", "make_comparison"]
@@ -69,7 +72,7 @@ class Comparison:
     which a and b are set, and n in either, the estimated numbers of tokens are proportional to
     log(1 - a / L), log(1 - b / L) and log(1 - n / L), so that the Dice coefficient of the tokens is D
     or more where n is at most ``L - L (1 - a / L)^c (1 - b / L)^c``, with c = 1 - D / 2.
-    The powers are of one record each; :attr:`room` holds them.
+    The powers depend on one filter each, so that :attr:`powers` lists them by number of set bits.
 
     Attributes
     ----------
@@ -79,10 +82,9 @@ class Comparison:
         First word of each field.
     n_set : ndarray of int32, shape (n_records, n_fields)
         Bits set in each filter; -1 where the field is missing.
-    room : ndarray of float32, shape (n_records, n_fields, 2)
-        ``(1 - a / L)^c`` of each filter, for fields that agree partly, and closely.
-    hope : ndarray of float32, shape (n_records, n_fields)
-        The same power for a D that every level above "disagree" reaches.
+    powers : ndarray of float32, shape (n_fields, 3, most_bits + 1)
+        ``(1 - a / L)^c`` for each number a of set bits: for fields that agree partly, and closely, and for a D
+        that every level above "disagree" reaches.
     n_bits : ndarray of float64, shape (n_fields,)
         L, the width of each filter.
     """
@@ -90,8 +92,7 @@ class Comparison:
     words: npt.NDArray[np.uint64]
     word_starts: npt.NDArray[np.int64]
     n_set: npt.NDArray[np.int32]
-    room: npt.NDArray[np.float32]
-    hope: npt.NDArray[np.float32]
+    powers: npt.NDArray[np.float32]
     n_bits: npt.NDArray[np.float64]
 
     @property
@@ -99,43 +100,40 @@ class Comparison:
         """Number of fields."""
         return len(self.word_starts) - 1
 
-    def reordered(self, order: npt.NDArray[np.int64]) -> Comparison:
-        """Return the same for records in another order, side by side in memory."""
-        return Comparison(
-            words=self.words[order],
-            word_starts=self.word_starts,
-            n_set=self.n_set[order],
-            room=self.room[order],
-            hope=self.hope[order],
-            n_bits=self.n_bits,
-        )
+    def hope(self) -> npt.NDArray[np.float32]:
+        """Return the last of the powers of each filter, shape (n_fields, n_records)."""
+        n_set = np.maximum(self.n_set.T, 0)
+        return np.stack([self.powers[f, 2][n_set[f]] for f in range(self.n_fields)])
 
 
 def make_comparison(pool: Pool) -> Comparison:
     """Prepare the comparison of a pool's records."""
-    starts = pool.word_starts
     filters = pool.spec.filters
-    n_set = np.zeros((len(pool), len(filters)), dtype=np.int32)
-    room = np.zeros((len(pool), len(filters), 2), dtype=np.float32)
-    hope = np.zeros((len(pool), len(filters)), dtype=np.float32)
-    for i, item in enumerate(filters):
-        bits = np.bitwise_count(pool.words[:, starts[i] : starts[i + 1]]).sum(
-            axis=1, dtype=np.int32
-        )
-        n_set[:, i] = np.where(pool.present[:, i], bits, -1)
+    powers = np.zeros((len(filters), 3, max(x.n_bits for x in filters) + 1), dtype=np.float32)
+    for f, item in enumerate(filters):
         partly, close = _thresholds(item)
-        room[:, i] = _powers(item, (partly, close))[bits]
-        powers = _powers(item, (min(partly, close, _ALMOST_EQUAL),))[:, 0]
-        powers[-1] = 0  # of full filters nothing can be told
-        hope[:, i] = powers[bits]
+        powers[f, :, : item.n_bits + 1] = _powers(
+            item, (partly, close, min(partly, close, _ALMOST_EQUAL))
+        ).T
+        powers[f, 2, item.n_bits] = 0  # of full filters nothing can be told
     return Comparison(
         words=pool.words,
-        word_starts=starts,
-        n_set=n_set,
-        room=room,
-        hope=hope,
+        word_starts=pool.word_starts,
+        n_set=_bits_set(pool),
+        powers=powers,
         n_bits=np.array([item.n_bits for item in filters], dtype=np.float64),
     )
+
+
+def _bits_set(pool: Pool) -> npt.NDArray[np.int32]:
+    if not has_numba():
+        return _reference.count_bits(pool.words, pool.present, pool.word_starts)
+    from linkkit.linkage.compare import _kernels
+
+    kernel: Any = _kernels.count_bits
+    n_set = np.empty((len(pool), len(pool.spec.filters)), dtype=np.int32)
+    kernel(pool.words, pool.present, pool.word_starts, n_set)
+    return n_set
 
 
 def _powers(item: FilterSpec, dice: tuple[float, ...]) -> npt.NDArray[np.float32]:

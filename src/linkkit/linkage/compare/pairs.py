@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.engines import Progress, ProgressEvent, has_numba, run_in_threads, silent
-from linkkit.linkage.block import BlockingPass, BlockingPlan
+from linkkit.linkage.block import BlockingPlan
 from linkkit.linkage.compare import _reference
 from linkkit.linkage.compare.levels import Comparison
+from linkkit.linkage.compare.scans import Bar, Found, scans_of
 from linkkit.linkage.pool import Pool
 
 __all__ = [
     "ComparedPairs",
-    "chunks_of",
     "compare_all",
     "compare_pairs",
     "has_numba",
@@ -25,11 +25,7 @@ __all__ = [
     "unpack",
 ]
 
-_COMPARISONS_PER_CHUNK = 4_000_000
-_FIRST_CAPACITY = 4_096
-_STEPS_PER_BIT = 1_024
-
-_Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint64]]
+_RECORDS_SAMPLED = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -55,10 +51,10 @@ class ComparedPairs:
         return f"<ComparedPairs: {len(self)} pairs>"
 
 
-def unpack(codes: npt.NDArray[np.uint64], *, n_fields: int) -> npt.NDArray[np.int64]:
+def unpack(codes: npt.NDArray[np.uint64], *, n_fields: int) -> npt.NDArray[np.int8]:
     """Return packed levels as an array of shape (n_pairs, n_fields)."""
     shifts = np.arange(n_fields, dtype=np.uint64) * np.uint64(3)
-    return ((codes[:, None] >> shifts) & np.uint64(7)).astype(np.int64)
+    return ((codes[:, None] >> shifts) & np.uint64(7)).astype(np.int8)
 
 
 def compare_pairs(
@@ -83,7 +79,8 @@ def compare_pairs(
 
     out = np.zeros(len(left), dtype=np.uint64)
     kernel: Any = _kernels.codes_of_pairs
-    kernel(*_arrays(comparison), left, right, out)
+    c = comparison
+    kernel(c.words, c.word_starts, c.n_set, c.powers, c.n_bits, left, right, out)
     return out
 
 
@@ -92,8 +89,9 @@ def sample_pairs(
 ) -> npt.NDArray[np.uint64]:
     """Return the packed levels of random pairs of those that may match.
 
-    Drawn with replacement from the pool in its own order, so the sample depends on the
-    records and not on how they were handed over.
+    Drawn with replacement, of each party from some ten thousand records that the processor's cache
+    holds, and from the pool in its own order, so the sample depends on the records and not on how they
+    were handed over.
     """
     rng = np.random.default_rng(seed)
     sizes = pool.party_sizes()
@@ -108,17 +106,26 @@ def sample_pairs(
     if not total:
         return np.zeros(0, dtype=np.uint64)
     drawn = rng.multinomial(n_pairs, [n / total for _, _, n in strata])
+    few = [_some(rng, int(start), int(size)) for start, size in zip(starts, sizes, strict=True)]
     left, right = [], []
     for (a, b, _), n in zip(strata, drawn, strict=True):
-        one = rng.integers(0, sizes[a], size=n)
+        one = rng.integers(0, len(few[a]), size=n)
         # Within a party the other record is any but the first.
-        other = rng.integers(0, sizes[b] - (a == b), size=n)
-        left.append(starts[a] + one)
-        right.append(starts[b] + other + ((a == b) & (other >= one)))
+        other = rng.integers(0, len(few[b]) - (a == b), size=n)
+        left.append(few[a][one])
+        right.append(few[b][other + ((a == b) & (other >= one))])
     return compare_pairs(comparison, np.concatenate(left), np.concatenate(right))
 
 
+def _some(rng: np.random.Generator, start: int, size: int) -> npt.NDArray[np.int64]:
+    """Return positions of records of a party: all, or a sample that many pairs are drawn from."""
+    if size <= _RECORDS_SAMPLED:
+        return np.arange(start, start + size, dtype=np.int64)
+    return start + rng.choice(size, size=_RECORDS_SAMPLED, replace=False).astype(np.int64)
+
+
 def compare_all(
+    pool: Pool,
     comparison: Comparison,
     plan: BlockingPlan,
     *,
@@ -131,8 +138,10 @@ def compare_all(
 
     Parameters
     ----------
+    pool : Pool
+        The records.
     comparison : Comparison
-        What to compare.
+        What to compare of them.
     plan : BlockingPlan
         Which pairs.
     weights : ndarray of float64, shape (n_fields, n_levels)
@@ -151,102 +160,31 @@ def compare_all(
         Each pair once, though several passes may find it.
     """
     done = 0
-    parts: list[_Found] = []
-    for item in plan.passes:
-        ordered = comparison.reordered(item.order)
-        tasks = list(chunks_of(item))
-        scan = _Scan(ordered, item, weights, floor)
+    parts: list[Found] = []
+    for scan in scans_of(pool, comparison, plan, Bar(weights, floor)):
+        tasks = scan.tasks()
         for task, found in zip(
             tasks, run_in_threads(scan, tasks, n_threads=n_threads), strict=True
         ):
-            parts.append((item.order[found[0]], item.order[found[1]], found[2]))
-            done += int((item.last[task] - item.first[task]).sum())
+            parts.append(found)
+            done += scan.size(task)
             progress(
                 ProgressEvent(
                     stage="compare", done=done, total=plan.n_comparisons, unit="comparisons"
                 )
             )
-    return _united(parts, n_records=len(comparison.words))
+    return _united(parts)
 
 
-def chunks_of(item: BlockingPass) -> Iterator[slice]:
-    """Cut the rows of a pass into chunks of some millions of comparisons."""
-    ends = np.cumsum(item.last - item.first)
-    start = 0
-    while start < len(ends):
-        before = ends[start - 1] if start else 0
-        stop = int(np.searchsorted(ends, before + _COMPARISONS_PER_CHUNK, side="right"))
-        stop = max(stop, start + 1)
-        yield slice(start, stop)
-        start = stop
-
-
-class _Scan:
-    """One pass as a task for threads: a chunk of rows in, the pairs found out."""
-
-    def __init__(
-        self,
-        comparison: Comparison,
-        item: BlockingPass,
-        weights: npt.NDArray[np.float64],
-        floor: float,
-    ) -> None:
-        self.comparison, self.item = comparison, item
-        self.weights = np.round(weights * _STEPS_PER_BIT).astype(np.int64)
-        self.floor = round(floor * _STEPS_PER_BIT)
-        # The fields that tell most come first; best[i] is what the rest can still add.
-        spread = self.weights.max(axis=1) - self.weights[:, 1]
-        self.visit = np.argsort(-spread, kind="stable")
-        gain = np.maximum(self.weights.max(axis=1), 0)[self.visit]
-        self.best = np.append(np.cumsum(gain[::-1])[::-1], 0)
-        self.compiled = has_numba()
-        c = comparison
-        self.arrays = (
-            c.words, c.words.T.ravel(), c.word_starts, c.n_set, c.n_set.T.ravel(), c.room,
-            c.hope.T.ravel(), c.n_bits,
-        )  # fmt: skip
-
-    def __call__(self, rows: slice) -> _Found:
-        scan = self._compiled_scan if self.compiled else self._plain_scan
-        return scan(rows)
-
-    def _plain_scan(self, rows: slice) -> _Found:
-        return _reference.scan_rows(
-            self.comparison, self.item.first, self.item.last, rows.start, rows.stop,
-            self.weights, self.floor,
-        )  # fmt: skip
-
-    def _compiled_scan(self, rows: slice) -> _Found:
-        from linkkit.linkage.compare import _kernels
-
-        capacity = _FIRST_CAPACITY
-        while True:
-            left = np.empty(capacity, dtype=np.int64)
-            right = np.empty(capacity, dtype=np.int64)
-            codes = np.empty(capacity, dtype=np.uint64)
-            kernel: Any = _kernels.scan_rows
-            n_found = kernel(
-                *self.arrays, self.item.first, self.item.last, rows.start, rows.stop,
-                self.visit, self.weights, self.weights[:, 1].copy(), self.weights[:, 1:].max(axis=1),
-                self.best, self.floor,
-                *np.zeros((2, _kernels.LANES), dtype=np.int64), left, right, codes,
-            )  # fmt: skip
-            if n_found <= capacity:
-                return left[:n_found], right[:n_found], codes[:n_found]
-            capacity = int(n_found)
-
-
-def _arrays(c: Comparison) -> tuple[Any, ...]:
-    return c.words, c.word_starts, c.n_set, c.room, c.n_bits
-
-
-def _united(parts: Sequence[_Found], *, n_records: int) -> ComparedPairs:
-    if not parts:
-        empty = np.zeros(0, dtype=np.int64)
-        return ComparedPairs(left=empty, right=empty, codes=np.zeros(0, dtype=np.uint64))
-    one = np.concatenate([part[0] for part in parts])
-    other = np.concatenate([part[1] for part in parts])
-    codes = np.concatenate([part[2] for part in parts])
-    left, right = np.minimum(one, other), np.maximum(one, other)
-    keys, first = np.unique(left * n_records + right, return_index=True)
-    return ComparedPairs(left=keys // n_records, right=keys % n_records, codes=codes[first])
+def _united(parts: Sequence[Found]) -> ComparedPairs:
+    empty = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
+    one, other, codes = (np.concatenate([part[k] for part in (*parts, empty)]) for k in range(3))
+    # Positions are below 2**31.
+    place = (np.minimum(one, other) << 32) | np.maximum(one, other)
+    order = np.argsort(place)
+    place, codes = place[order], codes[order]
+    again = place[1:] == place[:-1]
+    if again.any():
+        once = np.append(True, ~again)
+        place, codes = place[once], codes[once]
+    return ComparedPairs(left=place >> 32, right=place & 0xFFFFFFFF, codes=codes)
