@@ -1,7 +1,21 @@
-"""Where work runs: this machine's threads, and whether compiled kernels can. Knows nothing of records or people."""
+"""Where work runs: this machine's threads, memory and disk. Knows nothing of records or people."""
 
 from linkkit.engines.capability import has_numba
-from linkkit.engines.local import run_in_threads
+from linkkit.engines.local import n_threads_available, run_in_threads, slices_of
+from linkkit.engines.memory import available_memory, bytes_text, parse_bytes
+from linkkit.engines.partitions import Partitions
 from linkkit.engines.progress import Progress, ProgressEvent, silent
 
-__all__ = ["Progress", "ProgressEvent", "has_numba", "run_in_threads", "silent"]
+__all__ = [
+    "Partitions",
+    "Progress",
+    "ProgressEvent",
+    "available_memory",
+    "bytes_text",
+    "has_numba",
+    "n_threads_available",
+    "parse_bytes",
+    "run_in_threads",
+    "silent",
+    "slices_of",
+]

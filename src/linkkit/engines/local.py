@@ -7,10 +7,25 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["n_threads_available", "run_in_threads"]
+__all__ = ["n_threads_available", "run_in_threads", "slices_of"]
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
+
+
+_ROWS_AT_ONCE = 1 << 21
+
+
+def slices_of(n: int) -> Iterator[slice]:
+    """Yield slices of `n` rows, so many at a time that what is made of them stays small.
+
+    Examples
+    --------
+    >>> list(slices_of(3_000_000))
+    [slice(0, 2097152, None), slice(2097152, 3000000, None)]
+    """
+    for start in range(0, n, _ROWS_AT_ONCE):
+        yield slice(start, min(start + _ROWS_AT_ONCE, n))
 
 
 def n_threads_available() -> int:

@@ -4,68 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeGuard, get_args
+from typing import TYPE_CHECKING, TypeGuard, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.engines import Progress, silent
+from linkkit.engines import Progress, parse_bytes, silent, slices_of
 from linkkit.errors import OptionError
 from linkkit.exchange import Crosswalk, EncodedExtract
 from linkkit.exchange.atomic import atomic_file
-from linkkit.linkage.block import (
-    Block,
-    BlockingPlan,
-    PassPlan,
-    plan_blocking,
-    plan_passes,
-)
-from linkkit.linkage.classify import (
-    MatchModel,
-    PassModel,
-    RecordModel,
-    ScoredPairs,
-    first_weights,
-    fit_model,
-    fit_passes,
-    fit_records,
-    pass_log_odds,
-    record_log_odds,
-    score_pairs,
-    score_passes,
-    score_records,
-)
-from linkkit.linkage.classify.scores import frequency_table
-from linkkit.linkage.cluster import ScorePairs, cluster_records
-from linkkit.linkage.compare import (
-    LEVELS,
-    ComparedPairs,
-    Comparison,
-    candidate_floor,
-    compare_all,
-    compare_filters,
-    compare_pairs,
-    compare_passes,
-    find_pairs,
-    make_comparison,
-    require_comparable,
-    sample_pairs,
-)
-from linkkit.linkage.compare.pairs import unpack
+from linkkit.linkage.block import Block, BlockingPlan, PassPlan
+from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
+from linkkit.linkage.cluster import cluster_records
+from linkkit.linkage.compare import LEVELS
 from linkkit.linkage.crosswalk import build_crosswalk
 from linkkit.linkage.pool import Pool, make_pool
 from linkkit.linkage.quality import LinkageQuality, estimate_quality
+from linkkit.linkage.routes import Found, Work, link_fields, link_passes, link_records
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["LinkResult", "LinkedPairs", "link"]
-
-_SAMPLE_PAIRS = 1_000_000
-_FLOOR_BELOW_EVEN_ODDS = 8.0
-_FEWEST_WEIGHT = 4.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -165,6 +126,9 @@ def link(
     *,
     threshold: float = 0.5,
     block: Block = "auto",
+    max_pairs: int | None = None,
+    memory_limit: int | str | None = None,
+    work_folder: str | Path | None = None,
     n_threads: int | None = None,
     progress: Progress | None = None,
 ) -> LinkResult:
@@ -182,10 +146,20 @@ def link(
         (up to 1,000 million pairs; with passes up to 30,000 million, where blocks are not expected
         to be faster); with ``clkhash`` all pairs are compared always. The result's ``plan`` says
         what was chosen.
+    max_pairs : int, optional
+        The most candidate pairs to keep. Where more are expected, those least likely to match are left
+        out, as long as none is that probably matches.
+    memory_limit : int or str, optional
+        Bytes of memory to use beside the extracts, or text such as ``"2 GB"``. Candidate pairs
+        beyond it go to disk. By default four fifths of what is free. :func:`forecast_link` says what is needed.
+    work_folder : path, optional
+        An empty folder, or that of the same linkage when it was interrupted: finished partitions of the
+        comparison are kept there until all is done, and are not made again. It holds positions and
+        agreement of pairs, and no encoding.
     n_threads : int, optional
         As many as there are processors by default. Results do not depend on it.
     progress : callable, optional
-        Told now and then how far the comparison is.
+        Told now and then how far the comparison is; see :func:`progress_bar`.
 
     Returns
     -------
@@ -199,9 +173,9 @@ def link(
     MismatchError
         When they differ in agreement, encoding spec or secret.
     LinkageError
-        When there is nothing to link or too much to compare.
+        When there is nothing to link, or too much for the limits.
     OptionError
-        When an option is out of its range.
+        When an option is out of its range, the work folder cannot be used, or a disk is full.
 
     Examples
     --------
@@ -218,17 +192,24 @@ def link(
     >>> sorted(result.n_records)
     ['district', 'jobs', 'summer']
     """
-    _check_options(threshold, block, n_threads)
+    _check_options(threshold, block, max_pairs, n_threads)
+    limit = None if memory_limit is None else parse_bytes(memory_limit, option="memory_limit")
     pool = make_pool(extracts)
-    work = _Work(pool, block, n_threads, progress or silent)
-    found = _strategy(pool)(work)
+    work = Work(
+        pool=pool,
+        block=block,
+        max_pairs=max_pairs,
+        memory_limit=limit,
+        work_folder=None if work_folder is None else Path(work_folder),
+        n_threads=n_threads,
+        progress=progress or silent,
+    )
+    found = _route(pool)(work)
     person = cluster_records(pool, found.scored, threshold=threshold, score=found.score)
     scored = found.scored
     return LinkResult(
         crosswalk=build_crosswalk(pool, person),
-        pairs=LinkedPairs(
-            pool=pool, scored=scored, linked=person[scored.left] == person[scored.right]
-        ),
+        pairs=LinkedPairs(pool=pool, scored=scored, linked=_linked(scored, person)),
         quality=estimate_quality(pool, scored, person),
         model=found.model,
         plan=found.plan,
@@ -237,94 +218,28 @@ def link(
     )
 
 
-class _Work(NamedTuple):
-    """What is to be linked, and how."""
-
-    pool: Pool
-    block: Block
-    n_threads: int | None
-    progress: Progress
+def _linked(scored: ScoredPairs, person: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    linked = np.empty(len(scored), dtype=np.bool_)
+    for rows in slices_of(len(scored)):
+        linked[rows] = person[scored.left[rows]] == person[scored.right[rows]]
+    return linked
 
 
-class _Found(NamedTuple):
-    """Candidate pairs scored, and how they were found."""
-
-    plan: BlockingPlan | PassPlan
-    scored: ScoredPairs
-    model: MatchModel | PassModel | RecordModel
-    score: ScorePairs
-
-
-def _strategy(pool: Pool) -> Callable[[_Work], _Found]:
+def _route(pool: Pool) -> Callable[[Work], Found]:
     """Return how encodings of the pool's kind are linked."""
     if pool.spec.records:
-        return _link_records
-    return _link_passes if pool.spec.passes else _link_fields
+        return link_records
+    return link_passes if pool.spec.passes else link_fields
 
 
-def _link_fields(work: _Work) -> _Found:
-    pool = work.pool
-    plan = plan_blocking(pool, block=work.block)
-    comparison = make_comparison(pool)
-    candidates, sample, weights, floor = _candidates(
-        pool, plan, comparison, n_threads=work.n_threads, progress=work.progress
-    )
-    model = fit_model(
-        pool.spec.filters,
-        candidates.codes,
-        sample,
-        n_pairs=plan.n_pairs,
-        is_candidate=_weight_of(sample, weights) >= floor,
-    )
-    frequencies = frequency_table(pool, plan.keys)
-
-    def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        codes = compare_pairs(comparison, left, right)
-        pairs = ComparedPairs(left=left, right=right, codes=codes)
-        return score_pairs(pairs, model, frequencies).weight
-
-    scored = score_pairs(candidates, model, frequencies)
-    return _Found(plan=plan, scored=scored, model=model, score=score)
-
-
-def _link_passes(work: _Work) -> _Found:
-    pool = work.pool
-    plan = plan_passes(pool, block=work.block)
-    candidates = find_pairs(pool, plan, n_threads=work.n_threads, progress=work.progress)
-    model = fit_passes(pool, candidates, plan, most_matches=_most_matches(pool))
-
-    def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        pairs = compare_passes(pool, left, right)
-        return np.asarray(pass_log_odds(pairs, model) / np.log(2), dtype=np.float64)
-
-    scored = score_passes(pool, candidates, model)
-    return _Found(plan=plan, scored=scored, model=model, score=score)
-
-
-def _link_records(work: _Work) -> _Found:
-    pool = work.pool
-    require_comparable(pool)
-    plan = plan_blocking(pool, block="exhaustive")
-    floor = candidate_floor(pool)
-    candidates = compare_filters(
-        pool, floor=floor, n_threads=work.n_threads, progress=work.progress
-    )
-    model = fit_records(pool, candidates, floor=floor, n_pairs=plan.n_pairs)
-
-    def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        odds = record_log_odds(pool, left, right, None, model)
-        return np.asarray(odds / np.log(2), dtype=np.float64)
-
-    scored = score_records(pool, candidates, model)
-    return _Found(plan=plan, scored=scored, model=model, score=score)
-
-
-def _check_options(threshold: object, block: object, n_threads: object) -> None:
+def _check_options(threshold: object, block: object, max_pairs: object, n_threads: object) -> None:
     problems = []
     if not (_is_number(threshold) and 0 < threshold <= 1):
         problems.append("'threshold' is a probability, above 0 and at most 1")
     if block not in get_args(Block):
         problems.append(f"'block' is one of {', '.join(get_args(Block))}")
+    if max_pairs is not None and not (_is_number(max_pairs) and max_pairs >= 1):
+        problems.append("'max_pairs' is a number of pairs, 1 or more")
     if n_threads is not None and not (isinstance(n_threads, int) and n_threads >= 1):
         problems.append("'n_threads' is 1 or more, or None for all processors")
     if problems:
@@ -333,39 +248,3 @@ def _check_options(threshold: object, block: object, n_threads: object) -> None:
 
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _candidates(
-    pool: Pool,
-    plan: BlockingPlan,
-    comparison: Comparison,
-    *,
-    n_threads: int | None,
-    progress: Progress,
-) -> tuple[ComparedPairs, npt.NDArray[np.uint64], npt.NDArray[np.float64], float]:
-    sample = sample_pairs(pool, comparison, n_pairs=min(_SAMPLE_PAIRS, 4 * plan.n_pairs))
-    weights = first_weights(pool.spec.filters, sample)
-    even_odds = float(np.log2(max(plan.n_pairs / _most_matches(pool), 1)))
-    floor = max(even_odds - _FLOOR_BELOW_EVEN_ODDS, _FEWEST_WEIGHT)
-    candidates = compare_all(
-        pool, comparison, plan, weights=weights, floor=floor, n_threads=n_threads, progress=progress
-    )
-    return candidates, sample, weights, floor
-
-
-def _most_matches(pool: Pool) -> int:
-    """Return how many pairs would match if every record that can have a match had one."""
-    sizes = [int(n) for n in pool.party_sizes()]
-    across = sum(min(a, b) for a, b in combinations(sizes, 2))
-    within = sum(n for n, clean in zip(sizes, pool.clean, strict=True) if not clean)
-    return max(across + within, 1)
-
-
-def _weight_of(
-    codes: npt.NDArray[np.uint64], weights: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    levels = unpack(codes, n_fields=len(weights))
-    total = np.zeros(len(levels))
-    for f in range(len(weights)):
-        total += weights[f, levels[:, f]]
-    return total

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from linkkit.engines import slices_of
 from linkkit.linkage.classify import ScoredPairs
 from linkkit.linkage.pool import Pool
 
@@ -62,14 +63,16 @@ def estimate_quality(
     A pair that the agreement rules out, because one of its records is linked to another record
     of a party that holds each person once, does not count as missed.
     """
-    linked = person[scored.left] == person[scored.right]
     taken = _party_of_person(pool, person)
     size = len(pool.parties)
-    left_taken = taken[person[scored.left] * size + pool.party[scored.right]]
-    right_taken = taken[person[scored.right] * size + pool.party[scored.left]]
-    possible = linked | ~(left_taken | right_taken)
-    expected = float(scored.probability[linked].sum())
-    all_true = float(scored.probability[possible].sum())
+    expected = all_true = 0.0
+    for rows in slices_of(len(scored)):
+        left, right = scored.left[rows], scored.right[rows]
+        one, other, probability = person[left], person[right], scored.probability[rows]
+        linked = one == other
+        is_taken = taken[one * size + pool.party[right]] | taken[other * size + pool.party[left]]
+        expected += float(probability[linked].sum())
+        all_true += float(probability[linked | ~is_taken].sum())
     sizes = np.bincount(person)
     n_links = int((sizes * (sizes - 1) // 2).sum())
     return LinkageQuality(

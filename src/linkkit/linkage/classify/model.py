@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.agreement import FieldKind
+from linkkit.engines import slices_of
 from linkkit.exchange import FilterSpec
 from linkkit.linkage.classify.priors import CLASSES, expected_levels, is_shared
 from linkkit.linkage.compare import LEVELS, N_LEVELS
@@ -149,6 +150,17 @@ def first_weights(
     return weights
 
 
+def count_patterns(
+    codes: npt.NDArray[np.uint64],
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Return the distinct codes, sorted, and how many pairs have each."""
+    found = [np.unique(codes[rows], return_counts=True) for rows in slices_of(len(codes))]
+    found.append((np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)))
+    every, counts = (np.concatenate(column) for column in zip(*found, strict=True))
+    patterns, number = np.unique(every, return_inverse=True)
+    return patterns, np.bincount(number, weights=counts, minlength=len(patterns)).astype(np.int64)
+
+
 def fit_model(
     filters: Sequence[FilterSpec],
     candidates: npt.NDArray[np.uint64],
@@ -178,7 +190,7 @@ def fit_model(
     MatchModel
     """
     n_fields = len(filters)
-    patterns, n_of = np.unique(candidates, return_counts=True)
+    patterns, n_of = count_patterns(candidates)
     levels = unpack(patterns, n_fields=n_fields)
     counts = n_of.astype(np.float64)
     others, n_of_other = np.unique(sample[~is_candidate], return_counts=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from scipy.special import expit
 
+from linkkit.engines import slices_of
 from linkkit.linkage.block.keys import filter_keys
 from linkkit.linkage.classify.model import MatchModel
 from linkkit.linkage.classify.priors import CLASSES
@@ -92,8 +95,12 @@ def frequency_table(pool: Pool, keys: npt.NDArray[np.uint64] | None = None) -> F
     return FrequencyTable(fields=np.array(fields, dtype=np.int64), codes=codes, share=shares)
 
 
+Room = Callable[[int, type[np.generic]], npt.NDArray[Any]]
+"""Makes an array of a length and type to fill."""
+
+
 def score_pairs(
-    pairs: ComparedPairs, model: MatchModel, frequencies: FrequencyTable
+    pairs: ComparedPairs, model: MatchModel, frequencies: FrequencyTable, *, room: Room = np.empty
 ) -> ScoredPairs:
     """Score pairs with a model.
 
@@ -106,14 +113,39 @@ def score_pairs(
     frequencies : FrequencyTable
         How common each name is: two strangers share a common name more easily than a rare one
         (Winkler, 2000).
+    room : callable
+        Makes the arrays that are filled; in memory by default.
 
     Returns
     -------
     ScoredPairs
         One for each pair, in the same order.
     """
+    n, n_fields = len(pairs), len(model.fields)
+    scored = ScoredPairs(
+        left=pairs.left,
+        right=pairs.right,
+        levels=room(n * n_fields, np.int8).reshape(n, n_fields),
+        weight=room(n, np.float64),
+        probability=room(n, np.float64),
+    )
+    for rows in slices_of(n):
+        levels, log_odds = _judged(pairs.left[rows], pairs.codes[rows], model, frequencies)
+        scored.levels[rows] = levels
+        scored.weight[rows] = log_odds / _LOG2
+        scored.probability[rows] = expit(log_odds)
+    return scored
+
+
+def _judged(
+    left: npt.NDArray[np.int64],
+    codes: npt.NDArray[np.uint64],
+    model: MatchModel,
+    frequencies: FrequencyTable,
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
+    """Return the levels of pairs, and the log odds that they match."""
     # Pairs have few patterns of levels, and within a class nothing else matters but how rare a name is.
-    encoded = pa.array(pairs.codes).dictionary_encode()
+    encoded = pa.array(codes).dictionary_encode()
     pattern = encoded.indices.to_numpy()
     levels = unpack(encoded.dictionary.to_numpy(), n_fields=len(model.fields))
     logs = model.log_likelihoods(levels) + np.log(model.shares)
@@ -122,12 +154,6 @@ def score_pairs(
     for column, f in enumerate(frequencies.fields):
         equal = np.flatnonzero((levels[:, f] == _EQUAL)[pattern])
         rarity = np.log(frequencies.share[column] / max(model.levels[_UNRELATED, f, _EQUAL], 1e-9))
-        by_chance[equal] += rarity[frequencies.codes[pairs.left[equal], column]]
+        by_chance[equal] += rarity[frequencies.codes[left[equal], column]]
     log_odds = logs[:, _MATCH][pattern] - np.logaddexp(at_home[pattern], by_chance)
-    return ScoredPairs(
-        left=pairs.left,
-        right=pairs.right,
-        levels=levels[pattern],
-        weight=log_odds / _LOG2,
-        probability=expit(log_odds),
-    )
+    return levels[pattern], log_odds

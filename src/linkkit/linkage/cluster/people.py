@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.engines import has_numba
+from linkkit.engines import has_numba, slices_of
 from linkkit.linkage.classify import ScoredPairs
 from linkkit.linkage.cluster import _people_reference
 from linkkit.linkage.cluster.assign import connected_records
@@ -93,18 +93,27 @@ def _completed(
     """Return the weights of candidate pairs and of all other pairs within their components."""
     component = connected_records(scored.left[strong], scored.right[strong], n_records=n_records)
     more_left, more_right = _pairs_within(component)
-    candidates = scored.left * n_records + scored.right
-    keys = more_left * n_records + more_right
-    order = np.argsort(keys)
-    keys, more_left, more_right = keys[order], more_left[order], more_right[order]
-    place = np.searchsorted(candidates, keys)
-    new = np.append(candidates, -1)[place] != keys
-    place, more_left, more_right = place[new], more_left[new], more_right[new]
-    weight = np.insert(scored.weight, place, score(more_left, more_right))
+    # Groups never reach beyond a component, and so no other candidate is asked for.
+    inside = np.concatenate(
+        [
+            np.zeros(0, dtype=np.int64),
+            *(
+                rows.start
+                + np.flatnonzero(component[scored.left[rows]] == component[scored.right[rows]])
+                for rows in slices_of(len(scored))
+            ),
+        ]
+    )
+    left, right, weight = scored.left[inside], scored.right[inside], scored.weight[inside]
+    candidates, keys = (left << 32) | right, (more_left << 32) | more_right
+    new = ~np.isin(keys, candidates)
+    more_left, more_right = more_left[new], more_right[new]
+    order = np.argsort(np.concatenate([candidates, keys[new]]), kind="stable")
+    weight = np.concatenate([weight, score(more_left, more_right)])
     return _Known(
-        np.insert(scored.left, place, more_left),
-        np.insert(scored.right, place, more_right),
-        np.clip(weight, -_STRONGEST, _STRONGEST),
+        np.concatenate([left, more_left])[order],
+        np.concatenate([right, more_right])[order],
+        np.clip(weight[order], -_STRONGEST, _STRONGEST),
     )
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.engines import Progress, ProgressEvent, has_numba, run_in_threads, silent
+from linkkit.engines import (
+    Partitions,
+    Progress,
+    ProgressEvent,
+    has_numba,
+    run_in_threads,
+    silent,
+)
 from linkkit.linkage.block import BlockingPlan
 from linkkit.linkage.compare import _reference
 from linkkit.linkage.compare.levels import Comparison
@@ -17,6 +24,7 @@ from linkkit.linkage.compare.scans import Bar, Found, scans_of
 from linkkit.linkage.pool import Pool
 
 __all__ = [
+    "CANDIDATE_TYPES",
     "ComparedPairs",
     "compare_all",
     "compare_pairs",
@@ -25,7 +33,12 @@ __all__ = [
     "unpack",
 ]
 
+CANDIDATE_TYPES = {"left": np.int64, "right": np.int64, "code": np.uint64}
+"""Columns of candidate pairs, on their way to disk."""
+
 _RECORDS_SAMPLED = 20_000
+_PARTITIONS = 200
+_LEAST_TASKS = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -35,7 +48,7 @@ class ComparedPairs:
     Attributes
     ----------
     left, right : ndarray of int64, shape (n_pairs,)
-        Positions in the pool; the smaller is left. Sorted, each pair once.
+        Positions in the pool; the smaller is left. Each pair once, sorted if in memory.
     codes : ndarray of uint64, shape (n_pairs,)
         Levels of all fields, 3 bits each; see :func:`unpack`.
     """
@@ -131,6 +144,7 @@ def compare_all(
     *,
     weights: npt.NDArray[np.float64],
     floor: float,
+    store: Partitions | None = None,
     n_threads: int | None = None,
     progress: Progress = silent,
 ) -> ComparedPairs:
@@ -149,6 +163,8 @@ def compare_all(
         bit, so that sums are exact in any order.
     floor : float
         Match weight in bits; pairs below it are dropped on the spot.
+    store : Partitions, optional
+        Where finished partitions are kept; in memory by default. Those that it has are not made again.
     n_threads : int, optional
         All processors by default; the result does not depend on it.
     progress : callable
@@ -157,30 +173,46 @@ def compare_all(
     Returns
     -------
     ComparedPairs
-        Each pair once, though several passes may find it.
+        Each pair once, though several passes may find it. Sorted, if they are in memory.
     """
     done = 0
-    parts: list[Found] = []
-    for scan in scans_of(pool, comparison, plan, Bar(weights, floor)):
-        tasks = scan.tasks()
-        for task, found in zip(
-            tasks, run_in_threads(scan, tasks, n_threads=n_threads), strict=True
-        ):
-            parts.append(found)
-            done += scan.size(task)
-            progress(
-                ProgressEvent(
-                    stage="compare", done=done, total=plan.n_comparisons, unit="comparisons"
-                )
-            )
-    return _united(parts)
+    store = Partitions(CANDIDATE_TYPES) if store is None else store
+    for k, scan in enumerate(scans_of(pool, comparison, plan, Bar(weights, floor))):
+        for g, tasks in enumerate(_groups(scan.tasks(), store)):
+            name = f"compared-{k:03d}-{g:05d}"
+            if name in store:
+                done += sum(map(scan.size, tasks))
+                progress(_event(done, plan))
+                continue
+            found: list[Found] = []
+            results = run_in_threads(scan, tasks, n_threads=n_threads)
+            for task, pairs in zip(tasks, results, strict=True):
+                found.append(pairs)
+                done += scan.size(task)
+                progress(_event(done, plan))
+            store.put(name, [np.concatenate(column) for column in zip(*found, strict=True)])
+    left, right, codes = store.columns()
+    if store.is_on_disk and not plan.crowded:
+        return ComparedPairs(left=left, right=right, codes=codes)
+    return _sorted(left, right, codes)
 
 
-def _united(parts: Sequence[Found]) -> ComparedPairs:
-    empty = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
-    one, other, codes = (np.concatenate([part[k] for part in (*parts, empty)]) for k in range(3))
-    # Positions are below 2**31.
-    place = (np.minimum(one, other) << 32) | np.maximum(one, other)
+def _event(done: int, plan: BlockingPlan) -> ProgressEvent:
+    return ProgressEvent(stage="compare", done=done, total=plan.n_comparisons, unit="comparisons")
+
+
+def _groups(tasks: list[slice], store: Partitions) -> Iterator[list[slice]]:
+    """Yield the tasks of each partition: all together, or where they are kept on disk, some hundreds."""
+    size = max(len(tasks) // _PARTITIONS, _LEAST_TASKS) if store.may_be_on_disk else len(tasks)
+    for start in range(0, len(tasks), max(size, 1)):
+        yield tasks[start : start + size]
+
+
+def _sorted(
+    left: npt.NDArray[np.int64], right: npt.NDArray[np.int64], codes: npt.NDArray[np.uint64]
+) -> ComparedPairs:
+    """Return pairs sorted, each once."""
+    place = (left << 32) | right  # positions are below 2**31
     order = np.argsort(place)
     place, codes = place[order], codes[order]
     again = place[1:] == place[:-1]

@@ -1,0 +1,206 @@
+"""From encodings with a filter for each field to scored pairs."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from linkkit.engines import Partitions, n_threads_available, run_in_threads
+from linkkit.errors import LinkageError
+from linkkit.linkage.block import BlockingPlan, plan_blocking
+from linkkit.linkage.classify import first_weights, fit_model, score_pairs
+from linkkit.linkage.classify.scores import frequency_table
+from linkkit.linkage.compare import (
+    ComparedPairs,
+    Comparison,
+    compare_all,
+    compare_pairs,
+    make_comparison,
+    sample_pairs,
+)
+from linkkit.linkage.compare.pairs import CANDIDATE_TYPES, unpack
+from linkkit.linkage.compare.scans import Bar, scans_of
+from linkkit.linkage.forecast import LinkForecast
+from linkkit.linkage.routes.work import (
+    Found,
+    Work,
+    memory_for_pairs,
+    memory_of_pairs,
+    memory_of_records,
+    most_matches,
+    work_digest,
+)
+
+__all__ = ["forecast_fields", "link_fields"]
+
+_SAMPLE_PAIRS = 1_000_000
+_FLOOR_BELOW_EVEN_ODDS = 8.0
+_FEWEST_WEIGHT = 4.0
+_SAMPLED_COMPARISONS = 3_000_000
+_FLOOR_STEP = 0.5
+_SECONDS_PER_RECORD = 2.5e-6
+_SECONDS_PER_CANDIDATE = 1.0e-6
+"""What making the pool, scoring and clustering take beside comparing."""
+
+_BYTES_ON_DISK = sum(np.dtype(kind).itemsize for kind in CANDIDATE_TYPES.values()) + 2 * 8
+_BYTES_OF_CROSSWALK = 34
+
+
+class _Start(NamedTuple):
+    """What is known before pairs are compared."""
+
+    plan: BlockingPlan
+    comparison: Comparison
+    sample: npt.NDArray[np.uint64]
+    weights: npt.NDArray[np.float64]
+    floor: float
+    even_odds: float
+
+
+def link_fields(work: Work) -> Found:
+    """Find, score and explain the candidate pairs of a pool with a filter for each field.
+
+    Raises
+    ------
+    LinkageError
+        When the limits leave too little for a linkage.
+    """
+    pool, start = work.pool, _start(work)
+    memory = memory_for_pairs(work, start.plan)
+    if work.max_pairs is not None:
+        start = start._replace(floor=_affordable_floor(work, start, work.max_pairs))
+    digest = "" if work.work_folder is None else work_digest(work, start.floor, start.plan.names)
+    with Partitions(CANDIDATE_TYPES, folder=work.work_folder, work=digest, memory=memory) as store:
+        candidates = compare_all(
+            pool, start.comparison, start.plan, weights=start.weights, floor=start.floor,
+            store=store, n_threads=work.n_threads, progress=work.progress,
+        )  # fmt: skip
+        if work.max_pairs is not None and len(candidates) > work.max_pairs:
+            start, candidates = _tightened(start, candidates, work.max_pairs)
+        model = fit_model(
+            pool.spec.filters,
+            candidates.codes,
+            start.sample,
+            n_pairs=start.plan.n_pairs,
+            is_candidate=_weight_of(start.sample, start.weights) >= start.floor,
+        )
+        frequencies = frequency_table(pool, start.plan.keys)
+        scored = score_pairs(candidates, model, frequencies, room=store.scratch)
+
+    def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        codes = compare_pairs(start.comparison, left, right)
+        pairs = ComparedPairs(left=left, right=right, codes=codes)
+        return score_pairs(pairs, model, frequencies).weight
+
+    return Found(plan=start.plan, scored=scored, model=model, score=score)
+
+
+def forecast_fields(work: Work) -> LinkForecast:
+    """Say what :func:`link_fields` will take, from a sample of the comparisons that it would make."""
+    began = time.perf_counter()
+    start = _start(work)
+    prepared = time.perf_counter() - began
+    codes, share, rate = _sampled(work, start)
+    floor = start.floor
+    if work.max_pairs is not None:
+        floor = _floor_for(work.max_pairs * share, codes, start)
+    n = round(float((_weight_of(codes, start.weights) >= floor).sum()) / share)
+    pool, plan = work.pool, start.plan
+    return LinkForecast(
+        n_records=dict(zip(pool.parties, pool.party_sizes().tolist(), strict=True)),
+        plan=plan,
+        n_comparisons=plan.n_comparisons,
+        n_candidates=n,
+        seconds=prepared
+        + plan.n_comparisons / rate
+        + len(pool) * _SECONDS_PER_RECORD
+        + n * _SECONDS_PER_CANDIDATE,
+        memory=memory_of_records(pool, plan) + memory_of_pairs(n),
+        memory_of_records=memory_of_records(pool, plan),
+        disk=n * (_BYTES_ON_DISK + len(pool.spec.filters)),
+        crosswalk=len(pool) * _BYTES_OF_CROSSWALK,
+    )
+
+
+def _start(work: Work) -> _Start:
+    pool = work.pool
+    plan = plan_blocking(pool, block=work.block)
+    comparison = make_comparison(pool)
+    sample = sample_pairs(pool, comparison, n_pairs=min(_SAMPLE_PAIRS, 4 * plan.n_pairs))
+    even_odds = float(np.log2(max(plan.n_pairs / most_matches(pool), 1)))
+    return _Start(
+        plan=plan,
+        comparison=comparison,
+        sample=sample,
+        weights=first_weights(pool.spec.filters, sample),
+        floor=max(even_odds - _FLOOR_BELOW_EVEN_ODDS, _FEWEST_WEIGHT),
+        even_odds=even_odds,
+    )
+
+
+def _sampled(work: Work, start: _Start) -> tuple[npt.NDArray[np.uint64], float, float]:
+    """Return the candidates among some comparisons, their share of all, and comparisons per second."""
+    share = min(_SAMPLED_COMPARISONS / max(start.plan.n_comparisons, 1), 1.0)
+    found: list[npt.NDArray[np.uint64]] = [np.zeros(0, dtype=np.uint64)]
+    n_sampled, seconds = 0, 0.0
+    n_threads = work.n_threads or n_threads_available()
+    for scan in scans_of(work.pool, start.comparison, start.plan, Bar(start.weights, start.floor)):
+        tasks = scan.tasks()
+        step = max(round(1 / share), 1)
+        some = tasks[len(tasks) // 2 % step :: step] or tasks[:1]
+        if not some:
+            continue
+        scan(slice(some[0].start, some[0].start + 1))  # what is compiled now is not timed
+        began = time.perf_counter()
+        found += [pairs[2] for pairs in run_in_threads(scan, some, n_threads=n_threads)]
+        seconds += time.perf_counter() - began
+        n_sampled += sum(map(scan.size, some))
+    whole = max(start.plan.n_comparisons, 1)
+    return np.concatenate(found), max(n_sampled, 1) / whole, max(n_sampled, 1) / max(seconds, 1e-6)
+
+
+def _affordable_floor(work: Work, start: _Start, max_pairs: int) -> float:
+    """Return the weight from which pairs are kept, so that not more than allowed are expected."""
+    codes, share, _ = _sampled(work, start)
+    return _floor_for(max_pairs * share, codes, start)
+
+
+def _floor_for(n_most: float, codes: npt.NDArray[np.uint64], start: _Start) -> float:
+    """Return the lowest floor that leaves at most so many of some pairs, up to even odds."""
+    weights = _weight_of(codes, start.weights)
+    floor = start.floor
+    while floor < start.even_odds and int((weights >= floor).sum()) > n_most:
+        floor += _FLOOR_STEP
+    return min(floor, max(start.even_odds, start.floor))
+
+
+def _tightened(
+    start: _Start, candidates: ComparedPairs, max_pairs: int
+) -> tuple[_Start, ComparedPairs]:
+    """Leave out the least likely candidates."""
+    floor = _floor_for(max_pairs, candidates.codes, start)
+    keep = np.flatnonzero(_weight_of(candidates.codes, start.weights) >= floor)
+    if len(keep) > max_pairs:
+        raise LinkageError(
+            f"{len(keep):,} pairs are as likely as not to match, more than 'max_pairs' "
+            f"({max_pairs:,}) allows",
+            hint="Allow more, or look for placeholders and repeated records in the extracts, which "
+            "make many pairs alike.",
+        )
+    kept = ComparedPairs(
+        left=candidates.left[keep], right=candidates.right[keep], codes=candidates.codes[keep]
+    )
+    return start._replace(floor=floor), kept
+
+
+def _weight_of(
+    codes: npt.NDArray[np.uint64], weights: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    levels = unpack(codes, n_fields=len(weights))
+    total = np.zeros(len(levels))
+    for f in range(len(weights)):
+        total += weights[f, levels[:, f]]
+    return total

@@ -1,0 +1,131 @@
+"""What is to be linked within which limits, and what was found."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from linkkit.engines import Progress, available_memory, bytes_text, silent
+from linkkit.errors import LinkageError
+from linkkit.linkage.block import Block, BlockingPlan, PassPlan
+from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
+from linkkit.linkage.cluster import ScorePairs
+from linkkit.linkage.pool import Pool
+
+__all__ = [
+    "Found",
+    "Work",
+    "memory_for_pairs",
+    "memory_of_pairs",
+    "memory_of_records",
+    "most_matches",
+    "work_digest",
+]
+
+_BYTES_OF_CANDIDATE = 140
+"""What a candidate pair takes while it is sorted and scored."""
+
+_BYTES_PER_RECORD = 260
+"""What a record takes beside its encodings: its token, people, components, blocks, crosswalk."""
+
+_SHARE_OF_FREE_MEMORY = 0.8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Work:
+    """What is to be linked, and how.
+
+    Attributes
+    ----------
+    pool : Pool
+        All records.
+    block : str
+        Which pairs are compared.
+    max_pairs : int, optional
+        The most candidate pairs to keep.
+    memory_limit : int, optional
+        Bytes of memory to use beside the extracts.
+    work_folder : path, optional
+        Where finished partitions are kept.
+    n_threads : int, optional
+        All processors by default.
+    progress : callable
+        Told how far it is.
+    """
+
+    pool: Pool
+    block: Block = "auto"
+    max_pairs: int | None = None
+    memory_limit: int | None = None
+    work_folder: Path | None = None
+    n_threads: int | None = None
+    progress: Progress = silent
+
+
+class Found(NamedTuple):
+    """Candidate pairs scored, and how they were found."""
+
+    plan: BlockingPlan | PassPlan
+    scored: ScoredPairs
+    model: MatchModel | PassModel | RecordModel
+    score: ScorePairs
+
+
+def most_matches(pool: Pool) -> int:
+    """Return how many pairs would match if every record that can have a match had one."""
+    sizes = [int(n) for n in pool.party_sizes()]
+    across = sum(min(a, b) for a, b in combinations(sizes, 2))
+    within = sum(n for n, clean in zip(sizes, pool.clean, strict=True) if not clean)
+    return max(across + within, 1)
+
+
+def memory_of_records(pool: Pool, plan: BlockingPlan | PassPlan) -> int:
+    """Return how many bytes all records take while they are linked, beside the extracts."""
+    n_fields, encoding = int(pool.present.shape[1]), 8 * int(pool.words.shape[1])
+    # All pairs are compared on a copy with the same word of all records side by side.
+    copied = encoding + 8 * n_fields if plan.is_exhaustive else 0
+    return len(pool) * (encoding + copied + 13 * n_fields + _BYTES_PER_RECORD)
+
+
+def memory_of_pairs(n_pairs: int) -> int:
+    """Return how many bytes candidate pairs take in memory."""
+    return n_pairs * _BYTES_OF_CANDIDATE
+
+
+def memory_for_pairs(work: Work, plan: BlockingPlan | PassPlan) -> int | None:
+    """Return how many bytes are left for candidate pairs; None where no limit is known.
+
+    Raises
+    ------
+    LinkageError
+        When the records alone take more than the limit.
+    """
+    limit, free = work.memory_limit, available_memory()
+    if limit is None:
+        if free is None:
+            return None
+        limit = int(_SHARE_OF_FREE_MEMORY * free)
+    needed = memory_of_records(work.pool, plan)
+    if needed >= limit:
+        whose = "is free" if work.memory_limit is None else "is the limit"
+        raise LinkageError(
+            f"the records alone take {bytes_text(needed)} of memory, and {bytes_text(limit)} {whose}",
+            hint=f"Give a 'memory_limit' above {bytes_text(1.1 * needed)}"
+            + (", on a machine that has it," if work.memory_limit is None else "")
+            + " or link smaller extracts.",
+        )
+    return limit - needed
+
+
+def work_digest(work: Work, *parameters: object) -> str:
+    """Return a digest of all that decides which candidate pairs are found."""
+    pool = work.pool
+    digest = hashlib.sha256(repr((pool.spec.digest, pool.parties, parameters)).encode())
+    for content in (pool.clean, pool.party_sizes(), pool.tokens, pool.words):
+        digest.update(np.ascontiguousarray(content).data)
+    return digest.hexdigest()
