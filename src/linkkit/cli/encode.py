@@ -15,7 +15,6 @@ from linkkit.cli.options import (
     identity_option,
     overwrite_option,
     party_option,
-    progress_bar,
     reading_options,
     require_free,
     secret_options,
@@ -90,7 +89,7 @@ def encode(
     require_to_send(document, given["identity"], party=party)
     shared = secret_of(**sources)
     if stream:
-        with progress_bar() as progress:
+        with lk.progress_bar() as progress:
             files = lk.encode_file(
                 extract, document, shared, out=out, progress=progress, **given, **reading
             )

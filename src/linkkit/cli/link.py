@@ -14,7 +14,6 @@ from linkkit.cli.options import (
     identity_option,
     ledger_of,
     overwrite_option,
-    progress_bar,
     require_free,
 )
 from linkkit.errors import OptionError
@@ -69,7 +68,7 @@ def link(
         "deliveries": ledger_of(deliveries, identity_file),
     }
     extracts = [lk.EncodedExtract.load(file, **opening) for file in encodings]
-    with progress_bar() as progress:
+    with lk.progress_bar() as progress:
         result = lk.link(extracts, threshold=threshold, n_threads=threads, progress=progress)
     if report is not None:
         from linkkit.report import linkage_report

@@ -29,7 +29,6 @@ __all__ = [
     "load_secret",
     "overwrite_option",
     "party_option",
-    "progress_bar",
     "reading_options",
     "require_free",
     "secret_options",
@@ -156,24 +155,6 @@ def _key_service(name: str) -> KeyService:
         hint="Name an object as MODULE:NAME, of a module that Python finds (PYTHONPATH). It, or "
         "what it returns when called, has a method unwrap(wrapped: bytes) -> bytes.",
     )
-
-
-@contextmanager
-def progress_bar() -> Generator[Progress]:
-    """Draw a bar on standard error, if somebody watches."""
-    from linkkit.engines import silent
-
-    if not sys.stderr.isatty():
-        yield silent
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda event: bar.update(
-            task, description=event.stage, completed=event.done, total=event.total
-        )
 
 
 class InOrder(click.Group):

@@ -155,18 +155,18 @@ class Partitions:
         """Return an array to fill, in memory, or where the columns are too large for it, in a file."""
         if not self._over() or not n:
             return np.empty(n, dtype=kind)
-        problem = ""
+        problem, path = "", ""
         try:
             handle, path = tempfile.mkstemp(dir=self._place(), suffix=".scratch")
             with os.fdopen(handle, "r+b") as file:
                 _reserve(file.fileno(), n * np.dtype(kind).itemsize)
-                array = np.memmap(file, dtype=kind, mode="r+", shape=(n,))
-            # The array holds on to the file, whose name is not needed; elsewhere the folder is emptied.
-            with suppress(OSError):
-                Path(path).unlink()
-            return array
+                return np.memmap(file, dtype=kind, mode="r+", shape=(n,))
         except OSError as error:
             problem = _said(error)
+        finally:
+            # An array holds on to its file, whose name is not needed; elsewhere the folder is emptied.
+            with suppress(OSError):
+                Path(path).unlink()
         raise _full(problem)
 
     def _over(self) -> bool:

@@ -4,6 +4,7 @@ Runs at the linkage unit. In: the parties' :class:`~linkkit.exchange.EncodedExtr
 :class:`~linkkit.exchange.Crosswalk`, the scored pairs, and an estimate of their quality.
 """
 
-from linkkit.linkage.link import LinkResult, link
+from linkkit.linkage.forecast import LinkForecast
+from linkkit.linkage.link import LinkResult, forecast_link, link
 
-__all__ = ["LinkResult", "link"]
+__all__ = ["LinkForecast", "LinkResult", "forecast_link", "link"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard, get_args
@@ -19,14 +19,15 @@ from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredP
 from linkkit.linkage.cluster import cluster_records
 from linkkit.linkage.compare import LEVELS
 from linkkit.linkage.crosswalk import build_crosswalk
+from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.pool import Pool, make_pool
 from linkkit.linkage.quality import LinkageQuality, estimate_quality
-from linkkit.linkage.routes import Found, Work, link_fields, link_passes, link_records
+from linkkit.linkage.routes import FIELDS, PASSES, RECORDS, Route, Work
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LinkResult", "LinkedPairs", "link"]
+__all__ = ["LinkResult", "LinkedPairs", "forecast_link", "link"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -204,7 +205,7 @@ def link(
         n_threads=n_threads,
         progress=progress or silent,
     )
-    found = _route(pool)(work)
+    found = _route(pool).link(work)
     person = cluster_records(pool, found.scored, threshold=threshold, score=found.score)
     scored = found.scored
     return LinkResult(
@@ -218,6 +219,57 @@ def link(
     )
 
 
+def forecast_link(
+    extracts: Sequence[EncodedExtract],
+    *,
+    block: Block = "auto",
+    max_pairs: int | None = None,
+    n_threads: int | None = None,
+) -> LinkForecast:
+    """Say what linking some extracts will take, from a sample of its comparisons.
+
+    Parameters
+    ----------
+    extracts : sequence of EncodedExtract
+        As for :func:`link`.
+    block : {"auto", "exhaustive", "blocks"}
+        Which pairs are compared.
+    max_pairs : int, optional
+        The most candidate pairs to keep.
+    n_threads : int, optional
+        As many as there are processors by default.
+
+    Returns
+    -------
+    LinkForecast
+        Comparisons, candidate pairs, seconds, and bytes of memory and disk.
+
+    Raises
+    ------
+    WrongStageError, MismatchError, LinkageError, OptionError
+        As :func:`link` would.
+
+    Examples
+    --------
+    >>> import linkkit as lk
+    >>> from linkkit.synth import youth_partnership
+    >>> town = youth_partnership(n_district=60, n_summer=30, n_jobs=20)
+    >>> agreement = lk.Agreement.from_document(town.agreement)
+    >>> secret = lk.Secret.generate()
+    >>> encoded = [
+    ...     lk.encode(frame, agreement, secret, party=party).encodings
+    ...     for party, frame in town.extracts.items()
+    ... ]
+    >>> forecast = lk.forecast_link(encoded)
+    >>> forecast.plan.is_exhaustive
+    True
+    """
+    _check_options(0.5, block, max_pairs, n_threads)
+    pool = make_pool(extracts)
+    work = Work(pool=pool, block=block, max_pairs=max_pairs, n_threads=n_threads)
+    return _route(pool).forecast(work)
+
+
 def _linked(scored: ScoredPairs, person: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     linked = np.empty(len(scored), dtype=np.bool_)
     for rows in slices_of(len(scored)):
@@ -225,11 +277,11 @@ def _linked(scored: ScoredPairs, person: npt.NDArray[np.int64]) -> npt.NDArray[n
     return linked
 
 
-def _route(pool: Pool) -> Callable[[Work], Found]:
+def _route(pool: Pool) -> Route:
     """Return how encodings of the pool's kind are linked."""
     if pool.spec.records:
-        return link_records
-    return link_passes if pool.spec.passes else link_fields
+        return RECORDS
+    return PASSES if pool.spec.passes else FIELDS
 
 
 def _check_options(threshold: object, block: object, max_pairs: object, n_threads: object) -> None:

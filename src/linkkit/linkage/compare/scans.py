@@ -147,8 +147,8 @@ class BlockScan:
     def size(self, task: slice) -> int:
         """Return how many comparisons a task makes, in blocks that are small enough."""
         # Known of all tasks together; a task's own count would cost as much as its work.
-        per_record = self.item.n_comparisons / len(self.blocks.packed)
-        return int(per_record * task.stop) - int(per_record * task.start)
+        whole, n = len(self.blocks.packed), self.item.n_comparisons
+        return n * task.stop // whole - n * task.start // whole
 
     def __call__(self, task: slice) -> Found:
         """Return the pairs of some blocks that are kept."""

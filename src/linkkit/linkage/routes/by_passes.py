@@ -8,6 +8,7 @@ import numpy.typing as npt
 from linkkit.linkage.block import plan_passes
 from linkkit.linkage.classify import fit_passes, pass_log_odds, score_passes
 from linkkit.linkage.compare import compare_passes, find_pairs
+from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.routes.work import Found, Work, most_matches
 
 __all__ = ["link_passes"]
@@ -26,3 +27,8 @@ def link_passes(work: Work) -> Found:
 
     scored = score_passes(pool, candidates, model)
     return Found(plan=plan, scored=scored, model=model, score=score)
+
+
+def forecast_passes(work: Work) -> LinkForecast:
+    """TEMPORARY."""
+    raise NotImplementedError

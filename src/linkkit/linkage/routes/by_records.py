@@ -8,6 +8,7 @@ import numpy.typing as npt
 from linkkit.linkage.block import plan_blocking
 from linkkit.linkage.classify import fit_records, record_log_odds, score_records
 from linkkit.linkage.compare import candidate_floor, compare_filters, require_comparable
+from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.routes.work import Found, Work
 
 __all__ = ["link_records"]
@@ -30,3 +31,8 @@ def link_records(work: Work) -> Found:
 
     scored = score_records(pool, candidates, model)
     return Found(plan=plan, scored=scored, model=model, score=score)
+
+
+def forecast_records(work: Work) -> LinkForecast:
+    """TEMPORARY."""
+    raise NotImplementedError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -15,10 +16,12 @@ from linkkit.errors import LinkageError
 from linkkit.linkage.block import Block, BlockingPlan, PassPlan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
 from linkkit.linkage.cluster import ScorePairs
+from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.pool import Pool
 
 __all__ = [
     "Found",
+    "Route",
     "Work",
     "memory_for_pairs",
     "memory_of_pairs",
@@ -65,6 +68,13 @@ class Work:
     work_folder: Path | None = None
     n_threads: int | None = None
     progress: Progress = silent
+
+
+class Route(NamedTuple):
+    """How encodings of one kind are linked, and what that is expected to take."""
+
+    link: Callable[[Work], Found]
+    forecast: Callable[[Work], LinkForecast]
 
 
 class Found(NamedTuple):
