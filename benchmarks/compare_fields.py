@@ -23,7 +23,7 @@ from harness.machine import describe
 
 from linkkit.linkage.block import BlockingPass
 from linkkit.linkage.compare import Comparison
-from linkkit.linkage.compare.pairs import _Scan
+from linkkit.linkage.compare.scans import Bar, RowScan
 
 WEIGHTS = [0.0, -4.0, 2.0, 5.0, 8.0]
 PARTLY, CLOSE = 0.45, 0.70
@@ -49,7 +49,7 @@ def main() -> None:
     weights = np.tile(np.array(WEIGHTS), (options.fields, 1))
     figures = {}
     for name, early in (("every field of every pair", False), ("left early", True)):
-        scan = _Scan(made, item, weights, 4.0 * options.fields)
+        scan = RowScan(made, item, Bar(weights, 4.0 * options.fields))
         if not early:
             # The last fields visited could always still reach the floor.
             scan.best[:-1] += OUT_OF_REACH
@@ -73,15 +73,14 @@ def comparison(n: int, *, n_fields: int, n_bits: int) -> Comparison:
     rng = np.random.default_rng(0)
     bits = rng.random((n, n_fields * n_bits)) < 0.5
     words = np.packbits(bits, axis=1, bitorder="little").view(np.uint64)
-    n_set = bits.reshape(n, n_fields, n_bits).sum(axis=2).astype(np.int32)
-    cuts = 1 - np.array([PARTLY, CLOSE]) / 2
-    room = ((1 - n_set / n_bits)[:, :, None] ** cuts).astype(np.float32)
+    cuts = 1 - np.array([PARTLY, CLOSE, PARTLY]) / 2
+    share = np.minimum(np.arange(n_bits + 1), n_bits - 0.5) / n_bits
+    powers = ((1 - share) ** cuts[:, None]).astype(np.float32)
     return Comparison(
         words=words,
         word_starts=np.arange(n_fields + 1, dtype=np.int64) * (n_bits // 64),
-        n_set=n_set,
-        room=room,
-        hope=room[:, :, 0].copy(),
+        present=np.ones((n, n_fields), dtype=np.bool_),
+        powers=np.repeat(powers[None], n_fields, axis=0),
         n_bits=np.full(n_fields, float(n_bits)),
     )
 

@@ -117,7 +117,7 @@ def test_the_model_shows_no_more_than_counts(fitted: MatchModel) -> None:
 
 def scored(model: MatchModel, levels: list[int], share: float = 0.01) -> float:
     frequencies = FrequencyTable(
-        fields=np.array([0]), codes=np.zeros((2, 1), dtype=np.int32), share=[np.array([share])]
+        fields=np.array([0]), share=np.full((2, 1), share, dtype=np.float32)
     )
     one = np.zeros(1, dtype=np.int64)
     pairs = ComparedPairs(left=one, right=one + 1, codes=packed(np.array([levels])))

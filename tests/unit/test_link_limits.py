@@ -184,5 +184,3 @@ def test_a_forecast_comes_near_to_what_happens(two: list[EncodedExtract], block:
     text = str(forecast)
     assert "candidate pairs in about" in text
     assert "beside the extracts" in text
-
-

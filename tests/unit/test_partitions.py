@@ -69,9 +69,7 @@ def test_what_was_finished_is_there_when_work_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["other work", "other files", "damaged"])
-def test_a_folder_of_something_else_is_refused_and_left_alone(
-    tmp_path: Path, content: str
-) -> None:
+def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path, content: str) -> None:
     if content == "other files":
         (tmp_path / "notes.txt").write_text("mine")
     elif content == "damaged":
@@ -110,7 +108,9 @@ for attempt in (lambda: store.put("b", [np.arange(100_000)]), lambda: store.scra
         print(error)
 print(sorted(path.name for path in Path({str(tmp_path)!r}).iterdir()), len(store))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert done.stderr == ""
     assert done.stdout.count("results cannot be kept on disk") == 2
     assert "What was finished in a work folder is still there." in done.stdout

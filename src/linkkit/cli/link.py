@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ from linkkit.cli.options import (
 )
 from linkkit.errors import OptionError
 
+if TYPE_CHECKING:
+    from linkkit.linkage.block import Block
+
 __all__ = ["link"]
 
 
@@ -25,7 +28,7 @@ __all__ = ["link"]
 @click.argument("encodings", type=FILE, nargs=-1, required=True)
 @agreement_option
 @identity_option
-@click.option("--out", type=FILE, required=True, help="Where to write the crosswalk.")
+@click.option("--out", type=FILE, help="Where to write the crosswalk.")
 @click.option("--report", type=FILE, help="Where to write a linkage report (HTML), if wanted.")
 @click.option("--pairs", type=FILE, help="Where to write the scored pairs (Parquet), if wanted.")
 @click.option(
@@ -35,6 +38,21 @@ __all__ = ["link"]
     show_default=True,
     help="Least match probability of a link, above 0 and at most 1.",
 )
+@click.option(
+    "--block",
+    type=click.Choice(["auto", "exhaustive", "blocks"]),
+    default="auto",
+    show_default=True,
+    help="Compare all pairs, or those that meet in blocks; auto compares all where it takes seconds.",
+)
+@click.option("--max-pairs", type=int, help="The most candidate pairs to keep.")
+@click.option("--memory-limit", help="Memory to use beside the encodings, such as '2 GB'.")
+@click.option(
+    "--work-folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep finished parts of the comparison here, to go on with them if it is interrupted.",
+)
+@click.option("--forecast", is_flag=True, help="Say what linking will take, and stop.")
 @click.option("--threads", type=int, help="Number of threads; all processors by default.")
 @deliveries_option
 @overwrite_option
@@ -42,10 +60,15 @@ def link(
     encodings: tuple[Path, ...],
     agreement_file: Path,
     identity_file: Path,
-    out: Path,
+    out: Path | None,
     report: Path | None,
     pairs: Path | None,
     threshold: float,
+    block: Block,
+    max_pairs: int | None,
+    memory_limit: str | None,
+    work_folder: Path | None,
+    forecast: bool,  # noqa: FBT001
     threads: int | None,
     deliveries: Path | None,
     overwrite: bool,  # noqa: FBT001
@@ -56,10 +79,14 @@ def link(
     """
     import linkkit as lk
 
+    if out is None and not forecast:
+        raise OptionError(
+            "--out is missing", hint="Say where to write the crosswalk, or ask for a --forecast."
+        )
     _require_suffix(report, ".html")
     _require_suffix(pairs, ".parquet")
     inputs = [*encodings, agreement_file, identity_file]
-    require_free([out], inputs, overwrite=overwrite, others=[report, pairs])
+    require_free([] if out is None else [out], inputs, overwrite=overwrite, others=[report, pairs])
     document = lk.Agreement.load(agreement_file)
     own = lk.Identity.load(identity_file)
     opening: dict[str, Any] = {
@@ -68,8 +95,13 @@ def link(
         "deliveries": ledger_of(deliveries, identity_file),
     }
     extracts = [lk.EncodedExtract.load(file, **opening) for file in encodings]
+    how: dict[str, Any] = {"block": block, "max_pairs": max_pairs, "n_threads": threads}
+    if forecast or out is None:
+        click.echo(str(lk.forecast_link(extracts, **how)))
+        return
+    how |= {"memory_limit": memory_limit, "work_folder": work_folder, "threshold": threshold}
     with lk.progress_bar() as progress:
-        result = lk.link(extracts, threshold=threshold, n_threads=threads, progress=progress)
+        result = lk.link(extracts, progress=progress, **how)
     if report is not None:
         from linkkit.report import linkage_report
 

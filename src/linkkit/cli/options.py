@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +12,6 @@ import click
 from linkkit.errors import OptionError
 
 if TYPE_CHECKING:
-    from linkkit.engines import Progress
     from linkkit.partner.keys import KeyService, Secret
 
 __all__ = [

@@ -66,11 +66,11 @@ class Pool:
 
     def party_starts(self) -> npt.NDArray[np.int64]:
         """Return the position of each party's first record, and how many records there are."""
-        return np.append(0, np.cumsum(self.party_sizes())).astype(np.int64)
+        return np.searchsorted(self.party, np.arange(len(self.parties) + 1)).astype(np.int64)
 
     def party_sizes(self) -> npt.NDArray[np.int64]:
         """Return how many records each party has, in the order of `parties`."""
-        return np.bincount(self.party, minlength=len(self.parties)).astype(np.int64)
+        return np.diff(self.party_starts())
 
 
 def make_pool(extracts: Sequence[EncodedExtract]) -> Pool:

@@ -20,6 +20,7 @@ __all__ = [
     "BLOCK_LIMIT",
     "Blocks",
     "KeyPass",
+    "block_sizes",
     "crowded_members",
     "filter_keys",
     "sorted_blocks",
@@ -147,6 +148,17 @@ def sorted_blocks(
         n_crowded=totals[1],
         n_crowded_records=totals[2],
     )
+
+
+def block_sizes(
+    keys: npt.NDArray[np.uint64], columns: tuple[int, ...]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the positions of the records that have some keys, and how many have the same."""
+    packed = _packed(keys, np.array(columns, dtype=np.int64), None)
+    packed.sort()
+    starts = np.flatnonzero(np.append(True, (packed[1:] ^ packed[:-1]) > _POSITION)[: len(packed)])
+    sizes = np.diff(np.append(starts, len(packed)))
+    return (packed & _POSITION).astype(np.int64), np.repeat(sizes, sizes)
 
 
 def crowded_members(pool: Pool, blocks: Blocks) -> npt.NDArray[np.int64]:

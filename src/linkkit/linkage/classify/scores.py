@@ -12,7 +12,7 @@ import pyarrow as pa
 from scipy.special import expit
 
 from linkkit.engines import slices_of
-from linkkit.linkage.block.keys import filter_keys
+from linkkit.linkage.block.keys import block_sizes, filter_keys
 from linkkit.linkage.classify.model import MatchModel
 from linkkit.linkage.classify.priors import CLASSES
 from linkkit.linkage.compare import ComparedPairs
@@ -67,15 +67,12 @@ class FrequencyTable:
     ----------
     fields : ndarray of int64, shape (n_names,)
         Which fields.
-    codes : ndarray of int32, shape (n_records, n_names)
-        Number of each record's value; -1 where it is missing.
-    share : list of ndarray of float64
-        Share of records that hold a value, by its number.
+    share : ndarray of float32, shape (n_records, n_names)
+        Share of records that hold a record's value, of those that have the field; 0 where it is missing.
     """
 
     fields: npt.NDArray[np.int64]
-    codes: npt.NDArray[np.int32]
-    share: list[npt.NDArray[np.float64]]
+    share: npt.NDArray[np.float32]
 
 
 def frequency_table(pool: Pool, keys: npt.NDArray[np.uint64] | None = None) -> FrequencyTable:
@@ -85,14 +82,11 @@ def frequency_table(pool: Pool, keys: npt.NDArray[np.uint64] | None = None) -> F
     """
     keys = filter_keys(pool) if keys is None else keys
     fields = [i for i, item in enumerate(pool.spec.filters) if item.kind in _NAMES]
-    codes = np.full((len(pool), len(fields)), -1, dtype=np.int32)
-    shares = []
+    share = np.zeros((len(pool), len(fields)), dtype=np.float32)
     for column, f in enumerate(fields):
-        have = np.flatnonzero(pool.present[:, f])
-        number = pa.array(keys[have, f]).dictionary_encode().indices.to_numpy()
-        codes[have, column] = number
-        shares.append(np.maximum(np.bincount(number), 2) / max(len(have), 1))
-    return FrequencyTable(fields=np.array(fields, dtype=np.int64), codes=codes, share=shares)
+        position, n_alike = block_sizes(keys, (f,))
+        share[position, column] = np.maximum(n_alike, 2) / max(len(position), 1)
+    return FrequencyTable(fields=np.array(fields, dtype=np.int64), share=share)
 
 
 Room = Callable[[int, type[np.generic]], npt.NDArray[Any]]
@@ -153,7 +147,7 @@ def _judged(
     by_chance = np.logaddexp(logs[:, _AREA], logs[:, _UNRELATED])[pattern]
     for column, f in enumerate(frequencies.fields):
         equal = np.flatnonzero((levels[:, f] == _EQUAL)[pattern])
-        rarity = np.log(frequencies.share[column] / max(model.levels[_UNRELATED, f, _EQUAL], 1e-9))
-        by_chance[equal] += rarity[frequencies.codes[left[equal], column]]
+        share = frequencies.share[left[equal], column].astype(np.float64)
+        by_chance[equal] += np.log(share / max(model.levels[_UNRELATED, f, _EQUAL], 1e-9))
     log_odds = logs[:, _MATCH][pattern] - np.logaddexp(at_home[pattern], by_chance)
     return levels[pattern], log_odds

@@ -105,11 +105,13 @@ def _completed(
         ]
     )
     left, right, weight = scored.left[inside], scored.right[inside], scored.weight[inside]
-    candidates, keys = (left << 32) | right, (more_left << 32) | more_right
-    new = ~np.isin(keys, candidates)
+    place, more = (left << 32) | right, (more_left << 32) | more_right
+    order = np.argsort(place)
+    at = np.searchsorted(place, more, sorter=order)
+    new = np.append(place[order], -1)[at] != more
     more_left, more_right = more_left[new], more_right[new]
-    order = np.argsort(np.concatenate([candidates, keys[new]]), kind="stable")
     weight = np.concatenate([weight, score(more_left, more_right)])
+    order = np.argsort(np.concatenate([place, more[new]]))
     return _Known(
         np.concatenate([left, more_left])[order],
         np.concatenate([right, more_right])[order],

@@ -20,15 +20,16 @@ _HIGH = np.uint64(0xFFFFFFFF00000000)
 
 @kernel_part
 def _level(
-    words: Any, starts: Any, n_set: Any, powers: Any, n_bits: Any, f: Any, p: Any, q: Any
+    words: Any, starts: Any, present: Any, powers: Any, n_bits: Any, f: Any, p: Any, q: Any
 ) -> Any:
-    a, b = n_set[p, f], n_set[q, f]
-    if a < 0 or b < 0:
+    if not (present[p, f] and present[q, f]):
         return 0
-    count = np.uint64(0)
+    mine, other, union = np.uint64(0), np.uint64(0), np.uint64(0)
     for w in range(starts[f], starts[f + 1]):
-        count += popcount(words[p, w] | words[q, w])
-    both = np.int64(count)
+        mine += popcount(words[p, w])
+        other += popcount(words[q, w])
+        union += popcount(words[p, w] | words[q, w])
+    a, b, both = np.int64(mine), np.int64(other), np.int64(union)
     if both == a and both == b:
         return 4
     left = n_bits[f] - both
@@ -40,10 +41,10 @@ def _level(
 
 
 @kernel_part
-def _code(words: Any, starts: Any, n_set: Any, powers: Any, n_bits: Any, p: Any, q: Any) -> Any:
+def _code(words: Any, starts: Any, present: Any, powers: Any, n_bits: Any, p: Any, q: Any) -> Any:
     code = np.uint64(0)
     for f in range(len(starts) - 1):
-        level = _level(words, starts, n_set, powers, n_bits, f, p, q)
+        level = _level(words, starts, present, powers, n_bits, f, p, q)
         code |= np.uint64(level) << np.uint64(3 * f)
     return code
 
@@ -60,11 +61,11 @@ def _weight(code: Any, weights: Any) -> Any:
 
 @kernel
 def codes_of_pairs(
-    words: Any, starts: Any, n_set: Any, powers: Any, n_bits: Any, left: Any, right: Any, out: Any
+    words: Any, starts: Any, present: Any, powers: Any, n_bits: Any, left: Any, right: Any, out: Any
 ) -> None:
     """Fill `out` with the packed levels of each pair."""
     for i in range(len(left)):
-        out[i] = _code(words, starts, n_set, powers, n_bits, left[i], right[i])
+        out[i] = _code(words, starts, present, powers, n_bits, left[i], right[i])
 
 
 @kernel_part
@@ -137,7 +138,7 @@ def _add_hopes(
 
 @kernel_part
 def _compare_block(
-    flat: Any, starts: Any, n_set: Any, flat_set: Any, flat_hope: Any, n_bits: Any, p: Any, q: Any,
+    flat: Any, starts: Any, flat_set: Any, flat_hope: Any, n_bits: Any, p: Any, q: Any,
     n: Any, width: Any, visit: Any, least: Any, most_of: Any, best: Any, floor: Any, both: Any, totals: Any,
 ) -> Any:  # fmt: skip
     """Add up what row `p` and partners `q` to `q + n` can weigh at most; returns if one has a chance.
@@ -150,7 +151,7 @@ def _compare_block(
     most = np.int64(0)
     for i in range(len(visit)):
         f = visit[i]
-        if n_set[p, f] >= 0:
+        if flat_set[f * width + p] >= 0:
             w = starts[f]
             while w < starts[f + 1]:
                 if w + 4 <= starts[f + 1]:
@@ -170,7 +171,7 @@ def _compare_block(
 
 @kernel
 def scan_rows(
-    words: Any, flat: Any, starts: Any, n_set: Any, flat_set: Any, powers: Any, flat_hope: Any,
+    words: Any, flat: Any, starts: Any, present: Any, flat_set: Any, powers: Any, flat_hope: Any,
     n_bits: Any, first: Any, last: Any, start: Any, stop: Any, visit: Any, weights: Any,
     least: Any, most_of: Any, best: Any, floor: Any, both: Any, totals: Any, out_left: Any,
     out_right: Any, out_code: Any,
@@ -184,7 +185,7 @@ def scan_rows(
     more pairs are found than fit, the rest is counted only. What is called flat has all records
     side by side; `both` and `totals` are room to work in, for `LANES` numbers.
     """
-    width = len(n_set)
+    width = len(present)
     n_found = 0
     lowest = start
     for block in range(first[start], last[stop - 1], LANES):
@@ -196,14 +197,14 @@ def scan_rows(
             q = max(first[p], block)
             n = min(last[p], block + LANES) - q
             if n <= 0 or not _compare_block(
-                flat, starts, n_set, flat_set, flat_hope, n_bits, p, q, n, width, visit, least,
+                flat, starts, flat_set, flat_hope, n_bits, p, q, n, width, visit, least,
                 most_of, best, floor, both, totals,
             ):  # fmt: skip
                 continue
             for k in range(n):
                 if totals[k] < floor:
                     continue
-                code = _code(words, starts, n_set, powers, n_bits, p, q + k)
+                code = _code(words, starts, present, powers, n_bits, p, q + k)
                 if _weight(code, weights) >= floor:
                     if n_found < len(out_left):
                         out_left[n_found] = p
@@ -245,14 +246,14 @@ def _is_first(mask: Any, mine: Any, earlier: Any) -> Any:
 
 @kernel_part
 def _code_of_agreeing(
-    words: Any, starts: Any, n_set: Any, powers: Any, n_bits: Any, mask: Any, i: Any, j: Any
+    words: Any, starts: Any, present: Any, powers: Any, n_bits: Any, mask: Any, i: Any, j: Any
 ) -> Any:
     """Return the packed levels; fields whose keys agree are equal without a look."""
     code = np.uint64(0)
     for f in range(len(starts) - 1):
         level = 4
         if (mask >> np.uint64(f)) & np.uint64(1) == 0:
-            level = _level(words, starts, n_set, powers, n_bits, f, i, j)
+            level = _level(words, starts, present, powers, n_bits, f, i, j)
         code |= np.uint64(level) << np.uint64(3 * f)
     return code
 
@@ -285,7 +286,7 @@ def _pairs_within(packed: Any, start: Any, stop: Any, party_starts: Any, clean: 
 @kernel
 def scan_blocks(
     packed: Any, start: Any, end: Any, party_starts: Any, clean: Any, largest: Any, keys: Any,
-    mine: Any, earlier: Any, words: Any, starts: Any, n_set: Any, powers: Any, n_bits: Any,
+    mine: Any, earlier: Any, words: Any, starts: Any, present: Any, powers: Any, n_bits: Any,
     weights: Any, floor: Any, out_left: Any, out_right: Any, out_code: Any,
 ) -> Any:  # fmt: skip
     """Compare the pairs of the blocks from `start` to `end`; keeps those at the floor, returns how many.
@@ -310,7 +311,7 @@ def scan_blocks(
                         mask = _agreement(keys, i, j)
                         if not _is_first(mask, mine, earlier):
                             continue
-                        code = _code_of_agreeing(words, starts, n_set, powers, n_bits, mask, i, j)
+                        code = _code_of_agreeing(words, starts, present, powers, n_bits, mask, i, j)
                         if _weight(code, weights) >= floor:
                             if n_found < len(out_left):
                                 out_left[n_found] = i

@@ -38,15 +38,15 @@ def levels_of_pairs(
     levels = np.zeros((len(left), c.n_fields), dtype=np.int64)
     for f in range(c.n_fields):
         words = slice(int(c.word_starts[f]), int(c.word_starts[f + 1]))
-        both = np.bitwise_count(c.words[left, words] | c.words[right, words]).sum(axis=1)
-        a, b = (np.maximum(c.n_set[side, f], 0) for side in (left, right))
+        one, other = c.words[left, words], c.words[right, words]
+        a, b, both = (np.bitwise_count(x).sum(axis=1) for x in (one, other, one | other))
         # A product of two powers is exact, so that it is rounded once.
         room = c.n_bits[f] * (c.powers[f][:2, a].astype(np.float64) * c.powers[f][:2, b]).T
         level = np.ones(len(left), dtype=np.int64)
         level[room[:, 0] <= c.n_bits[f] - both] = 2
         level[room[:, 1] <= c.n_bits[f] - both] = 3
-        level[(both == c.n_set[left, f]) & (both == c.n_set[right, f])] = 4
-        level[(c.n_set[left, f] < 0) | (c.n_set[right, f] < 0)] = 0
+        level[(both == a) & (both == b)] = 4
+        level[~(c.present[left, f] & c.present[right, f])] = 0
         levels[:, f] = level
     return levels
 

@@ -80,8 +80,8 @@ class Comparison:
         Filters of all fields side by side.
     word_starts : ndarray of int64, shape (n_fields + 1,)
         First word of each field.
-    n_set : ndarray of int32, shape (n_records, n_fields)
-        Bits set in each filter; -1 where the field is missing.
+    present : ndarray of bool, shape (n_records, n_fields)
+        Which fields each record has.
     powers : ndarray of float32, shape (n_fields, 3, most_bits + 1)
         ``(1 - a / L)^c`` for each number a of set bits: for fields that agree partly, and closely, and for a D
         that every level above "disagree" reaches.
@@ -91,7 +91,7 @@ class Comparison:
 
     words: npt.NDArray[np.uint64]
     word_starts: npt.NDArray[np.int64]
-    n_set: npt.NDArray[np.int32]
+    present: npt.NDArray[np.bool_]
     powers: npt.NDArray[np.float32]
     n_bits: npt.NDArray[np.float64]
 
@@ -100,10 +100,21 @@ class Comparison:
         """Number of fields."""
         return len(self.word_starts) - 1
 
-    def hope(self) -> npt.NDArray[np.float32]:
-        """Return the last of the powers of each filter, shape (n_fields, n_records)."""
-        n_set = np.maximum(self.n_set.T, 0)
-        return np.stack([self.powers[f, 2][n_set[f]] for f in range(self.n_fields)])
+    def bits_set(self) -> npt.NDArray[np.int32]:
+        """Return how many bits are set in each filter, -1 where the field is missing; (n, n_fields)."""
+        if not has_numba():
+            return _reference.count_bits(self.words, self.present, self.word_starts)
+        from linkkit.linkage.compare import _kernels
+
+        kernel: Any = _kernels.count_bits
+        n_set = np.empty(self.present.shape, dtype=np.int32)
+        kernel(self.words, self.present, self.word_starts, n_set)
+        return n_set
+
+    def hope(self, n_set: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+        """Return the last of the powers of filters with so many bits, shape (n_fields, n_records)."""
+        bits = np.maximum(n_set.T, 0)
+        return np.stack([self.powers[f, 2][bits[f]] for f in range(self.n_fields)])
 
 
 def make_comparison(pool: Pool) -> Comparison:
@@ -119,21 +130,10 @@ def make_comparison(pool: Pool) -> Comparison:
     return Comparison(
         words=pool.words,
         word_starts=pool.word_starts,
-        n_set=_bits_set(pool),
+        present=pool.present,
         powers=powers,
         n_bits=np.array([item.n_bits for item in filters], dtype=np.float64),
     )
-
-
-def _bits_set(pool: Pool) -> npt.NDArray[np.int32]:
-    if not has_numba():
-        return _reference.count_bits(pool.words, pool.present, pool.word_starts)
-    from linkkit.linkage.compare import _kernels
-
-    kernel: Any = _kernels.count_bits
-    n_set = np.empty((len(pool), len(pool.spec.filters)), dtype=np.int32)
-    kernel(pool.words, pool.present, pool.word_starts, n_set)
-    return n_set
 
 
 def _powers(item: FilterSpec, dice: tuple[float, ...]) -> npt.NDArray[np.float32]:

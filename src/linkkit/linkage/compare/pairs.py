@@ -93,7 +93,7 @@ def compare_pairs(
     out = np.zeros(len(left), dtype=np.uint64)
     kernel: Any = _kernels.codes_of_pairs
     c = comparison
-    kernel(c.words, c.word_starts, c.n_set, c.powers, c.n_bits, left, right, out)
+    kernel(c.words, c.word_starts, c.present, c.powers, c.n_bits, left, right, out)
     return out
 
 

@@ -76,10 +76,10 @@ class RowScan:
         gain = np.maximum(self.weights.max(axis=1), 0)[self.visit]
         self.best = np.append(np.cumsum(gain[::-1])[::-1], 0)
         self.compiled = has_numba()
-        c = comparison
+        c, n_set = comparison, comparison.bits_set()
         self.arrays = (
-            c.words, c.words.T.ravel(), c.word_starts, c.n_set, c.n_set.T.ravel(), c.powers,
-            c.hope().ravel(), c.n_bits,
+            c.words, c.words.T.ravel(), c.word_starts, c.present, n_set.T.ravel(), c.powers,
+            c.hope(n_set).ravel(), c.n_bits,
         )  # fmt: skip
 
     def tasks(self) -> list[slice]:
@@ -148,7 +148,7 @@ class BlockScan:
         """Return how many comparisons a task makes, in blocks that are small enough."""
         # Known of all tasks together; a task's own count would cost as much as its work.
         whole, n = len(self.blocks.packed), self.item.n_comparisons
-        return n * task.stop // whole - n * task.start // whole
+        return int(n * task.stop // whole - n * task.start // whole)
 
     def __call__(self, task: slice) -> Found:
         """Return the pairs of some blocks that are kept."""
@@ -172,7 +172,7 @@ class BlockScan:
         n_found = kernel(
             self.blocks.packed, task.start, task.stop, self.party_starts, self.clean, self.blocks.largest,
             self.keys, np.uint64(self.item.mask), np.array(self.earlier, dtype=np.uint64), c.words,
-            c.word_starts, c.n_set, c.powers, c.n_bits, self.bar.weights, self.bar.floor, left,
+            c.word_starts, c.present, c.powers, c.n_bits, self.bar.weights, self.bar.floor, left,
             right, codes,
         )  # fmt: skip
         return left[:n_found].copy(), right[:n_found].copy(), codes[:n_found].copy()

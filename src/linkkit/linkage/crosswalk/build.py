@@ -59,12 +59,13 @@ def _smallest_tokens(
     pool: Pool, person: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.uint8]:
     """Return the smallest token of each person, in the order of `labels`."""
-    holder = np.arange(len(person))
+    shared = (np.bincount(person, minlength=len(person)) > 1)[person]
+    holder = np.flatnonzero(shared)
     for half in _halves(pool.tokens):
         least = np.full(len(person), np.iinfo(np.uint64).max)
         np.minimum.at(least, person[holder], half[holder])
         holder = holder[half[holder] == least[person[holder]]]
-    smallest = np.zeros(len(person), dtype=np.int64)
+    smallest = np.arange(len(person))
     smallest[person[holder]] = holder
     return np.asarray(pool.tokens[smallest[labels]])
 
