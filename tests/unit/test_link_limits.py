@@ -184,3 +184,22 @@ def test_a_forecast_comes_near_to_what_happens(two: list[EncodedExtract], block:
     text = str(forecast)
     assert "candidate pairs in about" in text
     assert "beside the extracts" in text
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_pairs_are_written_piece_by_piece(
+    two: list[EncodedExtract], tmp_path: Path, suffix: str
+) -> None:
+    pairs = link(two).pairs
+    file = pairs.save(tmp_path / f"pairs.{suffix}")
+    read = pd.read_parquet if suffix == "parquet" else pd.read_feather
+    pd.testing.assert_frame_equal(read(file), pairs.to_pandas())
+    tokens = {bytes(token).hex() for extract in two for token in extract.tokens}
+    assert set(pairs.to_pandas()["left_token"]) <= tokens
+
+
+def test_pairs_are_written_in_known_forms_only(two: list[EncodedExtract], tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"does not end in \.parquet or \.arrow"):
+        link(two).pairs.save(tmp_path / "pairs.csv")
+    assert list(tmp_path.iterdir()) == []

@@ -30,7 +30,9 @@ __all__ = ["link"]
 @identity_option
 @click.option("--out", type=FILE, help="Where to write the crosswalk.")
 @click.option("--report", type=FILE, help="Where to write a linkage report (HTML), if wanted.")
-@click.option("--pairs", type=FILE, help="Where to write the scored pairs (Parquet), if wanted.")
+@click.option(
+    "--pairs", type=FILE, help="Where to write the scored pairs (Parquet or Arrow), if wanted."
+)
 @click.option(
     "--threshold",
     type=float,
@@ -84,7 +86,7 @@ def link(
             "--out is missing", hint="Say where to write the crosswalk, or ask for a --forecast."
         )
     _require_suffix(report, ".html")
-    _require_suffix(pairs, ".parquet")
+    _require_suffix(pairs, ".parquet", ".arrow")
     inputs = [*encodings, agreement_file, identity_file]
     require_free([] if out is None else [out], inputs, overwrite=overwrite, others=[report, pairs])
     document = lk.Agreement.load(agreement_file)
@@ -117,6 +119,8 @@ def link(
         click.echo("For a linkage report with plots, add --report FILE.html.")
 
 
-def _require_suffix(path: Path | None, suffix: str) -> None:
-    if path is not None and path.suffix != suffix:
-        raise OptionError(f"'{path}' does not end in {suffix}", hint="Choose another name.")
+def _require_suffix(path: Path | None, *suffixes: str) -> None:
+    if path is not None and path.suffix not in suffixes:
+        raise OptionError(
+            f"'{path}' does not end in {' or '.join(suffixes)}", hint="Choose another name."
+        )

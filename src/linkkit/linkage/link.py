@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard, get_args
+from typing import TypeGuard, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,69 +13,17 @@ import numpy.typing as npt
 from linkkit.engines import Progress, parse_bytes, silent, slices_of
 from linkkit.errors import OptionError
 from linkkit.exchange import Crosswalk, EncodedExtract
-from linkkit.exchange.atomic import atomic_file
 from linkkit.linkage.block import Block, BlockingPlan, PassPlan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
 from linkkit.linkage.cluster import cluster_records
-from linkkit.linkage.compare import LEVELS
 from linkkit.linkage.crosswalk import build_crosswalk
 from linkkit.linkage.forecast import LinkForecast
+from linkkit.linkage.linked_pairs import LinkedPairs
 from linkkit.linkage.pool import Pool, make_pool
 from linkkit.linkage.quality import LinkageQuality, estimate_quality
 from linkkit.linkage.routes import FIELDS, PASSES, RECORDS, Route, Work
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["LinkResult", "LinkedPairs", "forecast_link", "link"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class LinkedPairs:
-    """The candidate pairs of a linkage, scored, and whether each was linked.
-
-    Attributes
-    ----------
-    pool : Pool
-        The records that the pairs point to.
-    scored : ScoredPairs
-        Pairs and scores.
-    linked : ndarray of bool, shape (n_pairs,)
-        Whether both records are of one person.
-    """
-
-    pool: Pool
-    scored: ScoredPairs
-    linked: npt.NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.scored)
-
-    def __repr__(self) -> str:
-        return f"<LinkedPairs: {len(self)} candidate pairs, {int(self.linked.sum())} linked>"
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return one row for each pair: parties, tokens, levels, weight, probability, linked."""
-        import pandas as pd
-
-        columns: dict[str, object] = {}
-        for side, where in (("left", self.scored.left), ("right", self.scored.right)):
-            columns[f"{side}_party"] = np.array(self.pool.parties)[self.pool.party[where]]
-            columns[f"{side}_token"] = [bytes(token).hex() for token in self.pool.tokens[where]]
-        for f, item in enumerate(self.pool.spec.columns):
-            columns[item.name] = pd.Categorical.from_codes(
-                self.scored.levels[:, f], dtype=pd.CategoricalDtype(list(LEVELS), ordered=True)
-            )
-        columns["match_weight"] = self.scored.weight
-        columns["probability"] = self.scored.probability
-        columns["linked"] = self.linked
-        return pd.DataFrame(columns)
-
-    def save(self, path: str | Path) -> Path:
-        """Write the pairs as Parquet, for the linkage unit's own use; returns the path."""
-        with atomic_file(path, private=True) as file:
-            self.to_pandas().to_parquet(file, index=False)
-        return Path(path)
+__all__ = ["LinkResult", "forecast_link", "link"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)

@@ -123,6 +123,16 @@ class BlockingPlan:
     crowded: tuple[str, ...] = ()
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was not compared although it met, with counts."""
+        if not self.crowded:
+            return ()
+        return (
+            "blocks in which too many records meet were crossed only where more agrees: "
+            + "; ".join(self.crowded),
+        )
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What the records of each pass have in common."""
         return tuple(item.name for item in self.passes)
@@ -145,11 +155,12 @@ class BlockingPlan:
     def __str__(self) -> str:
         if self.is_exhaustive:
             return f"all {self.n_pairs:,} pairs"
-        return (
+        how = (
             f"{self.n_comparisons:,} comparisons in {len(self.passes)} passes, "
             f"{self.reduction_ratio:.2%} of {self.n_pairs:,} pairs saved, about "
             f"{self.pair_completeness:.1%} of true pairs expected among them"
         )
+        return "; ".join([how, *self.warnings])
 
 
 def count_pairs(pool: Pool) -> int:
