@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from linkkit.engines import ProgressEvent, progress_bar
 
 BROKEN = {
     "another numpy": "raise ImportError('Numba needs NumPy 2.2 or less')",
@@ -83,3 +87,52 @@ def test_a_numba_that_does_not_work_is_like_none(
     (package / "__init__.py").write_text(BROKEN[how], encoding="utf-8")
     assert with_numba[0] == "True"
     assert _encoded(str(tmp_path)) == ["False", *with_numba[1:]]
+
+
+_COMPARE = """
+import numpy as np, linkkit as lk
+one = np.ones((20, 4), dtype=np.uint64)
+print(len(lk.similar_pairs(one, one, threshold=0.9)))
+"""
+
+
+def test_the_first_compilation_says_so_and_the_next_start_does_not(tmp_path: Path) -> None:
+    pytest.importorskip("numba")
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    said = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", _COMPARE],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == "400\n"
+        said.append(done.stderr.count("linkkit compiles its kernels for this processor"))
+    assert said == [1, 0]
+
+
+def test_a_bar_shows_the_rate_and_the_time_left_to_whoever_watches() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=120)
+    with progress_bar(console) as progress:
+        for done in (0, 2_000_000, 4_000_000):
+            progress(ProgressEvent(stage="compare", done=done, total=8_000_000, unit="comparisons"))
+        progress(ProgressEvent(stage="write", done=1, total=1, unit="files"))
+    text = out.getvalue()
+    assert "compare" in text
+    assert "write" in text
+    assert "50%" in text
+    assert "comparisons/s" in text
+
+
+def test_nothing_is_drawn_where_nobody_watches() -> None:
+    out = io.StringIO()
+    with progress_bar(Console(file=out, force_terminal=False)) as progress:
+        progress(ProgressEvent(stage="compare", done=1, total=2, unit="comparisons"))
+    assert out.getvalue() == ""

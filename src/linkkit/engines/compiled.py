@@ -8,11 +8,13 @@ refused by the compiler.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from llvmlite import ir
 from numba import njit, types
+from numba.core import event
 from numba.core.options import DefaultOptions
 from numba.extending import intrinsic
 
@@ -24,6 +26,29 @@ _njit: Any = njit
 
 # An option that numba does not document; where a version lacks it, references are counted.
 _UNCOUNTED: dict[str, bool] = {"_nrt": False} if hasattr(DefaultOptions, "_nrt") else {}
+
+
+class _FirstCompilation(event.Listener):
+    """Says once that kernels are being compiled, so that nobody thinks that work hangs."""
+
+    def on_start(self, event: Any) -> None:
+        dispatcher = event.data.get("dispatcher")
+        module = getattr(getattr(dispatcher, "py_func", None), "__module__", "") or ""
+        if module.startswith("linkkit.") and not self.told:
+            self.told = True
+            logging.getLogger("linkkit").warning(
+                "linkkit compiles its kernels for this processor, which takes some seconds; they are kept "
+                "for the next time"
+            )
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+    told = False
+
+
+_register: Any = event.register
+_register("numba:compile", _FirstCompilation())
 
 
 def kernel(function: Function) -> Function:
