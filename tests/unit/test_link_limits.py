@@ -15,6 +15,7 @@ from linkkit.engines import ProgressEvent
 from linkkit.errors import LinkageError, OptionError
 from linkkit.exchange import EncodedExtract
 from linkkit.linkage import LinkForecast, forecast_link, link
+from linkkit.linkage.block import Block
 from linkkit.linkage.pool import make_pool
 from linkkit.linkage.routes.work import memory_of_records
 
@@ -99,7 +100,7 @@ def test_fewer_pairs_are_kept_where_that_costs_no_match(
 
 
 def test_too_few_pairs_are_refused_rather_than_matches_lost(two: list[EncodedExtract]) -> None:
-    with pytest.raises(LinkageError, match="as likely as not to match, more than 'max_pairs'"):
+    with pytest.raises(LinkageError, match="more than 'max_pairs'"):
         link(two, max_pairs=100)
 
 
@@ -203,3 +204,54 @@ def test_pairs_are_written_in_known_forms_only(two: list[EncodedExtract], tmp_pa
     with pytest.raises(OptionError, match=r"does not end in \.parquet or \.arrow"):
         link(two).pairs.save(tmp_path / "pairs.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def numbered(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with ids of their own."""
+    return frame.assign(id=[f"row {i}" for i in range(len(frame))]).reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def repeated(
+    plain_agreement: Callable[..., Agreement], encode_plainly: Encode, made_people: Make
+) -> list[EncodedExtract]:
+    """Two parties with 200 people in common, and 400 and 300 rows of one placeholder."""
+    plain, everybody = plain_agreement(), made_people(300, seed=3)
+    nobody = made_people(1, seed=4)
+    return [
+        encode_plainly(numbered(frame), plain, party)
+        for party, frame in (
+            ("north", pd.concat([everybody.iloc[:250], *[nobody] * 400])),
+            ("south", pd.concat([everybody.iloc[50:], *[nobody] * 300])),
+        )
+    ]
+
+
+@pytest.mark.parametrize("block", ["auto", "blocks"])
+def test_a_placeholder_on_hundreds_of_rows_is_set_aside_and_told(
+    repeated: list[EncodedExtract], block: Any
+) -> None:
+    result = link(repeated, block=block)
+    assert result.quality.n_links == pytest.approx(200, abs=2)
+    assert result.plan.set_aside == (
+        "400 records of 'north' were set aside, as more than 100 of them are equal",
+        "300 records of 'south' were set aside, as more than 100 of them are equal",
+    )
+    assert len(result.pairs) < 5_000
+    assert all(text in str(result) for text in result.plan.set_aside)
+    assert result.pairs.pool.present.any(axis=1).all()
+
+
+def test_all_records_alike_end_in_seconds_with_nobody_linked(
+    plain_agreement: Callable[..., Agreement], encode_plainly: Encode, made_people: Make
+) -> None:
+    plain, nobody = plain_agreement(), made_people(1, seed=4)
+    same = [
+        encode_plainly(numbered(pd.concat([nobody] * n)), plain, party)
+        for party, n in (("north", 4_000), ("south", 3_000))
+    ]
+    blocks: list[Block] = ["auto", "exhaustive"]
+    for block in blocks:
+        result = link(same, block=block)
+        assert len(result.pairs) == result.quality.n_links == 0
+        assert result.crosswalk.n_people == 7_000

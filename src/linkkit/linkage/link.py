@@ -97,7 +97,7 @@ def link(
         what was chosen.
     max_pairs : int, optional
         The most candidate pairs to keep. Where more are expected, those least likely to match are left
-        out, as long as none is that probably matches.
+        out, as long as none is that probably matches. 100 million by default.
     memory_limit : int or str, optional
         Bytes of memory to use beside the extracts, or text such as ``"2 GB"``. Candidate pairs
         beyond it go to disk. By default four fifths of what is free. :func:`forecast_link` says what is needed.

@@ -18,17 +18,23 @@ from linkkit.linkage.pool import Pool
 
 __all__ = [
     "BLOCK_LIMIT",
+    "MOST_ALIKE",
     "Blocks",
     "KeyPass",
     "block_sizes",
     "crowded_members",
     "filter_keys",
+    "repeated_records",
     "sorted_blocks",
 ]
 
 BLOCK_LIMIT = 1_000_000
 """A block with more pairs than this is never crossed as it is."""
 
+MOST_ALIKE = 100
+"""Of more records than this that are equal within one party, none can be told from the others."""
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 _PAIRS_PER_PIECE = 1_000_000
 _RECORDS_PER_PIECE = 65_536
 
@@ -159,6 +165,22 @@ def block_sizes(
     starts = np.flatnonzero(np.append(True, (packed[1:] ^ packed[:-1]) > _POSITION)[: len(packed)])
     sizes = np.diff(np.append(starts, len(packed)))
     return (packed & _POSITION).astype(np.int64), np.repeat(sizes, sizes)
+
+
+def repeated_records(pool: Pool, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Return the records of which a party has more than :data:`MOST_ALIKE` that agree in all keys.
+
+    None of them can be told from the others. What a record lacks, it lacks alike. Positions, ascending.
+    """
+    digest = pool.party.astype(np.uint64)
+    for column in range(keys.shape[1]):
+        digest = (digest ^ keys[:, column]) * _ODD
+        digest ^= digest >> np.uint64(29)
+    position, n_alike = block_sizes((digest | np.uint64(1))[:, None], (0,))
+    many = np.sort(position[n_alike > MOST_ALIKE])
+    # Half of a digest brought them together; the whole one tells.
+    _, number, n_same = np.unique(digest[many], return_inverse=True, return_counts=True)
+    return np.asarray(many[n_same[number] > MOST_ALIKE], dtype=np.int64)
 
 
 def crowded_members(pool: Pool, blocks: Blocks) -> npt.NDArray[np.int64]:

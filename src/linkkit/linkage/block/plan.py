@@ -113,6 +113,8 @@ class BlockingPlan:
         Passes that were left out: too many comparisons for what they are expected to find.
     crowded : tuple of str
         Passes with blocks that were too large, and were crossed only where more agrees.
+    set_aside : tuple of str
+        Parties of whose records some were not compared, as too many are equal.
     """
 
     passes: tuple[BlockingPass | KeyPass, ...]
@@ -121,16 +123,13 @@ class BlockingPlan:
     keys: npt.NDArray[np.uint64] | None = None
     skipped: tuple[str, ...] = ()
     crowded: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What was not compared although it met, with counts."""
-        if not self.crowded:
-            return ()
-        return (
-            "blocks in which too many records meet were crossed only where more agrees: "
-            + "; ".join(self.crowded),
-        )
+        crossed = "blocks in which too many records meet were crossed only where more agrees: "
+        return (*self.set_aside, *([crossed + "; ".join(self.crowded)] if self.crowded else []))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -153,13 +152,13 @@ class BlockingPlan:
         return 1 - min(1.0, self.n_comparisons / self.n_pairs) if self.n_pairs else 0.0
 
     def __str__(self) -> str:
-        if self.is_exhaustive:
-            return f"all {self.n_pairs:,} pairs"
-        how = (
-            f"{self.n_comparisons:,} comparisons in {len(self.passes)} passes, "
-            f"{self.reduction_ratio:.2%} of {self.n_pairs:,} pairs saved, about "
-            f"{self.pair_completeness:.1%} of true pairs expected among them"
-        )
+        how = f"all {self.n_pairs:,} pairs"
+        if not self.is_exhaustive:
+            how = (
+                f"{self.n_comparisons:,} comparisons in {len(self.passes)} passes, "
+                f"{self.reduction_ratio:.2%} of {self.n_pairs:,} pairs saved, about "
+                f"{self.pair_completeness:.1%} of true pairs expected among them"
+            )
         return "; ".join([how, *self.warnings])
 
 
@@ -176,7 +175,9 @@ def all_pairs(pool: Pool) -> BlockingPass:
     return make_pass(pool, "all pairs", np.zeros(len(pool), np.uint64), np.arange(len(pool)))
 
 
-def plan_blocking(pool: Pool, *, block: Block = "auto") -> BlockingPlan:
+def plan_blocking(
+    pool: Pool, *, block: Block = "auto", keys: npt.NDArray[np.uint64] | None = None
+) -> BlockingPlan:
     """Choose what to compare.
 
     All pairs, by default while there are at most :data:`EXHAUSTIVE_LIMIT`. Else the pairs that agree
@@ -188,6 +189,8 @@ def plan_blocking(pool: Pool, *, block: Block = "auto") -> BlockingPlan:
         All records.
     block : {"auto", "exhaustive", "blocks"}
         Whether all pairs, or those of blocks.
+    keys : ndarray of uint64, shape (n_records, n_fields), optional
+        Digests of the filters, if they are at hand.
 
     Raises
     ------
@@ -206,7 +209,7 @@ def plan_blocking(pool: Pool, *, block: Block = "auto") -> BlockingPlan:
     n_pairs = count_pairs(pool)
     if block == "exhaustive" or (block == "auto" and n_pairs <= EXHAUSTIVE_LIMIT):
         return BlockingPlan(passes=(all_pairs(pool),), n_pairs=n_pairs)
-    keys = filter_keys(pool)
+    keys = filter_keys(pool) if keys is None else keys
     expected = _Expected(pool)
     passes: list[KeyPass] = []
     skipped: list[str] = []

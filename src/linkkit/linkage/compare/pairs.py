@@ -17,6 +17,7 @@ from linkkit.engines import (
     run_in_threads,
     silent,
 )
+from linkkit.errors import LinkageError
 from linkkit.linkage.block import BlockingPlan
 from linkkit.linkage.compare import _reference
 from linkkit.linkage.compare.levels import Comparison
@@ -25,6 +26,7 @@ from linkkit.linkage.pool import Pool
 
 __all__ = [
     "CANDIDATE_TYPES",
+    "TOO_MANY",
     "ComparedPairs",
     "compare_all",
     "compare_pairs",
@@ -36,6 +38,10 @@ __all__ = [
 CANDIDATE_TYPES = {"left": np.int64, "right": np.int64, "code": np.uint64}
 """Columns of candidate pairs, on their way to disk."""
 
+TOO_MANY = (
+    "Allow more, or look for placeholders and repeated records in the extracts, which make many "
+    "pairs alike."
+)
 _RECORDS_SAMPLED = 20_000
 _PARTITIONS = 200
 _LEAST_TASKS = 8
@@ -145,6 +151,7 @@ def compare_all(
     weights: npt.NDArray[np.float64],
     floor: float,
     store: Partitions | None = None,
+    max_pairs: int | None = None,
     n_threads: int | None = None,
     progress: Progress = silent,
 ) -> ComparedPairs:
@@ -165,6 +172,8 @@ def compare_all(
         Match weight in bits; pairs below it are dropped on the spot.
     store : Partitions, optional
         Where finished partitions are kept; in memory by default. Those that it has are not made again.
+    max_pairs : int, optional
+        With more pairs than this the work ends.
     n_threads : int, optional
         All processors by default; the result does not depend on it.
     progress : callable
@@ -174,6 +183,11 @@ def compare_all(
     -------
     ComparedPairs
         Each pair once, though several passes may find it. Sorted, if they are in memory.
+
+    Raises
+    ------
+    LinkageError
+        When there are more pairs than `max_pairs`.
     """
     done = 0
     store = Partitions(CANDIDATE_TYPES) if store is None else store
@@ -185,10 +199,13 @@ def compare_all(
                 progress(_event(done, plan))
                 continue
             found: list[Found] = []
+            n_found = len(store)
             results = run_in_threads(scan, tasks, n_threads=n_threads)
             for task, pairs in zip(tasks, results, strict=True):
                 found.append(pairs)
+                n_found += len(pairs[0])
                 done += scan.size(task)
+                _require_few(n_found, max_pairs, done, plan)
                 progress(_event(done, plan))
             store.put(name, [np.concatenate(column) for column in zip(*found, strict=True)])
     left, right, codes = store.columns()
@@ -199,6 +216,15 @@ def compare_all(
 
 def _event(done: int, plan: BlockingPlan) -> ProgressEvent:
     return ProgressEvent(stage="compare", done=done, total=plan.n_comparisons, unit="comparisons")
+
+
+def _require_few(n_found: int, max_pairs: int | None, done: int, plan: BlockingPlan) -> None:
+    if max_pairs is not None and n_found > max_pairs:
+        raise LinkageError(
+            f"{n_found:,} candidate pairs after {done:,} of {plan.n_comparisons:,} comparisons are more "
+            f"than 'max_pairs' allows, even if the least likely are left out",
+            hint=TOO_MANY,
+        )
 
 
 def _groups(tasks: list[slice], store: Partitions) -> Iterator[list[slice]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from linkkit.engines import Partitions, n_threads_available, run_in_threads
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import BlockingPlan, plan_blocking
+from linkkit.linkage.block.keys import MOST_ALIKE, filter_keys, repeated_records
 from linkkit.linkage.classify import first_weights, fit_model, score_pairs
 from linkkit.linkage.classify.scores import frequency_table
 from linkkit.linkage.compare import (
@@ -21,9 +23,10 @@ from linkkit.linkage.compare import (
     make_comparison,
     sample_pairs,
 )
-from linkkit.linkage.compare.pairs import CANDIDATE_TYPES, unpack
+from linkkit.linkage.compare.pairs import CANDIDATE_TYPES, TOO_MANY, unpack
 from linkkit.linkage.compare.scans import Bar, scans_of
 from linkkit.linkage.forecast import LinkForecast
+from linkkit.linkage.pool import Pool
 from linkkit.linkage.routes.work import (
     Found,
     Work,
@@ -36,6 +39,10 @@ from linkkit.linkage.routes.work import (
 
 __all__ = ["forecast_fields", "link_fields"]
 
+MOST_CANDIDATES = 100_000_000
+"""So many candidate pairs are kept at most, unless it is said otherwise."""
+
+_MOST_BEFORE_TIGHTENED = 1.5
 _SAMPLE_PAIRS = 1_000_000
 _FLOOR_BELOW_EVEN_ODDS = 8.0
 _FEWEST_WEIGHT = 4.0
@@ -70,16 +77,18 @@ def link_fields(work: Work) -> Found:
     """
     pool, start = work.pool, _start(work)
     memory = memory_for_pairs(work, start.plan)
-    if work.max_pairs is not None:
-        start = start._replace(floor=_affordable_floor(work, start, work.max_pairs))
+    most = work.max_pairs or MOST_CANDIDATES
+    if start.plan.n_comparisons > most:
+        start = start._replace(floor=_affordable_floor(work, start, most))
     digest = "" if work.work_folder is None else work_digest(work, start.floor, start.plan.names)
     with Partitions(CANDIDATE_TYPES, folder=work.work_folder, work=digest, memory=memory) as store:
         candidates = compare_all(
             pool, start.comparison, start.plan, weights=start.weights, floor=start.floor,
-            store=store, n_threads=work.n_threads, progress=work.progress,
+            store=store, max_pairs=round(_MOST_BEFORE_TIGHTENED * most), n_threads=work.n_threads,
+            progress=work.progress,
         )  # fmt: skip
-        if work.max_pairs is not None and len(candidates) > work.max_pairs:
-            start, candidates = _tightened(start, candidates, work.max_pairs)
+        if len(candidates) > most:
+            start, candidates = _tightened(start, candidates, most)
         model = fit_model(
             pool.spec.filters,
             candidates.codes,
@@ -104,9 +113,7 @@ def forecast_fields(work: Work) -> LinkForecast:
     start = _start(work)
     prepared = time.perf_counter() - began
     codes, share, rate = _sampled(work, start)
-    floor = start.floor
-    if work.max_pairs is not None:
-        floor = _floor_for(work.max_pairs * share, codes, start)
+    floor = _floor_for((work.max_pairs or MOST_CANDIDATES) * share, codes, start)
     n = round(float((_weight_of(codes, start.weights) >= floor).sum()) / share)
     pool, plan = work.pool, start.plan
     return LinkForecast(
@@ -126,8 +133,8 @@ def forecast_fields(work: Work) -> LinkForecast:
 
 
 def _start(work: Work) -> _Start:
-    pool = work.pool
-    plan = plan_blocking(pool, block=work.block)
+    pool, keys, warnings = _without_repeated(work)
+    plan = replace(plan_blocking(pool, block=work.block, keys=keys), set_aside=warnings)
     comparison = make_comparison(pool)
     sample = sample_pairs(pool, comparison, n_pairs=min(_SAMPLE_PAIRS, 4 * plan.n_pairs))
     even_odds = float(np.log2(max(plan.n_pairs / most_matches(pool), 1)))
@@ -139,6 +146,25 @@ def _start(work: Work) -> _Start:
         floor=max(even_odds - _FLOOR_BELOW_EVEN_ODDS, _FEWEST_WEIGHT),
         even_odds=even_odds,
     )
+
+
+def _without_repeated(
+    work: Work,
+) -> tuple[Pool, npt.NDArray[np.uint64], tuple[str, ...]]:
+    """Return the pool and its keys with nothing to compare in repeated records, and who has these."""
+    pool, keys = work.pool, filter_keys(work.pool)
+    repeated = repeated_records(pool, keys)
+    if not len(repeated) or work.block == "exhaustive":
+        return pool, keys, ()
+    present = pool.present.copy()
+    present[repeated], keys[repeated] = False, 0
+    counts = np.bincount(pool.party[repeated], minlength=len(pool.parties)).tolist()
+    warnings = tuple(
+        f"{n:,} records of '{party}' were set aside, as more than {MOST_ALIKE} of them are equal"
+        for party, n in zip(pool.parties, counts, strict=True)
+        if n
+    )
+    return replace(pool, present=present), keys, warnings
 
 
 def _sampled(work: Work, start: _Start) -> tuple[npt.NDArray[np.uint64], float, float]:
@@ -187,8 +213,7 @@ def _tightened(
         raise LinkageError(
             f"{len(keep):,} pairs are as likely as not to match, more than 'max_pairs' "
             f"({max_pairs:,}) allows",
-            hint="Allow more, or look for placeholders and repeated records in the extracts, which "
-            "make many pairs alike.",
+            hint=TOO_MANY,
         )
     kept = ComparedPairs(
         left=candidates.left[keep], right=candidates.right[keep], codes=candidates.codes[keep]
