@@ -10,11 +10,13 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from linkkit.agreement import Compare, FieldKind
-from linkkit.agreement.clauses import SaltPart, Standardizing
+from linkkit.agreement.clauses import KeyBy, SaltPart, Standardizing
 
 __all__ = [
     "EncodingSpec",
     "FilterSpec",
+    "KeyField",
+    "KeySpec",
     "PassField",
     "PassSpec",
     "RecordFilterSpec",
@@ -129,11 +131,29 @@ class RecordFilterSpec(BaseModel):
         return -(-self.n_bits // 64)
 
 
+class KeyField(_FieldSpec):
+    """What of one field's value is part of a blocking key: its sound, the ``whole``, a part."""
+
+    name: str
+    kind: FieldKind
+    by: KeyBy
+
+
+class KeySpec(BaseModel):
+    """A blocking key: records that agree in all of its parts have the same digest."""
+
+    model_config = _CLOSED
+
+    name: str
+    parts: tuple[KeyField, ...] = Field(min_length=1)
+
+
 class EncodingSpec(BaseModel):
     """What two parties must share, apart from the secret, for their encodings to compare.
 
     A spec has ``filters``, one for each field, or ``passes`` over ``fields``, the names of all
-    linkage fields, or ``records``, one filter for all fields.
+    linkage fields, or ``records``, one filter for all fields. ``keys`` are the blocking keys that
+    records have beside their filters, where the agreement states some.
     """
 
     model_config = _CLOSED
@@ -145,12 +165,13 @@ class EncodingSpec(BaseModel):
     fields: tuple[str, ...] = ()
     passes: tuple[PassSpec, ...] = ()
     records: tuple[RecordFilterSpec, ...] = ()
+    keys: tuple[KeySpec, ...] = ()
 
     @model_serializer(mode="wrap")
     def _without_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # What a profile has no use for does not stand in the spec, nor count in its digest.
         content: dict[str, Any] = handler(self)
-        optional = ("fields", "passes", "records")
+        optional = ("fields", "passes", "records", "keys")
         return {name: value for name, value in content.items() if value or name not in optional}
 
     @property
