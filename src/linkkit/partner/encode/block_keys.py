@@ -182,9 +182,9 @@ def key_groups(
         return encoded.dictionary, codes.astype(np.int64)
 
     values = dict(zip(names, run_in_threads(distinct, names, n_threads=n_threads), strict=True))
-    wanted = {(part.name, part.by): part for key in spec.keys for part in key.parts}
-    parts = {which: _part_codes(*values[part.name], part) for which, part in wanted.items()}
-    return [_joined([parts[part.name, part.by] for part in key.parts]) for key in spec.keys]
+    wanted = dict.fromkeys(part for key in spec.keys for part in key.parts)
+    parts = {part: _part_codes(*values[part.name], part) for part in wanted}
+    return [_joined([parts[part] for part in key.parts]) for key in spec.keys]
 
 
 def _joined(parts: list[tuple[pa.Array, Int64s]]) -> KeyGroups:
