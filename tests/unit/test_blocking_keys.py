@@ -21,7 +21,7 @@ from linkkit.exchange import EncodedExtract, Identity, read_manifest
 from linkkit.exchange.spec import spec_difference
 from linkkit.linkage import link
 from linkkit.linkage.pool import make_pool
-from linkkit.partner.encode import encode, encoding_spec
+from linkkit.partner.encode import encode, encoding_spec, phonetic
 from linkkit.partner.encode.block_keys import block_keys, key_groups
 from linkkit.partner.encode.clk_profile import extract_from_clks
 from linkkit.partner.encode.phonetic import sound_of
@@ -469,7 +469,35 @@ def test_another_code_for_sounds_is_noticed_before_anything_is_compared(
 def test_specs_with_other_keys_differ(keyed):
     one, other = (encoding_spec(keyed(x)) for x in (KEYS, None))
     assert one.digest != other.digest
-    assert spec_difference(one, other) == "keys of different content and of different content"
+    assert spec_difference(one, other) == (
+        "only one has blocking key 'code_initial'; only one has blocking key 'sound_year'"
+    )
+    backwards = encoding_spec(keyed(dict(reversed(KEYS.items()))))
+    assert spec_difference(one, backwards) == "the order of their blocking keys"
+    changed = encoding_spec(keyed({**KEYS, "code_initial": key(("postal_code", 4))}))
+    said = "blocking key 'code_initial' is made of different parts"
+    assert spec_difference(one, changed) == said
+
+
+@pytest.mark.parametrize("by", ["soundex", "metaphone", "nysiis", "match_rating"])
+def test_other_codes_of_sounds_are_another_spec(by, keyed, monkeypatch):
+    agreement = keyed({"a": key(("surname", by), ("birth_date", "year"))})
+    one = encoding_spec(agreement)
+    sound, year = one.keys[0].parts
+    assert len(sound.codes) == 32
+    assert year.codes is None
+    coder = phonetic._coder(by)
+    monkeypatch.setattr(phonetic, "_coder", lambda by: lambda word: coder(word)[:1])
+    phonetic.codes_digest.cache_clear()
+    try:
+        other = encoding_spec(agreement)
+    finally:
+        phonetic.codes_digest.cache_clear()
+    assert one.digest != other.digest
+    assert spec_difference(one, other) == (
+        "blocking key 'a' has sounds coded differently, as another version of the package "
+        "jellyfish does"
+    )
 
 
 # --- filters of clkhash --------------------------------------------------------------------------

@@ -132,11 +132,15 @@ class RecordFilterSpec(BaseModel):
 
 
 class KeyField(_FieldSpec):
-    """What of one field's value is part of a blocking key: its sound, the ``whole``, a part."""
+    """What of one field's value is part of a blocking key: its sound, the ``whole``, a part.
+
+    ``codes`` is, for a sound, the digest of what many syllables are coded as.
+    """
 
     name: str
     kind: FieldKind
     by: KeyBy
+    codes: str | None = None
 
 
 class KeySpec(BaseModel):
@@ -202,6 +206,8 @@ def spec_difference(one: EncodingSpec, other: EncodingSpec) -> str:
         mine, theirs = getattr(one, name), getattr(other, name)
         if name == "filters":
             parts += _filter_differences(mine, theirs)
+        elif name == "keys":
+            parts += _key_differences(mine, theirs)
         elif mine != theirs:
             parts.append(f"{name.replace('_', ' ')} {_short(mine)} and {_short(theirs)}")
     return "; ".join(parts)
@@ -219,6 +225,26 @@ def _filter_differences(one: tuple[FilterSpec, ...], other: tuple[FilterSpec, ..
         ]
     if one != other and not parts:
         parts.append("the order of their filters")
+    return parts
+
+
+def _key_differences(one: tuple[KeySpec, ...], other: tuple[KeySpec, ...]) -> list[str]:
+    mine, theirs = ({item.name: item.parts for item in keys} for keys in (one, other))
+    parts = [f"only one has blocking key '{name}'" for name in sorted(mine.keys() ^ theirs.keys())]
+    for name in sorted(mine.keys() & theirs.keys()):
+        plain = [
+            [part.model_copy(update={"codes": None}) for part in key]
+            for key in (mine[name], theirs[name])
+        ]
+        if plain[0] != plain[1]:
+            parts.append(f"blocking key '{name}' is made of different parts")
+        elif mine[name] != theirs[name]:
+            parts.append(
+                f"blocking key '{name}' has sounds coded differently, as another version of the "
+                "package jellyfish does"
+            )
+    if one != other and not parts:
+        parts.append("the order of their blocking keys")
     return parts
 
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
-from linkkit.agreement import LinkageClause
+from linkkit.agreement import LinkageClause, PhoneticCode
 from linkkit.engines.local import run_in_threads
 from linkkit.exchange import EncodingSpec, KeyField, KeySpec
 from linkkit.partner.encode.comparison import field_options
 from linkkit.partner.encode.hmacs import hmac_sha256_many
-from linkkit.partner.encode.phonetic import sound_of
+from linkkit.partner.encode.phonetic import codes_digest, sound_of
 from linkkit.partner.encode.records import taken
 from linkkit.partner.keys import KeyScope, Secret, encoding_key
 from linkkit.partner.standardize.columns import threads_for
@@ -44,12 +44,7 @@ _PIECES: dict[str | int, tuple[tuple[int, int], ...]] = {
 }
 """Where the pieces of a date's parts stand in YYYYMMDD."""
 
-_PHONETIC: dict[str | int, Literal["soundex", "metaphone", "nysiis", "match_rating"]] = {
-    "soundex": "soundex",
-    "metaphone": "metaphone",
-    "nysiis": "nysiis",
-    "match_rating": "match_rating",
-}
+_PHONETIC: dict[str | int, PhoneticCode] = {by: by for by in get_args(PhoneticCode)}
 
 
 def key_specs(linkage: LinkageClause) -> tuple[KeySpec, ...]:
@@ -62,6 +57,7 @@ def key_specs(linkage: LinkageClause) -> tuple[KeySpec, ...]:
                     name=part.field,
                     kind=linkage.fields[part.field].kind,
                     by=part.by,
+                    codes=codes_digest(_PHONETIC[part.by]) if part.by in _PHONETIC else None,
                     # How a field is compared has no bearing on its parts.
                     **{**field_options(linkage.fields[part.field]), "compare": None},
                 )
