@@ -11,6 +11,7 @@ from the list by the errors of FEBRL 4's second file, `exact` ones not at all.
 by size: groups are taken for each other by how large they are, key by key; the best key counts.
 told apart: records that no other equals in which groups they are in, as far as sizes and overlaps
 show (color refinement), and that the attacker's list shows alike: found for certain.
+pairs found: people whose two records share one key or more, which is what keys are for.
 graph: `linkkit.assess.attack.graph_matching` with visible groups and nothing else, the best round.
 """
 
@@ -69,12 +70,18 @@ def key_sets(postal_code: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def keys_of(frame: Any, agreement: lk.Agreement, secret: lk.Secret, party: str) -> list[Codes]:
-    """Return the group of each record under each key, -1 where it has none."""
+def keys_of(
+    frame: Any, agreement: lk.Agreement, secret: lk.Secret, party: str
+) -> npt.NDArray[np.uint64]:
+    """Return the keys of records, as they are sent."""
     table = extract_from_frame(frame, source="the records")
     fields = standardize(table, agreement, party=party).fields
     spec = encoding_spec(agreement)
-    keys = block_keys(fields, secret, KeyScope.of(agreement, spec), spec)
+    return block_keys(fields, secret, KeyScope.of(agreement, spec), spec)
+
+
+def groups_of(keys: npt.NDArray[np.uint64]) -> list[Codes]:
+    """Return the group of each record under each key, -1 where it has none."""
     return [np.where(key == 0, -1, np.unique(key, return_inverse=True)[1]) for key in keys.T]
 
 
@@ -135,8 +142,11 @@ def run(people: People, keys: Mapping[str, Any], copies: str, *, given: Any) -> 
     )
     order = np.random.default_rng(given.seed).permutation(len(people.own))
     frame = people.targets[copies].iloc[order].reset_index(drop=True)
-    target = keys_of(frame, agreement, lk.Secret.generate(), people.party)
-    own = keys_of(people.own, agreement, lk.Secret.generate(), people.party)
+    secret = lk.Secret.generate()
+    sent = keys_of(frame, agreement, secret, people.party)
+    listed = keys_of(people.own, agreement, secret, people.party)[order]
+    target = groups_of(sent)
+    own = groups_of(keys_of(people.own, agreement, lk.Secret.generate(), people.party))
     in_order = [codes[order] for codes in own]
     rehearsals = [as_target(own, seed) for seed in range(100, 100 + given.rehearsals)]
     graph = graph_matching(
@@ -150,6 +160,7 @@ def run(people: People, keys: Mapping[str, Any], copies: str, *, given: Any) -> 
     )
     n = len(order)
     shares = {
+        "pairs found": int(np.any((sent == listed) & (sent != 0), axis=1).sum()),
         "by size": found_by_size(target, in_order, given.seed),
         "told apart": told_apart(target, in_order),
         "graph": graph.n_right,

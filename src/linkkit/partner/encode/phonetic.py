@@ -7,7 +7,6 @@ import re
 import string
 from collections.abc import Iterator
 from functools import cache
-from importlib import import_module
 from itertools import product
 from typing import Any
 
@@ -30,7 +29,9 @@ _CODERS: dict[PhoneticCode, str] = {
 
 @cache
 def _coder(by: PhoneticCode) -> Any:
-    return getattr(import_module("jellyfish"), _CODERS[by])
+    import jellyfish
+
+    return getattr(jellyfish, _CODERS[by])
 
 
 @cache
