@@ -16,9 +16,10 @@ import pytest
 
 import linkkit as lk
 from linkkit.agreement import Agreement, KeyPart, key_text
-from linkkit.errors import AgreementError, MismatchError, NotAuthorizedError, OptionError
+from linkkit.errors import AgreementError, MismatchError, NotAuthorizedError, OptionError, SealError
 from linkkit.exchange import EncodedExtract, Identity, read_manifest
 from linkkit.exchange.spec import spec_difference
+from linkkit.exchange.tables import save_table
 from linkkit.linkage import link
 from linkkit.linkage.pool import make_pool
 from linkkit.partner.encode import encode, encoding_spec, phonetic
@@ -190,11 +191,19 @@ def test_a_key_by_which_no_two_records_could_meet_is_refused(keyed_document):
     assert Agreement.from_document(document).linkage.blocking_keys
 
 
-def test_the_whole_of_one_field_is_no_key_beside_filters_of_whole_records(keyed_document):
-    document = keyed_document({"a": key(("surname", "whole"))}, profile="clkhash")
-    with pytest.raises(AgreementError, match="would show which records share it"):
-        Agreement.from_document(document)
-    assert Agreement.from_document(keyed_document({"a": key(("surname", "whole"))}))
+@pytest.mark.parametrize(
+    "parts",
+    [
+        key(("surname", "whole")),
+        key(("surname", 16)),
+        key(("birth_date", "year"), ("birth_date", "month")),
+    ],
+)
+def test_parts_of_one_field_are_no_key_beside_filters_of_whole_records(parts, keyed, clk_document):
+    with pytest.raises(AgreementError, match="would show which records agree in") as caught:
+        Agreement.from_document(clk_document({"a": parts}))
+    assert len(caught.value.problems) == 1
+    assert keyed({"a": parts}).linkage.blocking_keys
 
 
 def test_the_key_in_words():
@@ -372,6 +381,7 @@ def test_keys_travel_in_the_file(frame, keyed, secret, tmp_path):
     )
     options = {"agreement": agreement, "identity": identity("linkage_unit")}
     loaded = EncodedExtract.load(path, **options)
+    assert "5 filters, 2 blocking keys, profile 'field'" in repr(loaded)
     assert loaded.block_keys.dtype == np.uint64
     np.testing.assert_array_equal(loaded.block_keys, extract.block_keys)
     assert loaded.spec == extract.spec
@@ -407,6 +417,51 @@ def test_keys_that_are_not_agreed_are_neither_saved_nor_opened(frame, keyed, sec
     told = dataclasses.replace(bare, agreement_fingerprint=with_keys.fingerprint)
     with pytest.raises(NotAuthorizedError, match="not those of agreement"):
         told.save(tmp_path / "x", agreement=with_keys, identity=identity("north"))
+
+
+def _without_a_column(table):
+    return table.drop_columns(["key:sound_year"])
+
+
+def _with_a_column(table):
+    return table.append_column("key:more", table.column("key:sound_year"))
+
+
+def _of_another_type(table):
+    return table.set_column(
+        len(table.column_names) - 1,
+        "key:code_initial",
+        table.column("key:code_initial").cast(pa.float64(), safe=False),
+    )
+
+
+def _with_a_gap(table):
+    gap = pa.array([None, *range(1, len(table))], pa.uint64())
+    return table.set_column(len(table.column_names) - 1, "key:code_initial", gap)
+
+
+@pytest.mark.parametrize(
+    "damage", [_without_a_column, _with_a_column, _of_another_type, _with_a_gap]
+)
+def test_a_file_whose_keys_are_not_those_of_its_spec_is_refused(
+    damage, frame, keyed, secret, tmp_path
+):
+    agreement = keyed()
+    extract, _ = _keys(frame, agreement, secret)
+    path = tmp_path / "north.encodings"
+    save_table(
+        path,
+        damage(extract.to_table()),
+        extract.to_manifest(len(extract)),
+        agreement,
+        identity("north"),
+        recipient="linkage_unit",
+    )
+    options = {"agreement": agreement, "identity": identity("linkage_unit")}
+    with pytest.raises(SealError, match="does not hold the columns that such a file has"):
+        EncodedExtract.load(path, **options)
+    with pytest.raises(SealError, match="does not hold the columns that such a file has"):
+        list(EncodedExtract.load_batches(path, **options))
 
 
 def test_keys_of_another_shape_are_refused(frame, keyed, secret):

@@ -115,7 +115,7 @@ def _of_parts(linkage: LinkageClause, parts: Sequence[KeyPart]) -> Iterator[str]
             yield f"'{part.field}' is no linkage field"
         elif problem:
             yield f"'{part.field}': {problem}"
-    if len(parts) == 1 and parts[0].field in linkage.fields:
+    if len({part.field for part in parts}) == 1 and parts[0].field in linkage.fields:
         yield from _alone(linkage, parts[0])
 
 
@@ -133,13 +133,13 @@ def _unfit(kind: FieldKind, part: KeyPart) -> str:
 
 
 def _alone(linkage: LinkageClause, part: KeyPart) -> Iterator[str]:
-    """Refuse what makes no group, and what a filter of the whole record hides."""
+    """Refuse what hardly parts the records, and what a filter of the whole record hides."""
     if linkage.fields[part.field].kind == "sex":
         yield "a sex alone hardly parts the records; add another part"
-    elif linkage.profile == "clkhash" and part.by == "whole":
+    elif linkage.profile == "clkhash":
         yield (
-            f"the whole of '{part.field}' alone would show which records share it, which filters "
-            "of the whole record do not; take less of it, or add another part"
+            f"parts of one field alone would show which records agree in '{part.field}', which filters of the "
+            "whole record do not; add a part of another field"
         )
 
 

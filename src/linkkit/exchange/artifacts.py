@@ -127,9 +127,10 @@ class EncodedExtract(Artifact):
         return len(self.tokens)
 
     def __repr__(self) -> str:
+        keys = f"{len(self.spec.keys)} blocking keys, " if self.spec.keys else ""
         return (
             f"<EncodedExtract of '{self.party}': {len(self)} records, "
-            f"{len(self.filters)} filters, profile '{self.spec.profile}'>"
+            f"{len(self.filters)} filters, {keys}profile '{self.spec.profile}'>"
         )
 
     def to_arrow(self) -> pa.Table:

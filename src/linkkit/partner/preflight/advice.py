@@ -333,7 +333,8 @@ def _groups_show(used: Sequence[KeyExposure], told_by_keys: float) -> Advice:
         message="The linkage unit sees which records share a blocking key, and the sizes of the groups "
         f"let it guess frequent names: about {percent(worst.share_by_listed_rank)} of the records by "
         f"'{worst.name}' alone, with a list of nine in ten of these people. All keys together tell "
-        f"{apart} of the records from all others, for somebody with an exact list and no secret.",
+        f"{apart} of the records from all others for certain, to somebody with an exact list and no "
+        "secret.",
         advice="Agree on as few keys as the links need, and only with a linkage unit that you would "
         "trust with that, by contract.",
     )

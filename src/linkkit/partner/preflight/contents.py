@@ -222,7 +222,6 @@ def _keys(report: PreflightReport) -> Section:
     rows = tuple(
         (
             item.name,
-            item.made_of,
             f"{item.n_groups:,}",
             f"{item.n_largest:,} ({percent(item.share_largest)})",
             f"{item.n_alone:,} ({percent(item.share_alone)})",
@@ -238,23 +237,14 @@ def _keys(report: PreflightReport) -> Section:
         "in a group of their own. Exact: whose group is known by its size, to somebody who knows "
         "how frequent each value is. By a list: the same with a list of nine in ten of these people.",
         table=Table(
-            header=(
-                "key",
-                "made of",
-                "groups",
-                "largest",
-                "alone",
-                "without",
-                "exact",
-                "by a list",
-            ),
+            header=("key", "groups", "largest", "alone", "without", "exact", "by a list"),
             rows=rows,
-            n_text=2,
         ),
         notes=(
+            *(f"{item.name}: {item.made_of}." for item in report.keys),
             f"All keys together tell {percent(report.told_by_keys)} of the records from all others, by "
             "which groups they are in and whom they meet there. Somebody with an exact list of these "
-            "people, and no secret, knows who they are.",
+            "people, and no secret, knows for certain who these are, and may guess others.",
         ),
     )
 
