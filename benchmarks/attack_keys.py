@@ -3,6 +3,7 @@
     python benchmarks/attack_keys.py                          # FEBRL 4, 2,500 people
     python benchmarks/attack_keys.py --data town              # a made-up town of families
     python benchmarks/attack_keys.py --keys keys.yaml         # other keys
+    python benchmarks/attack_keys.py --sizes 2500 12500 50000 # a town that grows: told apart only
 
 The attacker has the keys of all records, a list of the same people and no secret, and makes the keys of that
 list under a secret of its own: the groups are the same, under other numbers. `noisy` records differ
@@ -39,9 +40,10 @@ from linkkit.assess.attack import PassView, Target, Truth, graph_matching, wilso
 from linkkit.partner.encode import encoding_spec
 from linkkit.partner.encode.block_keys import block_keys
 from linkkit.partner.keys import KeyScope
-from linkkit.partner.preflight.keys import overlap_patterns
+from linkkit.partner.preflight.keys import overlap_patterns, share_told_apart
 from linkkit.partner.read import extract_from_frame
 from linkkit.partner.standardize import standardize
+from linkkit.synth import youth_partnership
 
 Codes = npt.NDArray[np.int64]
 
@@ -68,6 +70,12 @@ def key_sets(postal_code: str) -> dict[str, dict[str, Any]]:
         "3 coarse": coarse,
         "6, fine and coarse": fine | coarse,
     }
+
+
+def with_keys(document: Mapping[str, Any], keys: Mapping[str, Any]) -> lk.Agreement:
+    """Return an agreement of the profile `field` with blocking keys."""
+    linkage = {"fields": document["linkage"]["fields"], "profile": "field", "blocking_keys": keys}
+    return lk.Agreement.from_document({**document, "linkage": linkage})
 
 
 def keys_of(
@@ -136,10 +144,7 @@ def as_target(groups: Sequence[Codes], seed: int) -> Target:
 
 def run(people: People, keys: Mapping[str, Any], copies: str, *, given: Any) -> dict[str, Any]:
     """Attack one set of keys."""
-    linkage = {"fields": people.document["linkage"]["fields"], "profile": "field"}
-    agreement = lk.Agreement.from_document(
-        {**people.document, "linkage": {**linkage, "blocking_keys": keys}}
-    )
+    agreement = with_keys(people.document, keys)
     order = np.random.default_rng(given.seed).permutation(len(people.own))
     frame = people.targets[copies].iloc[order].reset_index(drop=True)
     secret = lk.Secret.generate()
@@ -174,6 +179,18 @@ def run(people: People, keys: Mapping[str, Any], copies: str, *, given: Any) -> 
     }
 
 
+def by_size_of_file(sizes: Sequence[int]) -> None:
+    """Print how many people of a town are told apart by the first one, two and three fine keys."""
+    made = youth_partnership(n_district=max(sizes), n_summer=100, n_jobs=100)
+    agreement = with_keys(made.agreement, key_sets("postal_code")["3 fine"])
+    keys = keys_of(made.extracts["district"], agreement, lk.Secret.generate(), "district")
+    groups = groups_of(keys)
+    for n in sizes:
+        first = [codes[:n] for codes in groups]
+        told = [round(share_told_apart(first[:k]), 4) for k in (1, 2, 3)]
+        print(json.dumps({"n": n, "told apart by 1, 2, 3 keys": told}), flush=True)
+
+
 def main() -> None:
     """Run and print one line of JSON for each set of keys and kind of copies."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -185,7 +202,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--rehearsals", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sizes", nargs="+", type=int)
     given = parser.parse_args()
+    if given.sizes:
+        by_size_of_file(given.sizes)
+        return
     if given.data == "town":
         people = town(given.records)
     else:
