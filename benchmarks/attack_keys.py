@@ -14,6 +14,7 @@ told apart: records that no other equals in which groups they are in, as far as 
 show (color refinement), and that the attacker's list shows alike: found for certain.
 pairs found: people whose two records share one key or more, which is what keys are for.
 graph: `linkkit.assess.attack.graph_matching` with visible groups and nothing else, the best round.
+known: `known_pairs` with the same, of the people who are not known.
 """
 
 from __future__ import annotations
@@ -36,7 +37,14 @@ from harness.attacked import febrl4_folder
 from harness.attacked_profiles import People, febrl4, town
 
 import linkkit as lk
-from linkkit.assess.attack import PassView, Target, Truth, graph_matching, wilson_interval
+from linkkit.assess.attack import (
+    PassView,
+    Target,
+    Truth,
+    graph_matching,
+    known_pairs,
+    wilson_interval,
+)
 from linkkit.partner.encode import encoding_spec
 from linkkit.partner.encode.block_keys import block_keys
 from linkkit.partner.keys import KeyScope
@@ -153,13 +161,22 @@ def run(people: People, keys: Mapping[str, Any], copies: str, *, given: Any) -> 
     target = groups_of(sent)
     own = groups_of(keys_of(people.own, agreement, lk.Secret.generate(), people.party))
     in_order = [codes[order] for codes in own]
+    truth = Truth(pairs=np.column_stack([np.arange(len(order)), order]))
     rehearsals = [as_target(own, seed) for seed in range(100, 100 + given.rehearsals)]
     graph = graph_matching(
         as_target(target, 1),
         as_target(own, 2),
-        Truth(pairs=np.column_stack([np.arange(len(order)), order])),
+        truth,
         rehearsals=rehearsals,
         n_rounds=given.rounds,
+        only="groups",
+        seed=given.seed,
+    )
+    taught = known_pairs(
+        as_target(target, 1),
+        as_target(own, 2),
+        truth,
+        n_known=given.known,
         only="groups",
         seed=given.seed,
     )
@@ -175,6 +192,7 @@ def run(people: People, keys: Mapping[str, Any], copies: str, *, given: Any) -> 
         "n": n,
         "groups": [len(np.unique(codes[codes >= 0])) for codes in target],
         **{name: round(found / n, 4) for name, found in shares.items()},
+        "known": round(taught.n_right / (n - given.known), 4),
         "graph interval": [round(x, 4) for x in wilson_interval(graph.n_right, n)],
     }
 
@@ -201,6 +219,7 @@ def main() -> None:
     parser.add_argument("--keys", type=Path, help="YAML: 'blocking_keys' of an agreement")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--rehearsals", type=int, default=5)
+    parser.add_argument("--known", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sizes", nargs="+", type=int)
     given = parser.parse_args()

@@ -48,7 +48,10 @@ _PHONETIC: dict[str | int, PhoneticCode] = {by: by for by in get_args(PhoneticCo
 
 
 def key_specs(linkage: LinkageClause) -> tuple[KeySpec, ...]:
-    """Return the public parameters of an agreement's blocking keys."""
+    """Return the public parameters of an agreement's blocking keys, by name.
+
+    Their order in the document has no bearing on its fingerprint, and so none on the spec.
+    """
     return tuple(
         KeySpec(
             name=name,
@@ -64,7 +67,7 @@ def key_specs(linkage: LinkageClause) -> tuple[KeySpec, ...]:
                 for part in parts
             ),
         )
-        for name, parts in (linkage.blocking_keys or {}).items()
+        for name, parts in sorted((linkage.blocking_keys or {}).items())
     )
 
 
