@@ -321,6 +321,7 @@ def random_pool() -> Callable[..., Pool]:
             tokens=rng.integers(0, 256, size=(n, 16), dtype=np.uint8),
             words=words,
             present=present,
+            block_keys=np.zeros((n, 0), dtype=np.uint64),
         )
 
     return make

@@ -69,6 +69,12 @@ from linkkit.synth import SyntheticPartnership, youth_partnership
 WORD, DAY, PHONE, ZIP, NUMBER = "Zqxmarker", "1987-09-23", "713-555-0199", "Q8X 7Z3", "48484848.25"
 SERIAL = 987_654_321
 PAYLOAD_WORD = "Zqxpayload"
+BLOCKING_KEYS = {
+    "sound": [{"field": "surname", "by": by} for by in ("soundex", "metaphone", "nysiis")],
+    "given": [{"field": "given_name", "by": "whole"}, {"field": "birth_date", "by": "whole"}],
+    "phone": [{"field": "phone", "by": "whole"}],
+    "codex": [{"field": "given_name", "by": "match_rating"}, {"field": "birth_date", "by": "year"}],
+}
 OF_PEOPLE = ("zqxmarker", "1987-09-23", "19870923", "09/23/1987", "7135550199", PHONE, "q8x 7z3", "q8x7z3",
              str(SERIAL))  # fmt: skip
 OF_PAYLOAD = ("zqxpayload", "48484848")
@@ -274,6 +280,10 @@ class World:
         linkage = self.agreement.linkage.model_dump(mode="json", exclude_none=True)
         return self.agreement_with(linkage=linkage | {"profile": profile})
 
+    def agreement_with_keys(self) -> Agreement:
+        linkage = self.agreement.linkage.model_dump(mode="json", exclude_none=True)
+        return self.agreement_with(linkage=linkage | {"blocking_keys": BLOCKING_KEYS})
+
 
 FRAMES = {"district": district_frame, "summer": summer_frame, "jobs": jobs_frame}
 
@@ -358,6 +368,13 @@ def as_another_party(world: World) -> EncodedExtract:
     return dataclasses.replace(world.encoded["summer"].encodings, key_check="f" * 32)
 
 
+def with_keys(world: World, party: str = "district") -> EncodedExtract:
+    """Encodings with blocking keys, that say to be of an agreement that has none."""
+    frame, agreement = FRAMES[party](), world.agreement_with_keys()
+    made = world.encode(frame, party, agreement=agreement).encodings
+    return dataclasses.replace(made, agreement_fingerprint=world.agreement.fingerprint)
+
+
 def save(world: World, artifact: Any, role: str, name: str) -> Path:
     return artifact.save(
         world.folder / name, agreement=world.agreement, identity=world.identities[role]
@@ -409,6 +426,8 @@ STEPS: dict[str, Callable[[World], Any]] = {
     "judge every party": lambda w: [w.preflight(make(), party) for party, make in FRAMES.items()],
     "judge in passes": lambda w: w.preflight(
         district_frame(), agreement=w.agreement_with_profile("standard")),
+    "judge with blocking keys": lambda w: w.preflight(
+        district_frame(), agreement=w.agreement_with_keys()),
     "judge a file": lambda w: w.preflight(w.csv(district_frame(), f"{WORD}\n")),
     "judge a file without a header": lambda w: w.preflight(w.csv(district_frame(), header=False)),
     "judge another party's frame": lambda w: w.preflight(summer_frame()),
@@ -421,6 +440,12 @@ STEPS: dict[str, Callable[[World], Any]] = {
     "judge a value": lambda w: w.preflight([WORD]),
     # Encoding
     "encode every party": lambda w: [w.encode(make(), party) for party, make in FRAMES.items()],
+    "encode with blocking keys": lambda w: [
+        w.encode(make(), party, agreement=w.agreement_with_keys()) for party, make in FRAMES.items()],
+    "encode odd cells with blocking keys": lambda w: w.encode(
+        broken_text(), agreement=w.agreement_with_keys()),
+    "save keys that are not agreed": lambda w: save(
+        w, with_keys(w), "district", "no.encodings"),
     "encode a file": lambda w: w.encode(w.csv(district_frame(), f"{WORD}\n")),
     "encode a file without a header": lambda w: w.encode(w.csv(district_frame(), header=False)),
     "encode another party's frame": lambda w: w.encode(summer_frame()),
@@ -434,6 +459,8 @@ STEPS: dict[str, Callable[[World], Any]] = {
     "encode a value": lambda w: w.encode([WORD]),
     # Encoding in parts
     "encode in parts": lambda w: in_parts(w, w.csv(district_frame(), f"{WORD}\n")),
+    "encode in parts with blocking keys": lambda w: in_parts(
+        w, w.csv(district_frame(), f"{WORD}\n"), agreement=w.agreement_with_keys()),
     "encode in parts without a header": lambda w: in_parts(w, w.csv(district_frame(), header=False)),
     "encode in parts an open quote": lambda w: in_parts(w, w.csv(district_frame(), f'"{WORD}\n')),
     "encode in parts NUL bytes": lambda w: in_parts(w, w.csv(district_frame(), f"{WORD}\0\n")),
@@ -563,6 +590,21 @@ def test_no_byte_that_leaves_holds_a_marker(world: World, name: str) -> None:
         assert markers_in(content, LEAVING[name].forbidden) == []
 
 
+def test_no_byte_of_blocking_keys_holds_a_marker_or_the_sound_of_one(world: World) -> None:
+    for party in FRAMES:
+        extract = with_keys(world, party)
+        assert extract.block_keys.shape == (len(extract), len(BLOCKING_KEYS))
+        assert extract.block_keys.any()
+        columns = [f"key:{name}" for name in BLOCKING_KEYS]
+        keys = extract.to_arrow().select(columns)
+        codes = ("z256", "sksmrkr", "zgxnarcar", "zqxmrkr")
+        for content in all_of_table(extract.to_arrow()):
+            assert markers_in(content) == []
+        for content in all_of_table(keys):
+            assert markers_in(content, codes) == []
+        assert markers_in(extract.to_manifest(1).model_dump_json()) == []
+
+
 def test_payload_does_leave_in_the_payload(world: World) -> None:
     found = {m for c in all_that_leaves(world, "payload of district") for m in markers_in(c)}
     assert found == set(OF_PAYLOAD)
@@ -620,10 +662,11 @@ def test_a_report_holds_no_marker_no_token_and_no_person(world: World) -> None:
     assert ids_in(content, ids_of(world.linked)) == []
 
 
-@pytest.mark.parametrize("profile", ["field", "standard", "hardened"])
+@pytest.mark.parametrize("profile", ["field", "keys", "standard", "hardened"])
 @pytest.mark.parametrize("party", FRAMES)
 def test_a_preflight_holds_no_marker(world: World, party: str, profile: str) -> None:
-    agreement = world.agreement_with_profile(profile)
+    keyed = profile == "keys"
+    agreement = world.agreement_with_keys() if keyed else world.agreement_with_profile(profile)
     report = preflight(FRAMES[party](), agreement, party=party)
     saved = [report.save(world.folder / f"preflight.{form}") for form in ("html", "json", "txt")]
     contents = [path.read_bytes() for path in saved]

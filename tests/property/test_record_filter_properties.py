@@ -40,6 +40,7 @@ def pool_of(sizes, clean, *, n_bits, seed, fill):
         tokens=rng.integers(0, 256, size=(n, 16), dtype=np.uint8),
         words=words,
         present=np.ones((n, 1), dtype=np.bool_),
+        block_keys=np.zeros((n, 0), dtype=np.uint64),
     )
 
 

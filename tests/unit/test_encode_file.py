@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +300,29 @@ def test_passes(profile: str, desk: Desk, agreement_document: dict[str, Any]) ->
     np.testing.assert_array_equal(loaded.tokens, whole.tokens)
     assert loaded.canaries == whole.canaries
     assert loaded.spec == whole.spec
+
+
+def test_blocking_keys(desk: Desk, agreement_document: dict[str, Any]) -> None:
+    agreement_document["linkage"]["blocking_keys"] = {
+        "sound_year": [
+            {"field": "surname", "by": "soundex"},
+            {"field": "birth_date", "by": "year"},
+        ],
+        "code": [{"field": "postal_code", "by": 3}, {"field": "given_name", "by": "nysiis"}],
+    }
+    keyed = replace(desk, agreement=Agreement.from_document(agreement_document))
+    path = _write(desk.folder / "summer.csv", _with_ids(_rows(300)))
+    files, result = keyed.encode_file(path, rows_at_once=40), keyed.encode(path)
+    keyed.assert_alike(files, result)
+    options: dict[str, Any] = {
+        "agreement": keyed.agreement,
+        "identity": desk.identities["linkage_unit"],
+    }
+    loaded = EncodedExtract.load(files.encodings, **options)
+    np.testing.assert_array_equal(loaded.block_keys, result.encodings.block_keys)
+    parts = list(EncodedExtract.load_batches(files.encodings, **options))
+    np.testing.assert_array_equal(np.vstack([x.block_keys for x in parts]), loaded.block_keys)
+    assert 0 < np.count_nonzero(loaded.block_keys == 0) < loaded.block_keys.size
 
 
 def test_rows_without_an_id_get_random_tokens(desk: Desk) -> None:

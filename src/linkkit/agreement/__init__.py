@@ -4,6 +4,7 @@ Everybody loads it: partners before they encode, the linkage unit before it link
 before it integrates, protects and releases. Nothing in here sees a record.
 """
 
+from linkkit.agreement.blocking_keys import key_text
 from linkkit.agreement.clauses import (
     FIELD_KINDS,
     ClkhashClause,
@@ -14,11 +15,13 @@ from linkkit.agreement.clauses import (
     FieldKind,
     FieldSource,
     Generalization,
+    KeyPart,
     LinkageClause,
     LinkageField,
     LinkagePass,
     Organization,
     Party,
+    PhoneticCode,
     Project,
     Protection,
     SaltPart,
@@ -40,11 +43,13 @@ __all__ = [
     "FieldKind",
     "FieldSource",
     "Generalization",
+    "KeyPart",
     "LinkageClause",
     "LinkageField",
     "LinkagePass",
     "Organization",
     "Party",
+    "PhoneticCode",
     "Project",
     "Protection",
     "SaltPart",
@@ -52,5 +57,6 @@ __all__ = [
     "VariableType",
     "Years",
     "default_passes",
+    "key_text",
     "passes_of",
 ]

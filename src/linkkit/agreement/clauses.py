@@ -6,10 +6,8 @@ Every clause is frozen, refuses unknown keys, and never repeats a given value in
 from __future__ import annotations
 
 import datetime as dt
-import json
-import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from linkkit.agreement.frozen import FROZEN_EMPTY, Frozen, FrozenDict, plain_json
 from linkkit.agreement.public_key import decode_public_key
 
 __all__ = [
@@ -37,12 +36,14 @@ __all__ = [
     "FieldKind",
     "FieldSource",
     "Generalization",
+    "KeyPart",
     "LinkageClause",
     "LinkageField",
     "LinkagePass",
     "Name",
     "Organization",
     "Party",
+    "PhoneticCode",
     "Profile",
     "Project",
     "Protection",
@@ -83,6 +84,9 @@ Standardizing = Literal["none", "linkkit"]
 
 DatePart = Literal["year", "year_day", "month_day"]
 """What of a date is a salt: the year, year and day of the month, or month and day."""
+
+PhoneticCode = Literal["soundex", "metaphone", "nysiis", "match_rating"]
+"""How a name's sound is written, so that spellings of one sound are one code."""
 
 VariableType = Literal["integer", "number", "category"]
 """What a payload variable holds."""
@@ -130,32 +134,6 @@ def _checked_region(region: str) -> str:
     return region
 
 
-class _FrozenDict(dict[Any, Any]):
-    """A dict that refuses to change, so that an agreement stays what was checked."""
-
-    def __deepcopy__(self, memo: object) -> _FrozenDict:
-        return self
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _FrozenDict, (dict(self),)
-
-
-def _refuse_change(*_args: object, **_options: object) -> NoReturn:
-    raise TypeError("an agreement cannot be changed; load an amended document instead")
-
-
-for _name in "__setitem__ __delitem__ __ior__ clear pop popitem setdefault update".split():
-    setattr(_FrozenDict, _name, _refuse_change)
-
-FROZEN_EMPTY = _FrozenDict
-"""Makes an empty mapping that cannot be changed."""
-
-Key = TypeVar("Key")
-Item = TypeVar("Item")
-
-Frozen = Annotated[dict[Key, Item], AfterValidator(_FrozenDict)]
-"""A mapping that cannot be changed."""
-
 Whole = Annotated[int, Field(strict=True)]
 """A whole number, written as one."""
 
@@ -177,8 +155,36 @@ _COMPARE_DEFAULTS: dict[str, dict[str, object]] = {
 DateFormat = Annotated[str, AfterValidator(_checked_date_format)]
 """A ``strptime`` format that tells the day, the month and the year."""
 
-SaltPart = Literal["whole"] | DatePart | Annotated[Whole, Field(ge=1, le=16)]
+MOST_CHARACTERS = 16
+
+SaltPart = Literal["whole"] | DatePart | Annotated[Whole, Field(ge=1, le=MOST_CHARACTERS)]
 """What of a value is a salt: the ``whole``, a part of a date, or so many first characters."""
+
+PartOfValue = PhoneticCode | Literal["whole", "month", "day"] | DatePart
+"""The named parts of a value that go into a blocking key."""
+
+PARTS_OF_VALUES: tuple[str, ...] = (
+    *get_args(PhoneticCode),
+    "whole",
+    *get_args(DatePart),
+    "month",
+    "day",
+)
+
+
+def _checked_part(part: object) -> object:
+    if isinstance(part, str) and part in PARTS_OF_VALUES:
+        return part
+    if isinstance(part, int) and not isinstance(part, bool) and 1 <= part <= MOST_CHARACTERS:
+        return part
+    raise ValueError(
+        f"it must be a number of first characters, 1 to {MOST_CHARACTERS}, or "
+        f"{', '.join(PARTS_OF_VALUES[:-1])} or {PARTS_OF_VALUES[-1]}"
+    )
+
+
+KeyBy = Annotated[PartOfValue | int, BeforeValidator(_checked_part)]
+"""What of a value goes into a blocking key: its sound, or as for a salt, or a date's month or day."""
 
 PublicKey = Annotated[str, AfterValidator(_checked_public_key)]
 """The text form of a public key, complete."""
@@ -295,36 +301,15 @@ class LinkagePass(Clause):
     fields: tuple[Name, ...] | None = Field(default=None, min_length=2)
 
 
-def _plain_json(value: object) -> object:
-    """Return a frozen copy of plain data, as JSON has it."""
-    problem = "it is not the JSON object of a schema"
-    if isinstance(value, dict):
-        problem = _not_json(value)
-    if not isinstance(value, dict) or problem:
-        raise ValueError(problem)
-    # JSON joins the halves of characters that YAML reads as two.
-    return _deeply_frozen(json.loads(json.dumps(value)))
+class KeyPart(Clause):
+    """One part of a blocking key: a linkage field, and what of its value counts.
 
+    ``by`` is ``soundex``, ``metaphone``, ``nysiis`` or ``match_rating`` for the sound of a name,
+    the ``whole`` value, so many first characters, or of a date a part such as ``year``.
+    """
 
-def _not_json(value: object) -> str:
-    """Say what of a value JSON does not have, or nothing."""
-    if isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            return "a key is no text; put quotes around it"
-        return next((text for item in value.values() if (text := _not_json(item))), "")
-    if isinstance(value, (list, tuple)):
-        return next((text for item in value if (text := _not_json(item))), "")
-    if isinstance(value, float) and not math.isfinite(value):
-        return "a number is not finite"
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return ""
-    return "a value is no text, number, true, false or null; put quotes around a date"
-
-
-def _deeply_frozen(value: Any) -> Any:
-    if isinstance(value, dict):
-        return _FrozenDict({key: _deeply_frozen(item) for key, item in value.items()})
-    return tuple(map(_deeply_frozen, value)) if isinstance(value, list) else value
+    field: Name
+    by: KeyBy
 
 
 class ClkhashClause(Clause):
@@ -336,7 +321,7 @@ class ClkhashClause(Clause):
     """
 
     linkage_schema: Annotated[
-        dict[str, Any], BeforeValidator(_plain_json), AfterValidator(_FrozenDict)
+        dict[str, Any], BeforeValidator(plain_json), AfterValidator(FrozenDict)
     ]
     standardize: Standardizing = "none"
 
@@ -349,13 +334,15 @@ class LinkageClause(Clause):
     without ``passes`` they follow from the kinds of the fields. ``"field"`` makes one keyed filter
     for each field, for a linkage unit that the parties trust with field-level similarities.
     ``"clkhash"`` makes the filters of clkhash, under the schema in ``clkhash``. There are 2 to 21
-    fields.
+    fields. With ``blocking_keys``, which only the profiles ``field`` and ``clkhash`` may have, keyed
+    digests of parts of the fields let the linkage unit find pairs that agree in them.
     """
 
     profile: Profile = "standard"
     fields: Frozen[Name, LinkageField] = Field(min_length=2, max_length=21)
     passes: Frozen[Name, LinkagePass] | None = Field(default=None, min_length=2, max_length=8)
     clkhash: ClkhashClause | None = None
+    blocking_keys: Frozen[Name, tuple[KeyPart, ...]] | None = Field(default=None, min_length=1)
 
 
 class ColumnSource(Clause):
@@ -430,7 +417,7 @@ class Party(Organization):
     record_id: Label | None = None
     linkage_fields: Frozen[Name, ColumnSource] = Field(min_length=2)
     year: YearSource | None = None
-    payload: Frozen[Name, FieldSource] = Field(default_factory=_FrozenDict)
+    payload: Frozen[Name, FieldSource] = Field(default_factory=FROZEN_EMPTY)
 
     @property
     def linkage_columns(self) -> frozenset[str]:

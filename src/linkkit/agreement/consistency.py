@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
+from linkkit.agreement.blocking_keys import find_key_problems
 from linkkit.agreement.clauses import COARSENS, FieldKind, FieldSource, Party
 from linkkit.agreement.clkhash.agreed import find_schema_problems
 from linkkit.agreement.content import Content
@@ -32,6 +33,7 @@ def find_contradictions(agreement: Content) -> list[str]:
     problems = [
         *find_pass_problems(agreement.linkage),
         *find_schema_problems(agreement),
+        *find_key_problems(agreement),
         *_variables(agreement),
     ]
     for name, party in agreement.parties.items():

@@ -8,9 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from linkkit.agreement.clauses import (
-    FROZEN_EMPTY,
     Clause,
-    Frozen,
     Label,
     LinkageClause,
     Name,
@@ -23,6 +21,7 @@ from linkkit.agreement.clauses import (
     Whole,
     Years,
 )
+from linkkit.agreement.frozen import FROZEN_EMPTY, Frozen
 
 __all__ = ["Content"]
 

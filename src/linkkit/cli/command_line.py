@@ -137,7 +137,7 @@ def agreement() -> None:
 @click.argument("file", type=FILE)
 def check(file: Path) -> None:
     """Check an agreement document, and print its fingerprint to compare by voice."""
-    from linkkit.agreement import Agreement
+    from linkkit.agreement import Agreement, key_text
     from linkkit.agreement.clkhash import schema_traps
     from linkkit.agreement.passes import profile_text
 
@@ -145,6 +145,8 @@ def check(file: Path) -> None:
     click.echo(f"{document.title} ({document.id})")
     click.echo(f"fingerprint: {document.fingerprint}")
     click.echo(f"profile: {profile_text(document.linkage)}")
+    for name, parts in (document.linkage.blocking_keys or {}).items():
+        click.echo(f"blocking key {name}: {key_text(parts)}; the linkage unit sees who shares it")
     for name, party in document.parties.items():
         key = "" if party.public_key else "  (no public key yet)"
         fields, payload = ", ".join(party.linkage_fields), ", ".join(party.payload) or "nothing"

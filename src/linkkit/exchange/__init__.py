@@ -10,6 +10,8 @@ from linkkit.exchange.manifest import ArtifactKind, Manifest
 from linkkit.exchange.spec import (
     EncodingSpec,
     FilterSpec,
+    KeyField,
+    KeySpec,
     PassField,
     PassSpec,
     RecordFilterSpec,
@@ -24,6 +26,8 @@ __all__ = [
     "Filter",
     "FilterSpec",
     "Identity",
+    "KeyField",
+    "KeySpec",
     "Manifest",
     "PassField",
     "PassSpec",

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from linkkit.agreement import Agreement, VariableType
-from linkkit.errors import SealError
+from linkkit.errors import NotAuthorizedError, OptionError, SealError
 from linkkit.exchange.artifact import Artifact
 from linkkit.exchange.columns import (
     TOKEN_TYPE,
@@ -24,6 +24,8 @@ from linkkit.exchange.columns import (
     encoding_table,
     encoding_types,
     filters_of,
+    key_column,
+    keys_of,
     token_array,
     token_matrix,
 )
@@ -56,6 +58,10 @@ _PAYLOAD_TYPES: dict[VariableType, pa.DataType] = {
 }
 
 
+def _no_keys(n_records: int = 0) -> npt.NDArray[np.uint64]:
+    return np.zeros((n_records, 0), dtype=np.uint64)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class EncodedExtract(Artifact):
     """A party's encoded records: tokens and keyed filters, no payload and no linkage field.
@@ -83,8 +89,11 @@ class EncodedExtract(Artifact):
         The agreement's epoch; the key check agrees only within one.
     canaries : dict of str to str
         Keyed digests of made-up records that every party derives from the secret and encodes
-        with its own installed code, by ``field:NAME`` as standardized and ``filter:NAME`` as
-        encoded. Parties whose digests differ do not standardize, or encode, alike.
+        with its own installed code, by ``field:NAME`` as standardized, ``filter:NAME`` as encoded
+        and ``key:NAME`` as blocking keys. Parties whose digests differ do not standardize, or
+        encode, alike.
+    block_keys : ndarray of uint64, shape (n_records, n_keys)
+        The blocking keys of the spec, 0 where a part of one is missing; no column without keys.
     """
 
     _kind: ClassVar[ArtifactKind] = "encoded-extract"
@@ -101,19 +110,32 @@ class EncodedExtract(Artifact):
     counts: Mapping[str, int] = field(default_factory=dict)
     epoch: int = 1
     canaries: Mapping[str, str] = field(default_factory=dict)
+    block_keys: npt.NDArray[np.uint64] = field(default_factory=_no_keys)
+
+    def __post_init__(self) -> None:
+        n_keys = len(self.spec.keys)
+        if not n_keys and not self.block_keys.size:
+            object.__setattr__(self, "block_keys", _no_keys(len(self)))
+        if self.block_keys.shape != (len(self), n_keys) or self.block_keys.dtype != np.uint64:
+            raise OptionError(
+                f"the blocking keys of '{self.party}' are no uint64 numbers, {n_keys} for each of "
+                "its records",
+                hint="Make the extract with linkkit.encode.",
+            )
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def __repr__(self) -> str:
+        keys = f"{len(self.spec.keys)} blocking keys, " if self.spec.keys else ""
         return (
             f"<EncodedExtract of '{self.party}': {len(self)} records, "
-            f"{len(self.filters)} filters, profile '{self.spec.profile}'>"
+            f"{len(self.filters)} filters, {keys}profile '{self.spec.profile}'>"
         )
 
     def to_arrow(self) -> pa.Table:
-        """Return tokens and filters as an Arrow table; a missing field is null."""
-        return encoding_table(self.spec, self.tokens, self.filters)
+        """Return tokens, filters and keys as an Arrow table; a missing field is null."""
+        return encoding_table(self.spec, self.tokens, self.filters, self.block_keys)
 
     def to_manifest(self, n_rows: int) -> Manifest:
         """Return what its file says of itself, with `n_rows` rows."""
@@ -152,14 +174,16 @@ class EncodedExtract(Artifact):
             counts=manifest.counts,
             epoch=manifest.epoch or 1,
             canaries=manifest.canaries,
+            block_keys=keys_of(table, spec),
         )
 
     @classmethod
     def _check(cls, table: pa.Table, manifest: Manifest, agreement: Agreement) -> None:
-        del agreement  # the spec says what stands in the table
+        # The spec says what stands in the table.
         spec = _require_spec(manifest)
-        passes = [item.name for item in spec.passes]
-        _require_columns(table, encoding_types(spec), sender=manifest.sender, never_null=passes)
+        _require_agreed_keys(spec, agreement, sender=manifest.sender)
+        whole = [item.name for item in spec.passes] + [key_column(key.name) for key in spec.keys]
+        _require_columns(table, encoding_types(spec), sender=manifest.sender, never_null=whole)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -311,6 +335,18 @@ def _require_spec(manifest: Manifest) -> EncodingSpec:
     if manifest.spec is None or manifest.party is None or manifest.key_check is None:
         raise SealError("the file's manifest is incomplete", hint="Ask for the file again.")
     return manifest.spec
+
+
+def _require_agreed_keys(spec: EncodingSpec, agreement: Agreement, *, sender: str) -> None:
+    """Refuse blocking keys that the agreement does not state."""
+    stated = agreement.linkage.blocking_keys or {}
+    agreed = {name: [(part.field, part.by) for part in parts] for name, parts in stated.items()}
+    if {key.name: [(part.name, part.by) for part in key.parts] for key in spec.keys} != agreed:
+        raise NotAuthorizedError(
+            f"the blocking keys of '{sender}' are not those of agreement '{agreement.id}'",
+            clause="linkage.blocking_keys",
+            hint=f"Agreed are: {', '.join(agreed) or 'none'}. Encode again under the agreement.",
+        )
 
 
 def _require_columns(

@@ -1,7 +1,8 @@
-"""Tokens and filters as the columns of an Arrow table, and back.
+"""Tokens, filters and blocking keys as the columns of an Arrow table, and back.
 
 A filter of a field is a column of bits, null where the field is missing. A filter of a pass is never
 null: what is missing looks like what is there, as the pattern of gaps would single people out.
+A blocking key is a column of 64-bit digests, 0 where a part of it is missing.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ __all__ = [
     "encoding_table",
     "encoding_types",
     "filters_of",
+    "key_column",
+    "keys_of",
     "token_array",
     "token_matrix",
 ]
 
 TOKEN_BYTES = 16
 TOKEN_TYPE = pa.binary(TOKEN_BYTES)
+KEY_TYPE = pa.uint64()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -48,20 +52,37 @@ class Filter:
 def encoding_types(spec: EncodingSpec) -> dict[str, pa.DataType]:
     """Return the columns that an encoded extract has under a spec, with their types."""
     bits = {item.name: pa.binary(item.n_words * 8) for item in spec.columns}
-    return {"token": TOKEN_TYPE, **bits}
+    return {"token": TOKEN_TYPE, **bits, **{key_column(key.name): KEY_TYPE for key in spec.keys}}
+
+
+def key_column(name: str) -> str:
+    """Return the column of a blocking key; no filter has a colon in its name."""
+    return f"key:{name}"
 
 
 def encoding_table(
-    spec: EncodingSpec, tokens: npt.NDArray[np.uint8], filters: Mapping[str, Filter]
+    spec: EncodingSpec,
+    tokens: npt.NDArray[np.uint8],
+    filters: Mapping[str, Filter],
+    block_keys: npt.NDArray[np.uint64],
 ) -> pa.Table:
     """Return the columns of an encoded extract."""
     bits = {item.name: _binary_column(filters[item.name], item.n_words) for item in spec.columns}
-    return pa.table({"token": token_array(tokens), **bits})
+    keys = {key_column(key.name): pa.array(block_keys[:, i]) for i, key in enumerate(spec.keys)}
+    return pa.table({"token": token_array(tokens), **bits, **keys})
 
 
 def filters_of(table: pa.Table, spec: EncodingSpec) -> dict[str, Filter]:
     """Return the filters that a table holds under a spec."""
     return {item.name: _filter(table.column(item.name), item.n_words) for item in spec.columns}
+
+
+def keys_of(table: pa.Table, spec: EncodingSpec) -> npt.NDArray[np.uint64]:
+    """Return the blocking keys that a table holds under a spec, shape (n_records, n_keys)."""
+    keys = np.empty((len(table), len(spec.keys)), dtype=np.uint64)
+    for i, key in enumerate(spec.keys):
+        keys[:, i] = table.column(key_column(key.name)).to_numpy()
+    return keys
 
 
 def token_array(tokens: npt.NDArray[np.uint8]) -> pa.Array:

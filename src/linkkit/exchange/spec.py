@@ -10,11 +10,13 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from linkkit.agreement import Compare, FieldKind
-from linkkit.agreement.clauses import SaltPart, Standardizing
+from linkkit.agreement.clauses import KeyBy, SaltPart, Standardizing
 
 __all__ = [
     "EncodingSpec",
     "FilterSpec",
+    "KeyField",
+    "KeySpec",
     "PassField",
     "PassSpec",
     "RecordFilterSpec",
@@ -129,11 +131,33 @@ class RecordFilterSpec(BaseModel):
         return -(-self.n_bits // 64)
 
 
+class KeyField(_FieldSpec):
+    """What of one field's value is part of a blocking key: its sound, the ``whole``, a part.
+
+    ``codes`` is, for a sound, the digest of what many syllables are coded as.
+    """
+
+    name: str
+    kind: FieldKind
+    by: KeyBy
+    codes: str | None = None
+
+
+class KeySpec(BaseModel):
+    """A blocking key: records that agree in all of its parts have the same digest."""
+
+    model_config = _CLOSED
+
+    name: str
+    parts: tuple[KeyField, ...] = Field(min_length=1)
+
+
 class EncodingSpec(BaseModel):
     """What two parties must share, apart from the secret, for their encodings to compare.
 
     A spec has ``filters``, one for each field, or ``passes`` over ``fields``, the names of all
-    linkage fields, or ``records``, one filter for all fields.
+    linkage fields, or ``records``, one filter for all fields. ``keys`` are the blocking keys that
+    records have beside their filters, where the agreement states some.
     """
 
     model_config = _CLOSED
@@ -145,12 +169,13 @@ class EncodingSpec(BaseModel):
     fields: tuple[str, ...] = ()
     passes: tuple[PassSpec, ...] = ()
     records: tuple[RecordFilterSpec, ...] = ()
+    keys: tuple[KeySpec, ...] = ()
 
     @model_serializer(mode="wrap")
     def _without_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # What a profile has no use for does not stand in the spec, nor count in its digest.
         content: dict[str, Any] = handler(self)
-        optional = ("fields", "passes", "records")
+        optional = ("fields", "passes", "records", "keys")
         return {name: value for name, value in content.items() if value or name not in optional}
 
     @property
@@ -181,6 +206,8 @@ def spec_difference(one: EncodingSpec, other: EncodingSpec) -> str:
         mine, theirs = getattr(one, name), getattr(other, name)
         if name == "filters":
             parts += _filter_differences(mine, theirs)
+        elif name == "keys":
+            parts += _key_differences(mine, theirs)
         elif mine != theirs:
             parts.append(f"{name.replace('_', ' ')} {_short(mine)} and {_short(theirs)}")
     return "; ".join(parts)
@@ -198,6 +225,26 @@ def _filter_differences(one: tuple[FilterSpec, ...], other: tuple[FilterSpec, ..
         ]
     if one != other and not parts:
         parts.append("the order of their filters")
+    return parts
+
+
+def _key_differences(one: tuple[KeySpec, ...], other: tuple[KeySpec, ...]) -> list[str]:
+    mine, theirs = ({item.name: item.parts for item in keys} for keys in (one, other))
+    parts = [f"only one has blocking key '{name}'" for name in sorted(mine.keys() ^ theirs.keys())]
+    for name in sorted(mine.keys() & theirs.keys()):
+        plain = [
+            [part.model_copy(update={"codes": None}) for part in key]
+            for key in (mine[name], theirs[name])
+        ]
+        if plain[0] != plain[1]:
+            parts.append(f"blocking key '{name}' is made of different parts")
+        elif mine[name] != theirs[name]:
+            parts.append(
+                f"blocking key '{name}' has sounds coded differently, as another version of the "
+                "package jellyfish does"
+            )
+    if one != other and not parts:
+        parts.append("the order of their blocking keys")
     return parts
 
 

@@ -41,6 +41,8 @@ class Pool:
         The filters of all fields, or passes, side by side; zero where a field is missing.
     present : ndarray of bool, shape (n_records, n_fields)
         Which fields each record has, of those with a filter of their own; no column with passes.
+    block_keys : ndarray of uint64, shape (n_records, n_keys)
+        The blocking keys of the spec, 0 where a part of one is missing; no column without keys.
     """
 
     agreement_id: str
@@ -52,6 +54,7 @@ class Pool:
     tokens: npt.NDArray[np.uint8]
     words: npt.NDArray[np.uint64]
     present: npt.NDArray[np.bool_]
+    block_keys: npt.NDArray[np.uint64]
 
     def __len__(self) -> int:
         return len(self.party)
@@ -102,6 +105,7 @@ def make_pool(extracts: Sequence[EncodedExtract]) -> Pool:
         tokens=np.concatenate([extract.tokens[order] for extract, order in pairs]),
         words=_words(extracts, orders),
         present=np.concatenate([_present(extract)[order] for extract, order in pairs]),
+        block_keys=np.concatenate([extract.block_keys[order] for extract, order in pairs]),
     )
 
 
@@ -195,7 +199,8 @@ def _unlike_canaries(pair: str, one: Mapping[str, str], other: Mapping[str, str]
     if bool(one) != bool(other):
         return f"only one of {pair} sent digests of canary records"
     unlike = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
-    for part, verb in (("field:", "standardize"), ("filter:", "encode")):
+    verbs = (("field:", "standardize"), ("filter:", "encode"), ("key:", "make the blocking keys"))
+    for part, verb in verbs:
         names = [f"'{name.removeprefix(part)}'" for name in unlike if name.startswith(part)]
         if names:
             return (

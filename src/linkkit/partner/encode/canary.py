@@ -12,6 +12,8 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from linkkit.agreement import Agreement, ColumnSource, FieldKind, Party
@@ -64,6 +66,7 @@ def canary_digests(
     *,
     secret: Secret,
     scope: KeyScope,
+    keys: Mapping[str, npt.NDArray[np.uint64]] | None = None,
 ) -> dict[str, str]:
     """Digest the canary records under a sub-key, as they were standardized and encoded.
 
@@ -77,14 +80,17 @@ def canary_digests(
         Without it, a digest says nothing.
     scope : KeyScope
         Agreement, epoch and spec.
+    keys : mapping of str to ndarray of uint64, optional
+        Their blocking keys, by name.
 
     Returns
     -------
     dict of str to str
-        32 hexadecimal digits for each ``field:NAME`` and ``filter:NAME``.
+        32 hexadecimal digits for each ``field:NAME``, ``filter:NAME`` and ``key:NAME``.
     """
     contents = {f"field:{name}": _field_bytes(column) for name, column in fields.items()}
     contents |= {f"filter:{name}": _filter_bytes(item) for name, item in filters.items()}
+    contents |= {f"key:{name}": each.astype("<u8").tobytes() for name, each in (keys or {}).items()}
     digests = {}
     for name, content in contents.items():
         key = encoding_key(secret, scope, purpose="canary-digest", field=name)

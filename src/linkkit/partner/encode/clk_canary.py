@@ -16,7 +16,8 @@ from linkkit.agreement.clkhash.parts import (
     Numeric,
     PatternFormat,
 )
-from linkkit.exchange import Filter
+from linkkit.exchange import EncodingSpec, Filter
+from linkkit.partner.encode.block_keys import block_keys, by_name
 from linkkit.partner.encode.canary import N_CANARIES, canary_digests, canary_fields
 from linkkit.partner.encode.canary_cells import canary_cell
 from linkkit.partner.encode.clk_rows import in_form
@@ -32,7 +33,13 @@ _SPAN = 100_000
 
 
 def clk_canaries(
-    agreement: Agreement, secret: ClkhashSecret, *, stretched: Secret, scope: KeyScope, name: str
+    agreement: Agreement,
+    secret: ClkhashSecret,
+    *,
+    stretched: Secret,
+    scope: KeyScope,
+    name: str,
+    spec: EncodingSpec,
 ) -> dict[str, str]:
     """Digest the canary records of an agreement of the profile ``clkhash``.
 
@@ -48,11 +55,14 @@ def clk_canaries(
         Agreement, epoch and spec; another gives others.
     name : str
         Name of the filter.
+    spec : EncodingSpec
+        Names the blocking keys, which are made of standard forms.
 
     Returns
     -------
     dict of str to str
-        32 hexadecimal digits for each ``field:NAME``, as it is hashed, and for the filter.
+        32 hexadecimal digits for each ``field:NAME``, as it is hashed, for the filter, and for each
+        ``key:NAME``.
     """
     linkage = agreement.linkage
     schema = schema_of(linkage)
@@ -80,7 +90,11 @@ def clk_canaries(
         for x, array, feature in zip(fields, cells, schema.features, strict=True)
     }
     filters = {name: Filter(words=words, present=present)}
-    return canary_digests(hashed, filters, secret=stretched, scope=scope)
+    keys = {}
+    if spec.keys:
+        made_up = canary_fields(agreement, stretched, scope)
+        keys = by_name(block_keys(made_up, stretched, scope, spec), spec)
+    return canary_digests(hashed, filters, secret=stretched, scope=scope, keys=keys)
 
 
 def _cells(

@@ -20,6 +20,7 @@ from linkkit.agreement.document import require_agreement
 from linkkit.errors import ExtractError, OptionError
 from linkkit.exchange import EncodedExtract, EncodingSpec, Filter, RecordFilterSpec
 from linkkit.exchange.atomic import atomic_text
+from linkkit.partner.encode.block_keys import block_keys
 from linkkit.partner.encode.clk_canary import clk_canaries
 from linkkit.partner.encode.clkhash.clk_json import from_clk_json, to_clk_json
 from linkkit.partner.encode.results import TokenMap
@@ -74,6 +75,8 @@ def clk_encodings(
     spec: EncodingSpec,
     party: str,
     counts: Mapping[str, int],
+    fields: Mapping[str, pa.Array] | None = None,
+    rows: npt.NDArray[np.int64] | None = None,
 ) -> EncodedExtract:
     """Return filters and tokens as an extract for the linkage unit.
 
@@ -85,9 +88,16 @@ def clk_encodings(
         Record tokens, in the same order, which is kept.
     agreement, secret, spec, party, counts
         What they were made under, by whom, and what is reported of it.
+    fields : mapping of str to pyarrow.Array, optional
+        Linkage fields in standard form, of which blocking keys are made; not needed without keys.
+    rows : ndarray of int64, optional
+        Which rows of `fields` are the records.
     """
     scope = KeyScope.of(agreement, spec)
     stretched = secret.stretched(agreement)
+    keys = np.zeros((len(tokens), 0), dtype=np.uint64)
+    if spec.keys and fields is not None:
+        keys = block_keys(fields, stretched, scope, spec, rows=rows)
     return EncodedExtract(
         party=party,
         agreement_id=agreement.id,
@@ -100,8 +110,9 @@ def clk_encodings(
         counts=counts,
         epoch=agreement.epoch,
         canaries=clk_canaries(
-            agreement, secret, stretched=stretched, scope=scope, name=FILTER_NAME
+            agreement, secret, stretched=stretched, scope=scope, name=FILTER_NAME, spec=spec
         ),
+        block_keys=keys,
     )
 
 
@@ -243,6 +254,12 @@ def require_clkhash(agreement: Agreement) -> None:
 
 
 def _require_bare(agreement: Agreement) -> None:
+    if agreement.linkage.blocking_keys:
+        raise OptionError(
+            "the agreement has blocking keys, which are made of linkage fields, and a file of "
+            "filters has none",
+            hint="Encode the extract with 'linkkit encode', or agree on no 'blocking_keys'.",
+        )
     clause = agreement.linkage.clkhash
     if clause is not None and clause.standardize != "none":
         raise OptionError(

@@ -16,6 +16,7 @@ from linkkit.engines.local import run_in_threads
 from linkkit.errors import SecretError
 from linkkit.exchange import EncodedExtract, PayloadExtract
 from linkkit.exchange.artifacts import token_array, token_matrix
+from linkkit.partner.encode.block_keys import block_keys, by_name
 from linkkit.partner.encode.canary import canary_digests, canary_fields
 from linkkit.partner.encode.clk_profile import as_clkhash_secret, clk_encodings
 from linkkit.partner.encode.filters import FieldEncoder, sent_filters
@@ -161,6 +162,8 @@ def encodings_of(
             spec=spec,
             party=work.party,
             counts=counts,
+            fields=work.standardized.fields,
+            rows=best,
         )
     scope = KeyScope.of(agreement, spec)
     encoder = FieldEncoder(secret, scope, spec)
@@ -176,7 +179,14 @@ def encodings_of(
         filters=sent_filters(encoder.encode(work.standardized.fields, rows=best), spec),
         counts=counts,
         epoch=agreement.epoch,
-        canaries=canary_digests(made_up, encoder.encode(made_up), secret=secret, scope=scope),
+        canaries=canary_digests(
+            made_up,
+            encoder.encode(made_up),
+            secret=secret,
+            scope=scope,
+            keys=by_name(block_keys(made_up, secret, scope, spec), spec),
+        ),
+        block_keys=block_keys(work.standardized.fields, secret, scope, spec, rows=best),
     )
 
 

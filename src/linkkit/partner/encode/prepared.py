@@ -18,6 +18,7 @@ from linkkit.agreement.document import require_agreement
 from linkkit.engines.local import run_in_threads
 from linkkit.errors import ExtractError, OptionError
 from linkkit.exchange import EncodingSpec
+from linkkit.partner.encode.block_keys import key_specs
 from linkkit.partner.encode.clk_profile import as_clkhash_secret, record_specs
 from linkkit.partner.encode.clk_rows import ClkRows, as_schema_reads, clk_rows, schema_notes
 from linkkit.partner.encode.kinds import filter_spec
@@ -121,6 +122,7 @@ def encoding_spec(agreement: Agreement) -> EncodingSpec:
         fields=tuple(fields) if passes else (),
         passes=passes,
         records=records,
+        keys=key_specs(agreement.linkage),
     )
 
 

@@ -10,6 +10,7 @@ from linkkit.partner.preflight.results import (
     FieldStrength,
     FilterFill,
     JointStrength,
+    KeyExposure,
     PassGroups,
 )
 from linkkit.partner.preflight.rules import LIMITS
@@ -22,6 +23,7 @@ __all__ = [
     "of_groups",
     "of_identical",
     "of_joint",
+    "of_keys",
     "of_known",
     "of_passes",
     "of_profile",
@@ -281,6 +283,61 @@ def of_exposures(
             advice="The linkage unit needs no key for that. Use a profile with passes, or leave the "
             "field out.",
         )
+
+
+def of_keys(
+    keys: tuple[KeyExposure, ...], told_by_keys: float, not_brought: Mapping[str, str]
+) -> Iterator[Advice]:
+    """Look at what the groups of blocking keys give away, and whether they are of use.
+
+    Parameters
+    ----------
+    keys : tuple of KeyExposure
+        The keys.
+    told_by_keys : float
+        Share of records told from all others by all keys together.
+    not_brought : mapping of str to str
+        For keys of a field that the party does not bring, the names of such fields.
+    """
+    used = [item for item in keys if item.n_records]
+    if used:
+        yield _groups_show(used, told_by_keys)
+    for item in keys:
+        lacking = not_brought.get(item.name, "")
+        if not item.n_records:
+            yield Advice(
+                code="empty_key",
+                severity="note" if lacking else "warning",
+                message=f"No record has the blocking key '{item.name}': {item.made_of}.",
+                advice=f"You do not bring {lacking}, so nobody of yours is found by it."
+                if lacking
+                else "Check the columns that the agreement names. Nobody of yours is found by it.",
+            )
+        elif item.concentration >= LIMITS.coarse_key:
+            yield Advice(
+                code="coarse_key",
+                severity="warning",
+                message=f"The blocking key '{item.name}' makes {item.n_groups:,} groups, and "
+                f"{percent(item.share_largest)} of the records are in the largest.",
+                advice="So coarse a key shows a grouping and spares few comparisons. Add a part to "
+                "it, or leave it out.",
+            )
+
+
+def _groups_show(used: Sequence[KeyExposure], told_by_keys: float) -> Advice:
+    worst = max(used, key=lambda item: item.share_by_listed_rank)
+    apart = percent(told_by_keys)
+    return Advice(
+        code="blocking_keys",
+        severity="warning",
+        message="The linkage unit sees which records share a blocking key, and the sizes of the groups "
+        f"let it guess frequent names: about {percent(worst.share_by_listed_rank)} of the records by "
+        f"'{worst.name}' alone, with a list of nine in ten of these people. All keys together tell "
+        f"{apart} of the records from all others for certain, to somebody with an exact list and no "
+        "secret.",
+        advice="Agree on as few keys as the links need, and only with a linkage unit that you would "
+        "trust with that, by contract.",
+    )
 
 
 def _names(names: list[str]) -> str:

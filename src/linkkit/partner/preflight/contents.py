@@ -98,6 +98,8 @@ def _sections(report: PreflightReport) -> Iterator[Section]:
         yield _known(report)
     if report.exposures:
         yield _frequencies(report)
+    if report.keys:
+        yield _keys(report)
     yield _fills(report)
     if report.set_aside or report.rejected or report.n_repeated:
         yield _left_out(report)
@@ -213,6 +215,37 @@ def _frequencies(report: PreflightReport) -> Section:
         "common value. Exact: values that could be read by somebody who knows how frequent each is. "
         "By a list: read rightly with a list of nine in ten of these people.",
         table=Table(header=("field", "not alone", "exact", "by a list"), rows=rows),
+    )
+
+
+def _keys(report: PreflightReport) -> Section:
+    rows = tuple(
+        (
+            item.name,
+            f"{item.n_groups:,}",
+            f"{item.n_largest:,} ({percent(item.share_largest)})",
+            f"{item.n_alone:,} ({percent(item.share_alone)})",
+            percent(item.share_without),
+            percent(item.share_by_rank),
+            percent(item.share_by_listed_rank),
+        )
+        for item in report.keys
+    )
+    return Section(
+        title="Blocking keys",
+        about="Records with the same key are a group, and the linkage unit sees the groups. Alone: records "
+        "in a group of their own. Exact: whose group is known by its size, to somebody who knows "
+        "how frequent each value is. By a list: the same with a list of nine in ten of these people.",
+        table=Table(
+            header=("key", "groups", "largest", "alone", "without", "exact", "by a list"),
+            rows=rows,
+        ),
+        notes=(
+            *(f"{item.name}: {item.made_of}." for item in report.keys),
+            f"All keys together tell {percent(report.told_by_keys)} of the records from all others, by "
+            "which groups they are in and whom they meet there. Somebody with an exact list of these "
+            "people, and no secret, knows for certain who these are, and may guess others.",
+        ),
     )
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "FieldStrength",
     "FilterFill",
     "JointStrength",
+    "KeyExposure",
     "PairStrength",
     "PassGroups",
     "PreflightReport",
@@ -209,6 +210,47 @@ class FieldExposure:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class KeyExposure:
+    """What one blocking key gives away: groups of records that the linkage unit sees.
+
+    Attributes
+    ----------
+    name, made_of : str
+        The key, and what it is made of in words.
+    n_records, n_groups : int
+        Records that have all parts of it, and groups that they form.
+    share_without : float
+        Share of all records that lack a part, 0 to 1: they have no such key.
+    n_largest : int
+        Records in the largest group.
+    share_largest : float
+        The same as a share of the records with the key.
+    n_alone : int
+        Records that are alone in their group.
+    share_alone : float
+        The same as a share of the records with the key.
+    concentration : float
+        Chance that two people are in the same group, the sum of squared shares.
+    share_by_rank, share_by_listed_rank : float
+        Share of the records with the key whose group is known by its size, to somebody with an
+        exact list, and with a list of nine in ten of these very people.
+    """
+
+    name: str
+    made_of: str
+    n_records: int
+    n_groups: int
+    share_without: float
+    n_largest: int
+    share_largest: float
+    n_alone: int
+    share_alone: float
+    concentration: float
+    share_by_rank: float
+    share_by_listed_rank: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ActorRisk:
     """Who is expected to recognize how many people.
 
@@ -287,6 +329,11 @@ class PreflightReport:
         Records of the trial encoding.
     exposures : tuple of FieldExposure
         The fields of the profile ``field``, which have a filter each; else empty.
+    keys : tuple of KeyExposure
+        The blocking keys, where the agreement states some; else empty.
+    told_by_keys : float
+        Share of records whose groups under all keys together are those of no other record, as far
+        as sizes and overlaps of groups show: somebody with an exact list knows who they are.
     risks : tuple of ActorRisk
         The expected risk by actor.
     advice : tuple of Advice
@@ -313,6 +360,8 @@ class PreflightReport:
     fills: tuple[FilterFill, ...]
     n_sampled: int
     exposures: tuple[FieldExposure, ...]
+    keys: tuple[KeyExposure, ...]
+    told_by_keys: float
     risks: tuple[ActorRisk, ...]
     advice: tuple[Advice, ...]
     made_by: str = f"linkkit {__version__}"

@@ -80,6 +80,9 @@ class Limits:
         Distinct values up to which a field is readable by frequency alone.
     read_by_rank : float
         Share of a field's values read by rank.
+    coarse_key : float
+        Concentration of a blocking key's groups, from which on it finds few pairs that a comparison
+        of all would not: one pair in fifty agrees in it by chance.
     one_value : float
         Share of records with one and the same value, which may be a filler.
     field_missing : float
@@ -106,6 +109,7 @@ class Limits:
     one_pass: float = 0.20
     few_values: int = 20
     read_by_rank: float = 0.10
+    coarse_key: float = 0.02
     one_value: float = 0.50
     field_missing: float = 0.50
     set_aside: float = 0.05

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from linkkit.agreement import Agreement, FieldKind
+from linkkit.agreement import Agreement, FieldKind, key_text
 from linkkit.errors import SecretError
 from linkkit.exchange import EncodingSpec
 from linkkit.partner.encode import encoding_spec
+from linkkit.partner.encode.block_keys import key_groups
 from linkkit.partner.encode.prepared import PreparedExtract, prepare_extract
 from linkkit.partner.keys import Secret
 from linkkit.partner.preflight import advice as advise
@@ -27,6 +28,7 @@ from linkkit.partner.preflight.groups import (
     pass_groups,
     salt_words,
 )
+from linkkit.partner.preflight.keys import key_exposure, share_told_apart
 from linkkit.partner.preflight.results import Advice, FieldExposure, PreflightReport
 from linkkit.partner.preflight.rules import Facts, actor_risks
 from linkkit.partner.preflight.sizes import (
@@ -65,6 +67,7 @@ class _Records:
     fields: dict[str, pa.Array]
     values: dict[str, Codes]
     groups: dict[str, Codes]
+    keys: dict[str, Codes]
 
     @property
     def kinds(self) -> dict[str, FieldKind]:
@@ -167,6 +170,10 @@ def _records(prepared: PreparedExtract, agreement: Agreement, party: str) -> _Re
         fields=fields,
         values={name: value_ranks(column) for name, column in fields.items()},
         groups={item.name: group_codes(fields, item) for item in spec.passes},
+        keys={
+            item.name: found.codes
+            for item, found in zip(spec.keys, key_groups(fields, spec), strict=True)
+        },
     )
 
 
@@ -207,6 +214,11 @@ def _measured(prepared: PreparedExtract, records: _Records, secret: Secret) -> P
         fills=filter_fills(sample, agreement, records.spec, filters),
         n_sampled=len(rows),
         exposures=() if passes else tuple(_exposure(x, brought[x]) for x in records.filled),
+        keys=tuple(
+            key_exposure(name, key_text((agreement.linkage.blocking_keys or {})[name]), codes)
+            for name, codes in records.keys.items()
+        ),
+        told_by_keys=share_told_apart(list(records.keys.values())) if records.keys else 0.0,
         risks=actor_risks(facts),
         advice=(),
     )
@@ -245,6 +257,20 @@ def _advice(report: PreflightReport, records: _Records) -> Iterator[Advice]:
     yield from advise.of_passes(report.n_with_passes, report.n_records)
     yield from advise.of_fills(report.fills, has_passes=bool(report.passes))
     yield from advise.of_exposures(report.exposures, report.fields)
+    yield from advise.of_keys(report.keys, report.told_by_keys, _not_brought(records))
+
+
+def _not_brought(records: _Records) -> dict[str, str]:
+    """Return, by blocking key, the fields of it that the party does not bring."""
+    lacking = {
+        key.name: [part.name for part in key.parts if part.name not in records.brought]
+        for key in records.spec.keys
+    }
+    return {
+        name: " and ".join(f"'{field}'" for field in dict.fromkeys(fields))
+        for name, fields in lacking.items()
+        if fields
+    }
 
 
 def _finer(records: _Records, name: str) -> dict[str, float]:
