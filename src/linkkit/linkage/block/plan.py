@@ -25,6 +25,7 @@ __all__ = [
     "Block",
     "BlockingPass",
     "BlockingPlan",
+    "all_keys",
     "all_pairs",
     "count_pairs",
     "make_pass",
@@ -49,6 +50,9 @@ DEAREST_MATCH = 20_000
 _MATCHES_PER_RECORD = 0.25
 _MOST_FIELDS = 12
 _MOST_AGREEING = 4
+_PART_AGREES = 0.5
+"""How often the sound or a part of a value agrees in matches whose values differ."""
+
 
 _EQUAL_IN_MATCHES: dict[FieldKind, float] = {
     "given_name": 0.80,
@@ -175,13 +179,18 @@ def all_pairs(pool: Pool) -> BlockingPass:
     return make_pass(pool, "all pairs", np.zeros(len(pool), np.uint64), np.arange(len(pool)))
 
 
+def all_keys(pool: Pool) -> npt.NDArray[np.uint64]:
+    """Return digests of all filters, then the blocking keys, shape (n_records, n_fields + n_keys)."""
+    return np.hstack([filter_keys(pool), pool.block_keys])
+
+
 def plan_blocking(
     pool: Pool, *, block: Block = "auto", keys: npt.NDArray[np.uint64] | None = None
 ) -> BlockingPlan:
     """Choose what to compare.
 
     All pairs, by default while there are at most :data:`EXHAUSTIVE_LIMIT`. Else the pairs that agree
-    exactly in two linkage fields, for every two fields whose agreement leaves few enough pairs.
+    exactly in two linkage fields, or in a blocking key of the partners, wherever that leaves few enough.
 
     Parameters
     ----------
@@ -189,8 +198,8 @@ def plan_blocking(
         All records.
     block : {"auto", "exhaustive", "blocks"}
         Whether all pairs, or those of blocks.
-    keys : ndarray of uint64, shape (n_records, n_fields), optional
-        Digests of the filters, if they are at hand.
+    keys : ndarray of uint64, shape (n_records, n_fields + n_keys), optional
+        What :func:`all_keys` returns, if it is at hand.
 
     Raises
     ------
@@ -209,7 +218,7 @@ def plan_blocking(
     n_pairs = count_pairs(pool)
     if block == "exhaustive" or (block == "auto" and n_pairs <= EXHAUSTIVE_LIMIT):
         return BlockingPlan(passes=(all_pairs(pool),), n_pairs=n_pairs)
-    keys = filter_keys(pool) if keys is None else keys
+    keys = all_keys(pool) if keys is None else keys
     expected = _Expected(pool)
     passes: list[KeyPass] = []
     skipped: list[str] = []
@@ -241,16 +250,26 @@ def plan_blocking(
 
 
 def _key_passes(pool: Pool, keys: npt.NDArray[np.uint64]) -> Iterator[KeyPass]:
-    """Yield the pass of every two fields."""
-    fields = [i for i, item in enumerate(pool.spec.filters) if item.kind != "sex"]
-    for columns in combinations(fields, 2):
+    """Yield the pass of every two fields, and of every blocking key that the partners added."""
+    for columns in (*combinations(_distinctive(pool), 2), *_added(pool)):
         yield _key_pass(pool, columns, sorted_blocks(pool, keys, columns))
 
 
+def _distinctive(pool: Pool) -> list[int]:
+    return [i for i, item in enumerate(pool.spec.filters) if item.kind != "sex"]
+
+
+def _added(pool: Pool) -> list[tuple[int]]:
+    n_fields = len(pool.spec.filters)
+    return [(n_fields + k,) for k in range(len(pool.spec.keys))]
+
+
 def _key_pass(pool: Pool, columns: tuple[int, ...], blocks: Blocks) -> KeyPass:
-    names = [pool.spec.filters[column].name for column in columns]
+    names = [item.name for item in pool.spec.filters]
+    names += [f"blocking key {item.name}" for item in pool.spec.keys]
+    chosen = [names[column] for column in columns]
     return KeyPass(
-        name=f"{', '.join(names[:-1])} and {names[-1]}",
+        name=" and ".join([", ".join(chosen[:-1]), chosen[-1]] if chosen[1:] else chosen),
         columns=columns,
         n_comparisons=blocks.n_comparisons,
         n_records=len(blocks.packed),
@@ -262,8 +281,8 @@ def _splits(pool: Pool, keys: npt.NDArray[np.uint64], item: KeyPass) -> list[Key
     """Return the passes that cross the crowded blocks of a pass where more agrees than that."""
     passes: list[KeyPass] = []
     members = crowded_members(pool, sorted_blocks(pool, keys, item.columns, item.members))
-    for column, field in enumerate(pool.spec.filters):
-        if field.kind == "sex" or column in item.columns:
+    for column in _distinctive(pool):
+        if column in item.columns:
             continue
         columns = tuple(sorted((*item.columns, column)))
         blocks = sorted_blocks(pool, keys, columns, members)
@@ -281,12 +300,11 @@ class _Expected:
     """Which matches no pass has found yet, by what is expected of matches before any is seen."""
 
     def __init__(self, pool: Pool) -> None:
-        self.n_records = len(pool)
-        fields = [i for i, item in enumerate(pool.spec.filters) if item.kind != "sex"]
-        self.fields = fields[:_MOST_FIELDS]
+        self.pool = pool
+        self.fields = _distinctive(pool)[:_MOST_FIELDS]
         kinds = [pool.spec.filters[f].kind for f in self.fields]
         equal = np.array([_EQUAL_IN_MATCHES.get(kind, 0.7) for kind in kinds])
-        equal *= pool.present[:, self.fields].mean(axis=0) ** 2 if self.n_records else 1.0
+        equal *= pool.present[:, self.fields].mean(axis=0) ** 2 if len(pool) else 1.0
         patterns = np.arange(1 << len(equal))[:, None] >> np.arange(len(equal)) & 1
         self.patterns = patterns == 1
         self.chance = np.where(self.patterns, equal, 1 - equal).prod(axis=1)
@@ -301,20 +319,29 @@ class _Expected:
         """Whether a pass costs little, or little for each match that it alone would find."""
         if item.n_comparisons > PASS_LIMIT or not _share_uncrowded(item):
             return False
-        if item.n_comparisons <= FREE_PER_RECORD * self.n_records:
+        if item.n_comparisons <= FREE_PER_RECORD * len(self.pool):
             return True
-        matches = float(self.missed[self._agree(item)].sum()) * _share_uncrowded(item)
-        return item.n_comparisons <= DEAREST_MATCH * matches * _MATCHES_PER_RECORD * self.n_records
+        share = float((self.missed * self._agree(item)).sum()) * _share_uncrowded(item)
+        return item.n_comparisons <= DEAREST_MATCH * share * _MATCHES_PER_RECORD * len(self.pool)
 
     def find(self, item: KeyPass) -> None:
         """Count the matches of a pass as found."""
-        self.missed[self._agree(item)] *= 1 - _share_uncrowded(item)
+        self.missed *= 1 - _share_uncrowded(item) * self._agree(item)
 
-    def _agree(self, item: KeyPass) -> npt.NDArray[np.bool_]:
-        agree = np.ones(len(self.patterns), dtype=np.bool_)
+    def _agree(self, item: KeyPass) -> npt.NDArray[np.float64]:
+        """Return how probably matches of each pattern of equal fields agree in all of a pass."""
+        agree = np.ones(len(self.patterns))
+        spec = self.pool.spec
+        names = [spec.filters[f].name for f in self.fields]
         for column in item.columns:
-            if column in self.fields:
-                agree &= self.patterns[:, self.fields.index(column)]
+            if column < len(spec.filters):
+                parts = [(spec.filters[column].name, 0.0)]
+            else:
+                key = spec.keys[column - len(spec.filters)]
+                parts = [(x.name, 0.0 if x.by == "whole" else _PART_AGREES) for x in key.parts]
+            for name, unequal in parts:
+                if name in names:
+                    agree *= np.where(self.patterns[:, names.index(name)], 1.0, unequal)
         return agree
 
 

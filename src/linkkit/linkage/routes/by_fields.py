@@ -12,7 +12,8 @@ import numpy.typing as npt
 from linkkit.engines import Partitions, n_threads_available, run_in_threads
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import BlockingPlan, plan_blocking
-from linkkit.linkage.block.keys import MOST_ALIKE, filter_keys, repeated_records
+from linkkit.linkage.block.keys import MOST_ALIKE, repeated_records
+from linkkit.linkage.block.plan import all_keys
 from linkkit.linkage.classify import first_weights, fit_model, score_pairs
 from linkkit.linkage.classify.scores import frequency_table
 from linkkit.linkage.compare import (
@@ -152,7 +153,7 @@ def _without_repeated(
     work: Work,
 ) -> tuple[Pool, npt.NDArray[np.uint64], tuple[str, ...]]:
     """Return the pool and its keys with nothing to compare in repeated records, and who has these."""
-    pool, keys = work.pool, filter_keys(work.pool)
+    pool, keys = work.pool, all_keys(work.pool)
     repeated = repeated_records(pool, keys)
     if not len(repeated) or work.block == "exhaustive":
         return pool, keys, ()
