@@ -216,9 +216,7 @@ class LargeFiles:
             other = self._column(name, strangers)
             kind = rng.random(len(hit))
             replaced = pa.array(kind < _EMPTIED + _OF_ANOTHER)
-            now = pc.if_else(
-                pc.and_(replaced, pc.not_equal(other, was)), other, mistype(was, rng)
-            )
+            now = pc.if_else(pc.and_(replaced, pc.not_equal(other, was)), other, mistype(was, rng))
             now = pc.if_else(pa.array(kind < _EMPTIED), pa.scalar(None, pa.string()), now)
             mask = np.zeros(len(columns[name]), dtype=np.bool_)
             mask[hit] = True
@@ -368,12 +366,6 @@ def large_agreement(parties: Sequence[str], *, profile: str = "field") -> dict[s
     >>> Agreement.from_document(large_agreement(["party_1", "party_2"])).linkage.profile
     'field'
     """
-    clause = {
-        "record_id": "record_id",
-        "one_record_per_person": True,
-        "linkage_fields": {name: {"column": name} for name in LARGE_FIELDS},
-        "payload": {"birth_year": {"field": "birth_date", "coarsen": "year"}},
-    }
     return {
         "format": "linkkit-agreement/1",
         "id": "large-files",
@@ -387,9 +379,19 @@ def large_agreement(parties: Sequence[str], *, profile: str = "field") -> dict[s
             "fields": {name: {"kind": kind} for name, kind in LARGE_FIELDS.items()},
         },
         "variables": {"birth_year": {"type": "integer"}},
-        "parties": {party: {"name": f"Office of {party}", **clause} for party in parties},
+        "parties": {party: _clause(party) for party in parties},
         "linkage_unit": {"name": "Linkage unit"},
         "steward": {"name": "Steward"},
         "protection": {"smallest_cell": 5, "quasi_identifiers": {"birth_year": {}}},
         "projects": {"speed": {"purpose": "Speed.", "variables": ["birth_year"]}},
+    }
+
+
+def _clause(party: str) -> dict[str, Any]:
+    return {
+        "name": f"Office of {party}",
+        "record_id": "record_id",
+        "one_record_per_person": True,
+        "linkage_fields": {name: {"column": name} for name in LARGE_FIELDS},
+        "payload": {"birth_year": {"field": "birth_date", "coarsen": "year"}},
     }
