@@ -23,12 +23,14 @@ _PEER_COLORS = {"splink": "#b5532a", "recordlinkage": "#c79a2b", "anonlink": "#7
 _OTHER_COLOR = "#55636f"
 _MARKERS = {"encode": "s", "link": "o", "compare": "^", "assign": "D", "cluster": "v"}
 _DASHES = {"encode": (0, (4, 1.6)), "link": "-", "compare": "-.", "assign": (0, (1, 1.2))}
-_SMALLEST_GAP = 0.055
-_MEASURES = (("cpu_seconds", "CPU seconds"), ("peak_memory_mb", "peak memory, MB"))
+_JOURNEY = ("encode", "link")
+_SMALLEST_GAP = 0.05
+_MEASURES = (("cpu_seconds", "CPU seconds"), ("peak_memory_mb", "Peak memory in MB"))
 
 
 class _Line(NamedTuple):
     name: str
+    is_own: bool
     color: str
     stage: str
     items: list[Measurement]
@@ -85,11 +87,16 @@ def plot_scaling(run: BenchRun) -> Figure:
         raise OptionError(
             "nothing was measured that could be drawn", hint="Measure a stage other than 'import'."
         )
+    journey = [line for line in lines if line.stage in _JOURNEY]
+    single = [line for line in lines if line.stage not in _JOURNEY]
+    rows = [(title, part) for title, part in (("", journey), (" of a stage", single)) if part]
     with chart_style():
-        figure = new_figure(10.5, 4.6)
-        for axes, (measure, title) in zip(figure.subplots(1, 2), _MEASURES, strict=True):
-            _draw(axes, lines, measure)
-            axes.set_title(title, color=SOFT)
+        figure = new_figure(11, 4.9 * len(rows))
+        grid = figure.subplots(len(rows), 2, squeeze=False)
+        for panels, (of, part) in zip(grid, rows, strict=True):
+            for axes, (measure, title) in zip(panels, _MEASURES, strict=True):
+                _draw(axes, part, measure)
+                axes.set_title(title + of, color=SOFT)
         figure.supxlabel(_caption(run), fontsize=8, color=SOFT)
     return figure
 
@@ -108,7 +115,9 @@ def _lines(run: BenchRun) -> list[_Line]:
         if item.is_measured and item.n_rows:
             groups.setdefault((item.label, item.stage), []).append(item)
     return [
-        _Line(f"{label}: {stage}", _color(items[0], run.profiles), stage, items)
+        _Line(
+            f"{label}: {stage}", items[0].tool == OWN, _color(items[0], run.profiles), stage, items
+        )
         for (label, stage), items in groups.items()
     ]
 
@@ -130,7 +139,7 @@ def _caption(run: BenchRun) -> str:
 def _draw(axes: Axes, lines: Sequence[_Line], measure: str) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    from linkkit.report.style import tidy_axes
+    from linkkit.report.style import PAPER, tidy_axes
 
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -142,9 +151,12 @@ def _draw(axes: Axes, lines: Sequence[_Line], measure: str) -> None:
             values,
             color=line.color,
             linestyle=_DASHES.get(line.stage, ":"),
-            linewidth=1.8,
+            linewidth=2.2 if line.is_own else 1.6,
             marker=_MARKERS.get(line.stage, "o"),
-            markersize=4.5,
+            markersize=5,
+            markeredgecolor=PAPER,
+            markeredgewidth=0.8,
+            zorder=3 if line.is_own else 2,
             label=line.name,
         )
     if drawn:
@@ -201,15 +213,15 @@ def _proportional(axes: Axes, drawn: _Drawn) -> None:
         zorder=1,
     )
     # Where the line is well inside, say what it is.
-    at = min(right / (right / left) ** 0.28, top / start / (top / bottom) ** 0.08)
+    at = min(right / (right / left) ** 0.28, top / start / (top / bottom) ** 0.12)
     if start * at > bottom:
-        axes.annotate(
-            "in proportion",
-            (at, start * at),
-            xytext=(0, -3),
-            textcoords="offset points",
-            rotation=_slope_in_degrees(axes),
+        axes.text(
+            at,
+            start * at * (top / bottom) ** -0.008,
+            "in proportion to the rows",
+            rotation=math.degrees(math.atan2(start, 1)),
             rotation_mode="anchor",
+            transform_rotates_text=True,
             ha="center",
             va="top",
             color=MUTED,
@@ -217,40 +229,68 @@ def _proportional(axes: Axes, drawn: _Drawn) -> None:
         )
 
 
-def _slope_in_degrees(axes: Axes) -> float:
-    """Return how steep a line of slope 1 looks; layout is not known yet, so the shape is assumed."""
-    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    wide, high = 3.6, 3.5
-    return math.degrees(
-        math.atan2(high / math.log10(top / bottom), wide / math.log10(right / left))
-    )
-
-
 def _name_lines(axes: Axes, drawn: _Drawn) -> None:
-    """Write each line's name at its right end, pushed apart where ends are close."""
+    """Write each line's name at its end; at the right margin, pushed apart where ends are close."""
     bottom, top = axes.get_ylim()
-    height = math.log(top / bottom)
+    largest = max(rows[-1] for _, rows, _ in drawn)
     ends = sorted(
-        ((math.log(values[-1] / bottom) / height, line) for line, _, values in drawn),
+        (
+            (math.log(values[-1] / bottom) / math.log(top / bottom), rows[-1], values[-1], line)
+            for line, rows, values in drawn
+        ),
         key=lambda end: end[0],
     )
-    places: list[float] = []
-    for place, _ in ends:
-        places.append(max(place, places[-1] + _SMALLEST_GAP if places else place))
-    over = max(places[-1] - 0.99, 0.0)
-    for i in reversed(range(len(places))):
-        limit = places[i + 1] - _SMALLEST_GAP if i + 1 < len(places) else 0.99
-        places[i] = min(places[i], limit) if over else places[i]
-    for place, (_, line) in zip(places, ends, strict=True):
+    for _, row, value, line in ends:
+        if row < largest:
+            axes.annotate(
+                line.name,
+                (row, value),
+                xytext=(7, 0),
+                textcoords="offset points",
+                va="center",
+                color=line.color,
+                fontsize=8,
+            )
+    ends = [end for end in ends if end[1] == largest]
+    for place, (_, row, value, line) in zip(_apart([e[0] for e in ends]), ends, strict=True):
         axes.annotate(
             line.name,
-            (1.015, place),
-            xycoords="axes fraction",
+            (row, value),
+            xytext=(1.02, place),
+            textcoords="axes fraction",
             va="center",
             color=line.color,
-            fontsize=8,
+            fontsize=8.5,
             annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": line.color,
+                "linewidth": 0.6,
+                "alpha": 0.55,
+                "relpos": (0.0, 0.5),
+                "shrinkA": 1,
+                "shrinkB": 5,
+            },
         )
+
+
+def _apart(places: list[float]) -> list[float]:
+    """Move ascending places as little as is needed for none to be too near another."""
+    groups: list[list[float]] = []
+    for place in places:
+        groups.append([place])
+        while len(groups) > 1 and _bounds(groups[-1])[0] < _bounds(groups[-2])[1]:
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [
+        _bounds(group)[0] + (i + 0.5) * _SMALLEST_GAP for group in groups for i in range(len(group))
+    ]
+
+
+def _bounds(group: list[float]) -> tuple[float, float]:
+    """Return the room that names need which stand around the middle of their places."""
+    half = len(group) * _SMALLEST_GAP / 2
+    middle = min(max(sum(group) / len(group), half), 1 - half)
+    return middle - half, middle + half
 
 
 def _short(value: float) -> str:

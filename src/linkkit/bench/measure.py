@@ -289,10 +289,15 @@ class _Work:
         figures: Figures = json.loads(answer.read_text(encoding="utf-8"))
         if "error" in figures:
             raise _Failed(figures["error"])
-        self.run.versions |= {
-            name: number for name, number in figures.pop("versions").items() if name != OWN
-        }
+        self._note_versions(tool, figures.pop("versions"))
         return figures
+
+    def _note_versions(self, tool: str, versions: dict[str, str]) -> None:
+        """Keep versions; where a peer has another of the same package, with the peer's name."""
+        known = self.run.versions
+        for name, number in versions.items():
+            if known.setdefault(name, number) != number:
+                known[f"{name} ({tool})"] = number
 
     def _python(self, tool: str) -> str:
         return str(self.options.interpreters.get(tool, sys.executable))

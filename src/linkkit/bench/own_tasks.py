@@ -169,6 +169,7 @@ def compare(job: dict[str, Any]) -> _Steps:
     _load_names(lk)
     yield "imported"
     left, right = _vectors(job["n"], job["seed"]), _vectors(COMPARED_WITH, job["seed"] + 1)
+    lk.similar_pairs(left[:COMPARED_WITH], right, threshold=0.8)  # loads what is compiled
     yield "ready"
     pairs = lk.similar_pairs(left, right, threshold=0.8)
     yield "done"
@@ -182,6 +183,7 @@ def assign(job: dict[str, Any]) -> _Steps:
     _load_names(lk)
     yield "imported"
     left, right, score = _pairs(job["n"], job["seed"])
+    lk.one_to_one(left[:FEW_ROWS], right[:FEW_ROWS], score[:FEW_ROWS])  # loads what is compiled
     yield "ready"
     chosen = lk.one_to_one(left, right, score)
     yield "done"
@@ -196,6 +198,7 @@ def cluster(job: dict[str, Any]) -> _Steps:
 
     yield "imported"
     ends = _edges(job["n"], job["seed"])
+    connected_records(*_edges(FEW_ROWS), n_records=FEW_ROWS)  # loads what is compiled
     yield "ready"
     smallest = connected_records(*ends, n_records=job["n"])
     yield "done"

@@ -137,10 +137,29 @@ class BenchRun:
                 return item
         return None
 
+    def ordered(self) -> list[Measurement]:
+        """Return the measurements by stage, tool and size."""
+        stages, tools = (
+            list(dict.fromkeys(names))
+            for names in (
+                (*self.options["stages"], *(item.stage for item in self.measurements)),
+                (OWN, *self.options["peers"]),
+            )
+        )
+        return sorted(
+            self.measurements,
+            key=lambda item: (
+                stages.index(item.stage),
+                tools.index(item.tool),
+                self.profiles.index(item.profile) if item.profile else 0,
+                item.n_rows,
+            ),
+        )
+
     def growth(self) -> list[dict[str, Any]]:
         """Return how CPU time and memory grow from one size to the next, and over all sizes."""
         lines: dict[tuple[str, str, str | None], list[Measurement]] = {}
-        for item in self.measurements:
+        for item in self.ordered():
             if item.is_measured and item.n_rows:
                 lines.setdefault((item.tool, item.stage, item.profile), []).append(item)
         found = []
@@ -157,8 +176,9 @@ class BenchRun:
         Peers that link plain text are compared with encoding and linking together as well.
         """
         found = []
-        for item in self.measurements:
-            if item.is_measured and item.n_rows and item.profile != self.profiles[0]:
+        for item in self.ordered():
+            is_first = item.tool == OWN and item.profile in (None, self.profiles[0])
+            if item.is_measured and item.n_rows and not is_first:
                 for name in _compared_with(item):
                     ratio = self._ratio(item, name)
                     found += [ratio] if ratio else []

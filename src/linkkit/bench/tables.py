@@ -40,13 +40,16 @@ def progress_line(item: Measurement, *, repeat: int = 0, of: int = 1) -> str:
 
 def report(run: BenchRun) -> str:
     """Return all figures of a run as tables."""
-    parts = [_about(run), _figures(run)]
+    parts = [_about(run), _figures(run), *_importing(run)]
     growth, ratios = run.growth(), run.ratios()
     if growth:
         parts.append("How much more it takes for more rows:\n\n" + _growth(growth))
     if ratios:
-        parts.append("More than 1: takes more than linkkit.\n\n" + _ratios(ratios))
-    absent = [item for item in run.measurements if not item.is_measured]
+        parts.append(
+            "Figures divided by linkkit's: more than 1 takes more than linkkit.\n\n"
+            + _ratios(ratios)
+        )
+    absent = [item for item in run.ordered() if not item.is_measured]
     parts += ["\n".join(dict.fromkeys(_absence(item) for item in absent))] if absent else []
     return "\n\n".join(parts)
 
@@ -64,13 +67,25 @@ def _about(run: BenchRun) -> str:
 
 def _figures(run: BenchRun) -> str:
     rows = []
-    for item in run.measurements:
+    for item in run.ordered():
         if item.is_measured:
             medians = item.medians
             cells = [_cell(name, medians.get(name)) for name in _FIGURES]
             rows.append([item.stage, item.label, f"{item.n_rows:,}" if item.n_rows else "", *cells])
     kept = [i for i in range(len(_COLUMNS)) if i < 3 or any(row[i] for row in rows)]
     return _table([_COLUMNS[i] for i in kept], [[row[i] for i in kept] for row in rows])
+
+
+def _importing(run: BenchRun) -> list[str]:
+    item = run.find("linkkit", "import", 0)
+    if item is None:
+        return []
+    names = item.medians["names_cpu_seconds"]
+    compiler = "is" if any(one["loads_compiler"] for one in item.runs) else "is not"
+    return [
+        f"'import linkkit' takes {item.medians['cpu_seconds']:.3f} s; loading all its public names "
+        f"then takes {names:.2f} s, and the compiler {compiler} loaded by that."
+    ]
 
 
 def _cell(name: str, value: float | None) -> str:

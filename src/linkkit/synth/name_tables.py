@@ -154,4 +154,5 @@ def _mixed() -> tuple[_Group, ...]:
 
 
 def _by_rank(words: Strings, skew: float) -> _Words:
-    return _Words.of(words, (np.arange(len(words)) + 2.0) ** -skew)
+    weights = np.asarray((np.arange(len(words)) + 2.0) ** -skew, dtype=np.float64)
+    return _Words.of(words, weights)

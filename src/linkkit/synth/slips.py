@@ -61,7 +61,7 @@ def _places(chars: _Chars, lengths: _Places, rng: np.random.Generator) -> _Place
     """Return where each value is mistyped: at a letter or digit, if it has one there or next."""
     at = (rng.random(len(lengths)) * lengths).astype(np.int64)
     onward = np.minimum(at + 1, np.maximum(lengths - 1, 0))
-    return np.where(_is_word(chars[np.arange(len(at)), at]), at, onward)
+    return np.asarray(np.where(_is_word(chars[np.arange(len(at)), at]), at, onward), dtype=np.int64)
 
 
 def _sources(kind: _Places, at: _Places, width: int) -> _Places:
@@ -86,4 +86,5 @@ def _others(chars: _Chars, rng: np.random.Generator) -> _Chars:
     step = 1 + (rng.random(len(chars)) * (n_sort - 1)).astype(np.int64)
     known = chars.astype(np.int64) - first
     inside = (known >= 0) & (known < n_sort)
-    return (first + (np.where(inside, known, 0) + step) % n_sort).astype(np.uint32)
+    found = first + (np.where(inside, known, 0) + step) % n_sort
+    return np.asarray(found, dtype=np.uint32)
