@@ -53,7 +53,7 @@ def make_files(job: dict[str, Any]) -> _Steps:
     if job["csv"]:
         for party, path in paths.items():
             table = pq.read_table(path)
-            filled = [pa.compute.fill_null(column, "") for column in table.columns]
+            filled = [column.fill_null("") for column in table.columns]
             csv.write_csv(pa.table(filled, names=table.column_names), folder / f"{party}.csv")
     return {"n_matches": len(truth.left)}
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 import pyarrow.parquet as pq
 
 from linkkit.errors import OptionError
@@ -35,6 +35,8 @@ LARGE_FIELDS = {
     "postal_code": "postal_code",
 }
 """Linkage fields of the files, and their kinds."""
+
+pc: Any = pyarrow.compute  # its functions are made at run time, out of a checker's sight
 
 MOST_ROWS = 100_000_000
 _PIECE = 250_000

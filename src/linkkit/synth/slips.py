@@ -70,7 +70,7 @@ def _sources(kind: _Places, at: _Places, width: int) -> _Places:
     moved = place - ((kind == _INSERT) & (place > at)) + ((kind == _OMIT) & (place >= at))
     moved += ((kind == _SWAP) & (place == at)).astype(np.int64)
     moved -= (kind == _SWAP) & (place == at + 1)
-    return np.minimum(moved, width - 1)
+    return np.asarray(np.minimum(moved, width - 1), dtype=np.int64)
 
 
 def _is_word(chars: _Chars) -> npt.NDArray[np.bool_]:
