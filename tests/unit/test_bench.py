@@ -262,7 +262,7 @@ def test_an_interruption_ends_the_process_that_is_measured(monkeypatch, tmp_path
         ({"sizes": [10.5]}, "a size is a whole number"),
         ({"sizes": [200_000_000]}, "a size is a whole number"),
         ({"stages": []}, "no stage is named"),
-        ({"stages": ["lnk"]}, "there is no stage 'lnk'; known: import, encode, link"),
+        ({"stages": ["lnk"]}, "there is no stage 'lnk'; known: import, encode, stream"),
         ({"stages": ["link", "link"]}, "a stage is named twice"),
         ({"profiles": []}, "no profile is named"),
         ({"profiles": ["clk"]}, "there is no profile 'clk'; known: field, standard, hardened"),
@@ -494,14 +494,14 @@ def test_names_in_the_plot_keep_apart():
     places = _apart([0.0, 0.01, 0.5, 0.51, 0.52, 0.99, 1.0])
     assert places == sorted(places)
     assert min(np.diff(places)) >= 0.05 - 1e-9
-    assert 0 <= places[0]
+    assert places[0] >= 0
     assert places[-1] <= 1
     assert _apart([0.2, 0.8]) == pytest.approx([0.2, 0.8])
 
 
 # --- The process that measures -----------------------------------------------------------------
 
-TASKS = '''
+TASKS = """
 def fine(job):
     yield "imported"
     numbers = list(range(100_000))
@@ -517,7 +517,7 @@ def broken(job):
 
 
 TASKS = {"fine": fine, "broken": broken}
-'''
+"""
 
 
 def run_child(tmp_path: Path, task: str) -> tuple[int, dict[str, Any]]:

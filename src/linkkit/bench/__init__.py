@@ -6,7 +6,7 @@ each, as a table, as JSON that keeps a history, and as a plot. All people are ma
 
 from linkkit.bench.chart import plot_scaling
 from linkkit.bench.measure import run_bench
-from linkkit.bench.options import PEERS, PROFILES, STAGES, BenchOptions
+from linkkit.bench.options import PEERS, PROFILES, STAGES, BenchOptions, Peer
 from linkkit.bench.results import FORMAT, BenchRun, Measurement, add_to_history, read_history
 from linkkit.bench.tables import report
 
@@ -18,6 +18,7 @@ __all__ = [
     "BenchOptions",
     "BenchRun",
     "Measurement",
+    "Peer",
     "add_to_history",
     "plot_scaling",
     "read_history",

@@ -21,7 +21,14 @@ _FORMATS = (".png", ".svg", ".pdf")
 _OWN_COLORS = ("#14596b", "#3a9188", "#7a6bb0")
 _PEER_COLORS = {"splink": "#b5532a", "recordlinkage": "#c79a2b", "anonlink": "#7d8a94"}
 _OTHER_COLOR = "#55636f"
-_MARKERS = {"encode": "s", "link": "o", "compare": "^", "assign": "D", "cluster": "v"}
+_MARKERS = {
+    "encode": "s",
+    "stream": "P",
+    "link": "o",
+    "compare": "^",
+    "assign": "D",
+    "cluster": "v",
+}
 _DASHES = {"encode": (0, (4, 1.6)), "link": "-", "compare": "-.", "assign": (0, (1, 1.2))}
 _JOURNEY = ("encode", "link")
 _SMALLEST_GAP = 0.05

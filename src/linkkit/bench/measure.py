@@ -24,7 +24,8 @@ __all__ = ["run_bench"]
 
 _HERE = Path(__file__).resolve().parent
 _OWN_PACKAGES = ("linkkit", "numba", "numpy", "pandas", "pyarrow", "scipy")
-_WITH_PROFILE = ("encode", "link")
+_CHAIN = ("encode", "link")
+_NEED_FILES = (*_CHAIN, "stream")
 _WARM_UP_ROWS = 30_000
 
 Figures = dict[str, Any]
@@ -125,7 +126,7 @@ class _Work:
 
     def measure(self, size: int) -> None:
         """Make up the files of a size, measure everything with them, and remove them."""
-        needs_files = {"encode", "link"} & set(self.options.stages)
+        needs_files = set(_NEED_FILES) & set(self.options.stages)
         here = self.folder / str(size)
         here.mkdir()
         try:
@@ -163,9 +164,11 @@ class _Work:
 
     def _tasks(self, size: int) -> Iterator[_Task]:
         for stage in self.options.stages:
-            if stage not in ("import", *_WITH_PROFILE):
+            if stage not in ("import", *_NEED_FILES):
                 yield self._task("own_tasks.py", OWN, stage, size)
         for profile in self.options.profiles:
+            if "stream" in self.options.stages:
+                yield self._task("own_tasks.py", OWN, "stream", size, profile=profile)
             yield from self._chain("own_tasks.py", OWN, size, profile)
         for peer in self.peers:
             stages = [stage for stage in peer.stages if stage in self.options.stages]
@@ -187,7 +190,7 @@ class _Work:
         size: int,
         profile: str | None,
         *,
-        stages: tuple[str, ...] = _WITH_PROFILE,
+        stages: tuple[str, ...] = _CHAIN,
     ) -> Iterator[_Task]:
         """Yield encoding and linking; encoding also where only linking is asked for."""
         wanted = [stage for stage in stages if stage in self.options.stages]
@@ -228,7 +231,7 @@ class _Work:
         failed: set[tuple[str, str | None]] = set()
 
         def chain(task: _Task) -> tuple[str, str | None]:
-            return task.tool, task.profile if task.name in _WITH_PROFILE else task.name
+            return task.tool, task.profile if task.name in _CHAIN else task.name
 
         for repeat in range(self.options.repeat):
             for task in tasks:
@@ -263,8 +266,8 @@ class _Work:
             item.runs.append(figures)
         if item not in self.run.measurements:
             self.run.measurements.append(item)
-        self.tell(progress_line(item, repeat=repeat, of=self.options.repeat))
         self.save(self.run)
+        self.tell(progress_line(item, repeat=repeat, of=self.options.repeat))
         return item.status != "failed"
 
     def _child(self, module: str, task: str, tool: str, **job: Any) -> Figures:

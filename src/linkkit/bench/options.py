@@ -14,7 +14,9 @@ from linkkit.synth.large import MOST_ROWS
 
 __all__ = ["PEERS", "PROFILES", "STAGES", "BenchOptions", "Peer", "Stage"]
 
-Stage = Literal["import", "encode", "link", "compare", "assign", "cluster"]
+Stage = Literal["import", "encode", "stream", "link", "compare", "assign", "cluster"]
+"""What is measured, one at a time."""
+
 STAGES: tuple[Stage, ...] = get_args(Stage)
 PROFILES = ("field", "standard", "hardened")
 
@@ -91,9 +93,9 @@ class BenchOptions:
     sizes : sequence of int
         Rows of each of the two files; of single stages, records, pairs or edges.
     stages : sequence of str
-        ``import``, ``encode`` (tables to encodings), ``link`` (encodings to crosswalk), ``compare``
-        (bit vectors with 1,000 others), ``assign`` (pairs, one to one), ``cluster`` (components of
-        as many edges).
+        ``import``, ``encode`` (both tables to encodings), ``stream`` (one file to sealed encodings,
+        batch by batch), ``link`` (encodings to crosswalk), ``compare`` (bit vectors with 1,000
+        others), ``assign`` (pairs, one to one), ``cluster`` (components of as many edges).
     profiles : sequence of str
         Encodings of which profiles are made and linked; the others are compared with the first.
     peers : sequence of str

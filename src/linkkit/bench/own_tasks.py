@@ -138,6 +138,29 @@ def encode(job: dict[str, Any]) -> _Steps:
     return {"n_records": n_records}
 
 
+def stream(job: dict[str, Any]) -> _Steps:
+    """Read, encode and seal one file batch by batch, in memory that does not grow with it."""
+    import linkkit as lk
+
+    _load_names(lk)
+    yield "imported"
+    party, folder = PARTIES[0], Path(job["folder"])
+    identities = _identities()
+    agreement = lk.Agreement.from_yaml(_agreement_text(job["profile"], identities))
+    yield "ready"
+    files = lk.encode_file(
+        folder / f"{party}.parquet",
+        agreement,
+        lk.Secret.generate(),
+        party=party,
+        identity=identities[party],
+        out=folder / "streamed",
+        token_key=lk.TokenKey.generate(),
+    )
+    yield "done"
+    return {"n_records": files.report.n_records}
+
+
 def link(job: dict[str, Any]) -> _Steps:
     """Link both files, from opened encodings to the crosswalk."""
     import linkkit as lk
@@ -292,5 +315,15 @@ def _pairs(n: int, seed: int = 0) -> tuple[Any, Any, npt.NDArray[np.float64]]:
 
 TASKS = {
     task.__name__: task
-    for task in (make_files, import_linkkit, warm_up, encode, link, compare, assign, cluster)
+    for task in (
+        make_files,
+        import_linkkit,
+        warm_up,
+        encode,
+        stream,
+        link,
+        compare,
+        assign,
+        cluster,
+    )
 }

@@ -186,7 +186,7 @@ class BenchRun:
 
     def _ratio(self, item: Measurement, stages: str) -> dict[str, Any] | None:
         first = self.profiles[0]
-        per_profile = ("encode", "link")
+        per_profile = ("encode", "stream", "link")
         own = [
             self.find(OWN, stage, item.n_rows, first if stage in per_profile else None)
             for stage in stages.split(" + ")

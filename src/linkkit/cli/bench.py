@@ -29,7 +29,7 @@ _UNITS = {"k": 1_000, "m": 1_000_000}
     "--stages",
     default="import,encode,link",
     show_default=True,
-    help="Which of import, encode, link, compare, assign and cluster.",
+    help="Which of import, encode, stream, link, compare, assign and cluster.",
 )
 @click.option(
     "--profile",
