@@ -159,6 +159,8 @@ def nothing_runs(monkeypatch) -> None:
         (["--overlap", "2"], 10, "'overlap' is a share"),
         (["--names", "x"], 10, "there is no kind of names 'x'"),
         (["--plot", "plot.gif"], 10, "has no known format"),
+        (["--plot", "plot.png", "--stages", "import"], 10, "no size that a plot could show"),
+        (["--plot", "same.png", "--out", "same.png"], 10, "'same.png' is to be written twice"),
         (["--out", "."], 2, "is a directory"),
     ],
 )

@@ -452,7 +452,7 @@ def test_places_that_cannot_be_written_are_refused_before_the_work(tmp_path):
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf", "PNG"])
 def test_the_plot_is_written_in_the_format_of_its_name(run, tmp_path, ending):
     path = tmp_path / f"plot.{ending}"
-    require_plot_possible(path)
+    require_plot_possible(path, BenchOptions(names="mixed"))
     save_plot(plot_scaling(run), path)
     start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[ending.lower()]
     assert path.read_bytes().startswith(start)
@@ -460,7 +460,7 @@ def test_the_plot_is_written_in_the_format_of_its_name(run, tmp_path, ending):
 
 def test_plots_of_unknown_formats_are_refused(tmp_path):
     with pytest.raises(OptionError, match=r"no known format") as caught:
-        require_plot_possible(tmp_path / "plot.jpeg2")
+        require_plot_possible(tmp_path / "plot.jpeg2", BenchOptions(names="mixed"))
     assert ".png, .svg, .pdf" in caught.value.hint
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from linkkit.bench.options import BenchOptions
 from linkkit.bench.results import OWN, BenchRun, Measurement
 from linkkit.errors import OptionError
 from linkkit.exchange.atomic import atomic_file
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_scaling", "require_plot_possible", "save_plot"]
+__all__ = ["can_be_drawn", "plot_scaling", "require_plot_possible", "save_plot"]
 
 _FORMATS = (".png", ".svg", ".pdf")
 _OWN_COLORS = ("#14596b", "#3a9188", "#7a6bb0")
@@ -47,13 +48,18 @@ class _Line(NamedTuple):
         return [rows for rows, _ in known], [value for _, value in known]
 
 
-def require_plot_possible(path: Path) -> None:
+def can_be_drawn(run: BenchRun) -> bool:
+    """Return whether anything was measured that has a size."""
+    return bool(_lines(run))
+
+
+def require_plot_possible(path: Path, options: BenchOptions) -> None:
     """Refuse what cannot be drawn before anything is measured.
 
     Raises
     ------
     OptionError
-        When the file's name ends with no format that is known.
+        When the file's name ends with no format that is known, or no stage has a size.
     DependencyError
         When matplotlib is not installed.
     """
@@ -63,6 +69,10 @@ def require_plot_possible(path: Path) -> None:
         raise OptionError(
             f"the plot '{path}' has no known format",
             hint=f"Let its name end with {', '.join(_FORMATS)}.",
+        )
+    if set(options.stages) <= {"import"}:
+        raise OptionError(
+            "importing has no size that a plot could show", hint="Name further stages, or no plot."
         )
     with chart_style():
         pass
@@ -91,9 +101,7 @@ def plot_scaling(run: BenchRun) -> Figure:
 
     lines = _lines(run)
     if not lines:
-        raise OptionError(
-            "nothing was measured that could be drawn", hint="Measure a stage other than 'import'."
-        )
+        raise OptionError("nothing was measured that could be drawn", hint="See what failed.")
     journey = [line for line in lines if line.stage in _JOURNEY]
     single = [line for line in lines if line.stage not in _JOURNEY]
     rows = [(title, part) for title, part in (("", journey), (" of a stage", single)) if part]

@@ -2,7 +2,7 @@
 
 Started by path, in linkkit's own environment or in a peer's, which has no linkkit:
 
-    python -P child.py JOB.json
+    PYTHONSAFEPATH=1 python child.py JOB.json
 
 A task is a generator. What it does up to the mark "imported" is importing, up to "ready" loading
 what it works on, and what it does from there to "done" is measured. Afterwards it saves its

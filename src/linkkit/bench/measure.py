@@ -308,7 +308,7 @@ class _Work:
 
 def _run(python: str, spec: Path, variables: dict[str, str]) -> int:
     """Run the measuring process; end it if this one is interrupted."""
-    command = [python, "-P", str(_HERE / "child.py"), str(spec)]
+    command = [python, str(_HERE / "child.py"), str(spec)]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, env=variables, stdout=quiet, stderr=quiet) as process:  # noqa: S603
         try:
@@ -320,7 +320,8 @@ def _run(python: str, spec: Path, variables: dict[str, str]) -> int:
 
 def _variables(tool: str) -> dict[str, str]:
     """Return the environment: linkkit's processes import the linkkit that runs this one."""
-    variables = dict(os.environ)
+    # Modules beside the script must not be taken for packages of the same name.
+    variables = {**os.environ, "PYTHONSAFEPATH": "1"}
     given = variables.pop("PYTHONPATH", "")
     if tool == OWN:
         source = str(_HERE.parents[1])

@@ -94,7 +94,7 @@ def _cell(name: str, value: float | None) -> str:
     if name in _SHARES:
         return f"{value:.4f}"
     if name.endswith("_seconds"):
-        return f"{value:.3f}" if value < 1 else f"{value:.2f}"
+        return f"{value:.2f}" if value >= 1 else f"{value:.3f}" if value >= 0.001 else "< 0.001"
     return f"{value / 1e6:,.1f} M" if value >= 1e6 else f"{value:,.0f}"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from linkkit.cli.options import FILE
+from linkkit.cli.options import FILE, require_free
 from linkkit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def bench(
     peers that are installed. A run that is interrupted leaves what it has measured.
     """
     from linkkit.bench import BenchOptions, add_to_history, read_history, report, run_bench
-    from linkkit.bench.chart import plot_scaling, require_plot_possible, save_plot
+    from linkkit.bench.chart import can_be_drawn, plot_scaling, require_plot_possible, save_plot
     from linkkit.bench.results import require_no_failure, require_writable
 
     options = BenchOptions(
@@ -107,8 +107,9 @@ def bench(
         errors=errors,
         names=names,  # type: ignore[arg-type]  # checked there
     )
+    require_free([], [], others=[out, plot], overwrite=True)
     if plot:
-        require_plot_possible(plot)
+        require_plot_possible(plot, options)
         require_writable(plot)
     earlier = read_history(out) if out else []
     if out:
@@ -120,7 +121,7 @@ def bench(
 
     run = run_bench(options, tell=click.echo, save=save)
     click.echo(f"\n{report(run)}")
-    if plot:
+    if plot and can_be_drawn(run):
         save_plot(plot_scaling(run), plot)
         click.echo(f"\nplot: {plot}")
     if out:
