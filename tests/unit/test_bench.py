@@ -544,3 +544,10 @@ def test_what_a_task_raises_is_its_answer(tmp_path):
     status, answer = run_child(tmp_path, "broken")
     assert status == 1
     assert answer == {"error": "ValueError: first line"}
+
+
+def test_peers_block_by_the_same_rules():
+    from linkkit.bench import with_recordlinkage, with_splink
+
+    assert with_splink.RULES == with_recordlinkage.RULES
+    assert len(set(with_splink.RULES)) == 10

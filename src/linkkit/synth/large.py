@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from linkkit.errors import OptionError
 from linkkit.exchange.atomic import atomic_file
-from linkkit.synth.name_tables import Names, name_tables
+from linkkit.synth.name_tables import Names, NameTables, name_tables
 from linkkit.synth.slips import mistype
 
 __all__ = ["LARGE_FIELDS", "LargeFiles", "TrueMatches", "large_agreement", "large_files"]
@@ -288,17 +288,8 @@ def large_files(
     parties = tuple(f"party_{i + 1}" for i in range(n_parties))
     n_both = round(n_rows * overlap)
     n_people = n_both + n_parties * (n_rows - n_both)
-    given, surname = tables.draw(n_people, rng)
-    words = _words(tables.given_names, tables.surnames)
-    n_codes = min(max(n_people // _PEOPLE_PER_POSTAL_CODE, 20), _POSTAL_CODES)
-    people = _People(
-        given=given,
-        surname=surname,
-        day=rng.integers(0, _DAYS, size=n_people, dtype=np.uint16),
-        street=rng.integers(0, len(words.streets), size=n_people, dtype=np.uint16),
-        house=rng.integers(1, _HOUSE_NUMBERS, size=n_people, dtype=np.uint16),
-        postal=rng.integers(0, n_codes, size=n_people, dtype=np.int32),
-    )
+    words = _words(tables)
+    people = _people(tables, words, n_people, rng)
     persons, altered = {}, {}
     for number, party in enumerate(parties):
         own = np.arange(n_rows - n_both, dtype=np.int32) + (n_both + number * (n_rows - n_both))
@@ -340,8 +331,22 @@ def _is_whole(number: object, *, least: int, most: int) -> bool:
     return whole and least <= int(number) <= most  # type: ignore[call-overload]
 
 
-def _words(given: pa.StringArray, surname: pa.StringArray) -> _Words:
+def _people(tables: NameTables, words: _Words, n: int, rng: np.random.Generator) -> _People:
+    given, surname = tables.draw(n, rng)
+    n_codes = min(max(n // _PEOPLE_PER_POSTAL_CODE, 20), _POSTAL_CODES)
+    return _People(
+        given=given,
+        surname=surname,
+        day=rng.integers(0, _DAYS, size=n, dtype=np.uint16),
+        street=rng.integers(0, len(words.streets), size=n, dtype=np.uint16),
+        house=rng.integers(1, _HOUSE_NUMBERS, size=n, dtype=np.uint16),
+        postal=rng.integers(0, n_codes, size=n, dtype=np.int32),
+    )
+
+
+def _words(tables: NameTables) -> _Words:
     """Return the words of names, and streets and cities that are called after surnames."""
+    given, surname = tables.given_names, tables.surnames
     n_streets = min(_MOST_STREETS, len(surname) // 2)
     types = pa.array([_STREET_TYPES[i % len(_STREET_TYPES)] for i in range(n_streets)])
     return _Words(
