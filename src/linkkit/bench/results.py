@@ -74,8 +74,9 @@ class Measurement:
             numbers = [run[name] for run in self.runs if _is_number(run.get(name))]
             if numbers:
                 found[name] = median(numbers)
-        if "n_comparisons" in found and found[_SECONDS_OF] > 0:
-            found["comparisons_per_cpu_second"] = found["n_comparisons"] / found[_SECONDS_OF]
+        for what in ("records", "comparisons"):
+            if f"n_{what}" in found and found[_SECONDS_OF] > 0:
+                found[f"{what}_per_cpu_second"] = found[f"n_{what}"] / found[_SECONDS_OF]
         return found
 
     @property

@@ -10,11 +10,11 @@ from linkkit.bench.results import BenchRun, Measurement
 __all__ = ["progress_line", "report"]
 
 _COLUMNS = (
-    "stage", "tool", "rows", "CPU s", "clock s", "memory MB", "compared", "compared/CPU s",
-    "candidates", "links", "precision", "recall", "of pairs with errors",
+    "stage", "tool", "rows", "CPU s", "clock s", "memory MB", "records/CPU s", "compared",
+    "compared/CPU s", "candidates", "links", "precision", "recall", "of pairs with errors",
 )  # fmt: skip
 _FIGURES = (
-    "cpu_seconds", "clock_seconds", "peak_memory_mb", "n_comparisons",
+    "cpu_seconds", "clock_seconds", "peak_memory_mb", "records_per_cpu_second", "n_comparisons",
     "comparisons_per_cpu_second", "n_candidates", "n_links", "precision", "recall",
     "recall_with_errors",
 )  # fmt: skip
