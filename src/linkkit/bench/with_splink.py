@@ -2,11 +2,12 @@
 
 Loaded by its path in Splink's own environment; needs nothing but Splink. Comparisons are Splink's
 own for names, dates and codes, with term frequencies for names; u comes from a million sampled
-pairs, m from EM on two rules. Links have a probability of .5 or more and are each other's best.
+pairs, m from EM on two rules. Links have a probability of .99 or more and are each other's best.
 """
 
 from __future__ import annotations
 
+import time
 from array import array
 from collections.abc import Generator
 from importlib import import_module
@@ -30,7 +31,9 @@ RULES = (
 """All pairs of fields but those with the city, which the postal code settles."""
 
 TRAIN_ON = (("given_name", "birth_date"), ("surname", "postal_code"))
-PROBABILITY = 0.5
+PROBABILITY = 0.99
+"""Of .5, .9, .99 and .999 the best by the truth at 400,000 rows: .5 links 4 % of strangers there."""
+
 SAMPLED_PAIRS = 1e6
 
 _BEST_OF_BOTH = """
@@ -54,7 +57,9 @@ def link(job: dict[str, Any]) -> _Steps:
     database = splink.DuckDBAPI(connection=connection)
     frames = [database.register(t, dataset_display_name=p) for p, t in tables.items()]
     linker = splink.Linker(frames, _settings(splink), log_level="ERROR")
+    start = time.process_time()
     _train(splink, linker)
+    training = time.process_time() - start
     scored = linker.inference.predict(threshold_match_probability=PROBABILITY)
     best = connection.sql(_BEST_OF_BOTH.format(scored=scored.physical_name)).to_arrow_table()
     yield "done"
@@ -65,6 +70,7 @@ def link(job: dict[str, Any]) -> _Steps:
     return {
         "n_comparisons": _count_compared(connection, tables),
         "n_candidates": n_scored,
+        "train_cpu_seconds": training,
         "plan": f"{len(RULES)} rules of two fields",
     }
 
