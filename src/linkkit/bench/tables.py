@@ -83,7 +83,8 @@ def _importing(run: BenchRun) -> list[str]:
     names = item.medians["names_cpu_seconds"]
     compiler = "is" if any(one["loads_compiler"] for one in item.runs) else "is not"
     return [
-        f"'import linkkit' takes {item.medians['cpu_seconds']:.3f} s; loading all its public names "
+        f"'import linkkit' takes {_cell('cpu_seconds', item.medians['cpu_seconds'])} s of the "
+        "processor; loading all its public names "
         f"then takes {names:.2f} s, and the compiler {compiler} loaded by that."
     ]
 
