@@ -211,41 +211,31 @@ def _ticks_at_sizes(axes: Axes, drawn: _Drawn) -> None:
 
 
 def _proportional(axes: Axes, drawn: _Drawn) -> None:
-    """Draw lines along which twice the rows take twice as much."""
-    from linkkit.report.style import MUTED
+    """Draw a line along which twice the rows take twice as much, from the lowest point."""
+    from linkkit.report.style import MUTED, SOFT
 
     left, right = axes.get_xlim()
-    bottom, top = axes.get_ylim()
-    lowest = min(range(len(drawn)), key=lambda i: drawn[i][2][0])
-    rows, values = drawn[lowest][1], drawn[lowest][2]
-    start = values[0] / rows[0]
-    axes.plot(
+    lowest = min(drawn, key=lambda item: item[2][0])
+    per_row = lowest[2][0] / lowest[1][0]
+    (line,) = axes.plot(
         [left, right],
-        [start * left, start * right],
+        [per_row * left, per_row * right],
         color=MUTED,
         linewidth=1.0,
         linestyle=(0, (1, 2.2)),
         zorder=1,
     )
-    # Where the line is well inside, say what it is.
-    at = min(right / (right / left) ** 0.28, top / start / (top / bottom) ** 0.12)
-    if start * at > bottom:
-        axes.text(
-            at,
-            start * at * (top / bottom) ** -0.008,
-            "in proportion to the rows",
-            rotation=math.degrees(math.atan2(start, 1)),
-            rotation_mode="anchor",
-            transform_rotates_text=True,
-            ha="center",
-            va="top",
-            color=MUTED,
-            fontsize=7.5,
-        )
+    axes.legend(
+        [line], ["in proportion to the rows"], loc="lower right", frameon=False, labelcolor=SOFT
+    )
 
 
 def _name_lines(axes: Axes, drawn: _Drawn) -> None:
     """Write each line's name at its end; at the right margin, pushed apart where ends are close."""
+    from matplotlib.patheffects import withStroke
+
+    from linkkit.report.style import PAPER
+
     bottom, top = axes.get_ylim()
     largest = max(rows[-1] for _, rows, _ in drawn)
     ends = sorted(
@@ -265,6 +255,8 @@ def _name_lines(axes: Axes, drawn: _Drawn) -> None:
                 va="center",
                 color=line.color,
                 fontsize=8,
+                path_effects=[withStroke(linewidth=2.5, foreground=PAPER)],
+                zorder=4,
             )
     ends = [end for end in ends if end[1] == largest]
     for place, (_, row, value, line) in zip(_apart([e[0] for e in ends]), ends, strict=True):
