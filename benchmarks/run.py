@@ -142,7 +142,7 @@ def main() -> None:
     given = options()
     names = DATA_SETS if given.data == "all" else (given.data,)
     tools = ["linkkit", *given.peers]
-    digest = environments.digest_of(given.source)
+    digest = machine.digest_of(given.source)
     document: dict[str, Any] = {"machine": machine.describe(), "repeats": given.repeats}
     document["linkkit_source"] = digest
     with tempfile.TemporaryDirectory() as cache:
@@ -153,7 +153,7 @@ def main() -> None:
         document["data"] = {
             name: measure(name, tools, repeats=given.repeats, ours=ours) for name in names
         }
-    if environments.digest_of(given.source) != digest:
+    if machine.digest_of(given.source) != digest:
         sys.exit("linkkit's source changed during the measurement; run again")
     text = summary_text(document)
     print("\n" + text)

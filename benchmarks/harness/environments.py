@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -36,14 +35,6 @@ def python_of(tool: str) -> str:
         subprocess.run(install, check=True)
         done.write_text(wanted)
     return str(python)
-
-
-def digest_of(source: Path) -> str:
-    """Return 12 digits that change when a Python file below a folder does."""
-    digest = hashlib.sha256()
-    for path in sorted(source.rglob("*.py")):
-        digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def variables_of(tool: str, *, source: Path, numba_cache: Path) -> dict[str, str]:

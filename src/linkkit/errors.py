@@ -13,6 +13,7 @@ from typing import ClassVar
 
 __all__ = [
     "AgreementError",
+    "BenchmarkError",
     "DependencyError",
     "ExtractError",
     "LinkageError",
@@ -193,3 +194,10 @@ class ReplayError(LinkkitError):
 
     code = "replay"
     exit_status = 22
+
+
+class BenchmarkError(LinkkitError):
+    """A task of a benchmark, linkkit's or a peer's, did not end well."""
+
+    code = "benchmark"
+    exit_status = 23

@@ -79,6 +79,7 @@ BREACHES = {
     "onlookers": ("linkage/quality.py", "linkkit.synth"),
     "commands": ("report/page.py", "linkkit.cli"),
     "demonstration": ("report/page.py", "linkkit.demo"),
+    "benchmark": ("synth/people.py", "linkkit.bench"),
     "partner-alone": ("partner/encode/payload.py", "linkkit.steward"),
     "partner-links-nothing": ("partner/encode/payload.py", "linkkit.linkage"),
     "common-layers": ("agreement/document.py", "linkkit.exchange"),

@@ -10,6 +10,7 @@ import pytest
 from linkkit import errors
 from linkkit.errors import (
     AgreementError,
+    BenchmarkError,
     DependencyError,
     ExtractError,
     LinkageError,
@@ -41,6 +42,7 @@ PUBLISHED = {
     WrongStageError: ("wrong_stage", 20),
     DependencyError: ("dependency", 21),
     ReplayError: ("replay", 22),
+    BenchmarkError: ("benchmark", 23),
 }
 
 

@@ -17,6 +17,7 @@ import click
 
 from linkkit._version import __version__
 from linkkit.cli.attack import attack
+from linkkit.cli.bench import bench
 from linkkit.cli.clkhash import clkhash, tell_traps
 from linkkit.cli.encode import encode
 from linkkit.cli.keys import keys
@@ -96,6 +97,7 @@ def commands() -> None:
     Each partner:                  linkkit preflight, attack, encode
     The linkage unit:              linkkit link
     The steward:                   linkkit integrate, protect, release
+    How fast it is here:           linkkit bench
 
     Nothing but files passes between the organizations, and each file is sealed to the one that
     may open it.
@@ -175,3 +177,6 @@ def inspect(file: Path) -> None:
     manifest = read_manifest(file)
     click.echo(manifest.model_dump_json(indent=2, exclude_none=True))
     click.echo("(as stated in the file; its signature was not checked)", err=True)
+
+
+commands.add_command(bench)

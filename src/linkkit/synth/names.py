@@ -16,10 +16,12 @@ import pandas as pd
 from linkkit.synth.origins import ORIGINS
 from linkkit.synth.word_lists import Strings, read_word_list, strings
 
-__all__ = ["draw_given_names", "draw_surnames"]
+__all__ = ["GIVEN_SKEW", "draw_given_names", "draw_surnames", "given_lists", "surname_lists"]
 
 _ENGLISH = 0
-_GIVEN_SKEW = 0.7
+GIVEN_SKEW = 0.7
+"""Exponent of the frequency of given names by rank."""
+
 _UNCOMMON_ENGLISH = 0.2
 _TRIES = 4
 
@@ -27,12 +29,14 @@ Codes = npt.NDArray[np.int64]
 
 
 @cache
-def _given_lists() -> dict[tuple[str, ...], Strings]:
+def given_lists() -> dict[tuple[str, ...], Strings]:
+    """Return given names, most frequent first, by origin and sex."""
     return dict(read_word_list("given_names.tsv"))
 
 
 @cache
-def _surname_lists() -> dict[str, Strings]:
+def surname_lists() -> dict[str, Strings]:
+    """Return surnames, most frequent first, by origin."""
     return {keys[0]: words for keys, words in read_word_list("surnames.tsv")}
 
 
@@ -60,7 +64,7 @@ def _fill_by_group(groups: Codes, draw: Callable[[int, int], Strings]) -> String
 def _single_surnames(origins: Codes, rng: np.random.Generator) -> Strings:
     def draw(origin: int, n: int) -> Strings:
         made = ORIGINS[origin]
-        words = _draw_by_rank(_surname_lists()[made.name], n, rng, skew=made.surname_skew)
+        words = _draw_by_rank(surname_lists()[made.name], n, rng, skew=made.surname_skew)
         if origin == _ENGLISH:
             uncommon = _draw_by_rank(_uncommon_english(), n, rng, skew=0.0)
             return np.where(rng.random(n) < _UNCOMMON_ENGLISH, uncommon, words)
@@ -96,7 +100,7 @@ def _given_names(origins: Codes, sexes: Strings, rng: np.random.Generator) -> St
 
     def draw(group: int, n: int) -> Strings:
         key = (ORIGINS[group // 2].name, "F" if group % 2 else "M")
-        return _draw_by_rank(_given_lists()[key], n, rng, skew=_GIVEN_SKEW)
+        return _draw_by_rank(given_lists()[key], n, rng, skew=GIVEN_SKEW)
 
     return _fill_by_group(lists * 2 + girls_list, draw)
 
