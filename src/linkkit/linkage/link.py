@@ -18,6 +18,7 @@ from linkkit.exchange.atomic import atomic_file
 from linkkit.linkage.block import (
     Block,
     BlockingPlan,
+    FilterPlan,
     PassPlan,
     plan_blocking,
     plan_passes,
@@ -45,12 +46,11 @@ from linkkit.linkage.compare import (
     Comparison,
     candidate_floor,
     compare_all,
-    compare_filters,
     compare_pairs,
     compare_passes,
+    find_candidates,
     find_pairs,
     make_comparison,
-    require_comparable,
     sample_pairs,
 )
 from linkkit.linkage.compare.pairs import unpack
@@ -130,7 +130,7 @@ class LinkResult:
         Estimated precision and recall.
     model : MatchModel, PassModel or RecordModel
         What was learned of each field or pass, or of the whole record.
-    plan : BlockingPlan or PassPlan
+    plan : BlockingPlan, PassPlan or FilterPlan
         What was compared.
     threshold : float
         The least match probability of a link.
@@ -142,7 +142,7 @@ class LinkResult:
     pairs: LinkedPairs
     quality: LinkageQuality
     model: MatchModel | PassModel | RecordModel
-    plan: BlockingPlan | PassPlan
+    plan: BlockingPlan | PassPlan | FilterPlan
     threshold: float
     n_records: dict[str, int]
 
@@ -249,7 +249,7 @@ class _Work(NamedTuple):
 class _Found(NamedTuple):
     """Candidate pairs scored, and how they were found."""
 
-    plan: BlockingPlan | PassPlan
+    plan: BlockingPlan | PassPlan | FilterPlan
     scored: ScoredPairs
     model: MatchModel | PassModel | RecordModel
     score: ScorePairs
@@ -303,11 +303,9 @@ def _link_passes(work: _Work) -> _Found:
 
 def _link_records(work: _Work) -> _Found:
     pool = work.pool
-    require_comparable(pool)
-    plan = plan_blocking(pool, block="exhaustive")
     floor = candidate_floor(pool)
-    candidates = compare_filters(
-        pool, floor=floor, n_threads=work.n_threads, progress=work.progress
+    candidates, plan = find_candidates(
+        pool, floor=floor, block=work.block, n_threads=work.n_threads, progress=work.progress
     )
     model = fit_records(pool, candidates, floor=floor, n_pairs=plan.n_pairs)
 

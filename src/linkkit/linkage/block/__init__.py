@@ -4,6 +4,7 @@ Runs at the linkage unit, first. In: a pool of encodings. Out: a :class:`Blockin
 passes name pairs without ever listing them.
 """
 
+from linkkit.linkage.block.lsh import FilterPlan
 from linkkit.linkage.block.passes import PassPlan, plan_passes
 from linkkit.linkage.block.plan import (
     Block,
@@ -17,6 +18,7 @@ __all__ = [
     "Block",
     "BlockingPass",
     "BlockingPlan",
+    "FilterPlan",
     "PassPlan",
     "count_pairs",
     "plan_blocking",
