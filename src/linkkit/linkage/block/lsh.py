@@ -44,7 +44,7 @@ _SHARES_OF_BITS = (1.0, 0.75, 0.5)
 _LEAST_INFORMATIVE = 0.01
 _FEWEST_BITS = 8
 _PRIOR_PAIRS = 200.0
-_SKETCH_LOSS = 0.001
+_SKETCH_LOSS = 0.002
 _STRANGERS = 50_000
 
 _Bits = npt.NDArray[np.bool_]
@@ -279,9 +279,7 @@ class _Positions:
             -np.clip(often[informative], 1e-6, 1 - 1e-6)
         )
         order = np.argsort(-np.round(worth, 9), kind="stable")
-        return cls(
-            sampled=sampled, differing=differing, by_worth=informative[order], near=often
-        )
+        return cls(sampled=sampled, differing=differing, by_worth=informative[order], near=often)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -379,7 +377,9 @@ def _met(people: PeopleToLink, keys: _Words) -> float:
     sampled = np.bincount(people.party, minlength=n_parties)
     weight = people.sizes / np.maximum(sampled, 1)
     bucket = np.unique(keys, return_inverse=True)[1].reshape(-1)
-    n = np.bincount(bucket * n_parties + people.party, minlength=(bucket.max(initial=0) + 1) * n_parties)
+    n = np.bincount(
+        bucket * n_parties + people.party, minlength=(bucket.max(initial=0) + 1) * n_parties
+    )
     n = n.reshape(-1, n_parties)
     total = (n * weight).sum(axis=1)
     pairs = float((total**2).sum() - ((n * weight) ** 2).sum()) / 2

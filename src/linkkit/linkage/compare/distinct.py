@@ -59,14 +59,18 @@ class Distinct:
              for start, end in zip(np.append(0, ends[:-1]).tolist(), ends.tolist(), strict=True)]
         ).astype(np.int64)  # fmt: skip
         is_new = np.ones(len(order), dtype=np.bool_)
-        is_new[1:] = (digest[order[1:]] != digest[order[:-1]]) | (party[order[1:]] != party[order[:-1]])
+        is_new[1:] = (digest[order[1:]] != digest[order[:-1]]) | (
+            party[order[1:]] != party[order[:-1]]
+        )
         # Rows with equal digests are equal, but for one in 2**64.
         alike = np.flatnonzero(~is_new)
         is_new[alike] = np.any(words[order[alike]] != words[order[alike - 1]], axis=1)
         starts = np.flatnonzero(is_new)
         if len(starts) == len(order):
             everybody = np.arange(len(order), dtype=np.int64)
-            return cls(words=words, party=party, members=everybody, starts=np.arange(len(order) + 1))
+            return cls(
+                words=words, party=party, members=everybody, starts=np.arange(len(order) + 1)
+            )
         # The first row of a group stands for it, and groups are sorted by it.
         by_first = np.argsort(order[starts], kind="stable")
         sizes = np.diff(np.append(starts, len(order)))

@@ -42,7 +42,7 @@ MOST_ALIKE = 100
 AFFORDABLE_SECONDS = 25.0
 """All pairs are compared where one processor needs no longer: some 30,000 million of 1,024 bits."""
 
-WANTED_SHARE = 0.98
+WANTED_SHARE = 0.99
 """Of the matches that comparing all pairs would find, this share must be found by tables."""
 
 MOST_CANDIDATES = 200_000_000
@@ -52,7 +52,7 @@ _CLEAR = 0.95
 _ENOUGH_CLEAR = 50
 _WINDOW = 0.01
 _EXPECTED_DISTANCE = 0.15
-_EXPECTED_MATCHES = 10.0
+_EXPECTED_MATCHES = 5.0
 
 _SAMPLE_PAIRS = 1_000_000
 _CANDIDATES_PER_RECORD = 50
@@ -190,7 +190,8 @@ def likely_matches(sampled: Sampled) -> npt.NDArray[np.float64]:
     if int(clear.sum()) >= _ENOUGH_CLEAR:
         strangers = _near_to(second[clear], best) / float(clear.mean()) * float((~clear).mean())
         others = _near_to(best[~clear], best)
-        better = np.clip(1 - strangers / np.maximum(others, 1), 0.0, 1.0)
+        # Chance makes some more of them; so many are no sign of matches.
+        better = np.clip(1 - (strangers + np.sqrt(strangers)) / np.maximum(others, 1), 0.0, 1.0)
         likely = np.where(clear, likely, likely * better)
     answer[order[starts]] = likely
     return answer
@@ -247,7 +248,9 @@ def find_candidates(
     alone, warnings = _set_aside(pool)
     kept = pool if alone is None else _part_of(pool, alone)
     sought = _sought(floor, always_tables=block == "blocks")
-    found = find_near(kept.words, kept.party, kept.clean, sought, n_threads=n_threads, progress=progress)
+    found = find_near(
+        kept.words, kept.party, kept.clean, sought, n_threads=n_threads, progress=progress
+    )
     if found is None:
         pairs, plan = _all_pairs(kept, floor, "", n_threads=n_threads, progress=progress)
     else:

@@ -34,7 +34,7 @@ from linkkit.linkage.compare.vectors import Measure, similar_pairs
 
 __all__ = ["Found", "Likely", "Sought", "find_near"]
 
-_SAMPLED_COMPARISONS = 1_200_000_000
+_SAMPLED_COMPARISONS = 2_000_000_000
 _FEWEST_SAMPLED, _MOST_SAMPLED = 200, 4_000
 _ROWS_FOR_PLAN = 16_000
 _COMPARISONS_PER_CHUNK = 20_000_000
@@ -160,7 +160,9 @@ def find_near(
     keys, plan = _run(unique, own, clean, plan, sought, n_threads=n_threads, progress=progress)
     share = _share_found(sampled, weight, keys, plan, sought)
     left, right, common = _exact(unique, keys, sought)
-    found = rows.expanded(left, right, common, clean, sought.measure, sought.threshold, sought.max_pairs)
+    found = rows.expanded(
+        left, right, common, clean, sought.measure, sought.threshold, sought.max_pairs
+    )
     return Found(
         left=found[0], right=found[1], common=found[2], plan=replace(plan, pair_completeness=share)
     )
@@ -171,7 +173,10 @@ def _people(
 ) -> PeopleToLink:
     starts = np.append(0, np.cumsum(sizes))
     by_party = [digest[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
-    rows = [chosen + a for chosen, a in zip(sampled_rows(by_party, _ROWS_FOR_PLAN), starts[:-1], strict=True)]
+    rows = [
+        chosen + a
+        for chosen, a in zip(sampled_rows(by_party, _ROWS_FOR_PLAN), starts[:-1], strict=True)
+    ]
     chosen = np.concatenate(rows)
     chosen = chosen[np.argsort(digest[chosen], kind="stable")]
     return PeopleToLink(sizes=sizes, clean=clean, sample=words[chosen], party=party[chosen])
@@ -271,12 +276,12 @@ def _run(
         waiting.append(answer.keys)
         n_waiting += len(answer.keys)
         if n_waiting > max(len(keys), _COMPARISONS_PER_CHUNK):
-            keys, waiting, n_waiting = np.unique(np.concatenate([keys, *waiting])), [], 0
+            keys, waiting, n_waiting = _once([keys, *waiting]), [], 0
         if len(keys) > sought.max_pairs:
             break
         total = max(plan.n_comparisons, done)
         progress(ProgressEvent(stage="compare", done=done, total=total, unit="comparisons"))
-    keys = np.unique(np.concatenate([keys, *waiting]))
+    keys = _once([keys, *waiting])
     if len(keys) > sought.max_pairs:
         raise LinkageError(
             f"more than {sought.max_pairs:,} pairs are at least {sought.threshold:g} alike",
@@ -289,6 +294,13 @@ def _run(
             f"{plan.n_tables} tables: too many agreed in all of the bits that were looked at",
         )
     return keys, replace(plan, n_comparisons=done, warnings=warnings)
+
+
+def _once(parts: list[_Words]) -> _Words:
+    """Return all keys sorted, each once; by sorting, which is faster here than hashing."""
+    keys = np.concatenate(parts)
+    keys.sort()
+    return keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
 
 
 class _Answer(NamedTuple):
@@ -349,7 +361,9 @@ class _Table:
         n_comparisons = int(np.subtract(last, first, dtype=np.int64).sum())
         return [(self._scanned(order, first, last), n_comparisons, 0), *answers]
 
-    def _crowds(self, first: npt.NDArray[np.int32], last: npt.NDArray[np.int32]) -> Iterator[tuple[int, int]]:
+    def _crowds(
+        self, first: npt.NDArray[np.int32], last: npt.NDArray[np.int32]
+    ) -> Iterator[tuple[int, int]]:
         """Yield the places of buckets whose rows have too many partners on average."""
         n_partners = last - first
         if int(n_partners.max(initial=0)) <= self.most_partners:
@@ -360,7 +374,9 @@ class _Table:
         for i in np.flatnonzero(n_pairs > (ends - starts) * self.most_partners).tolist():
             yield int(starts[i]), int(ends[i])
 
-    def _split(self, rows: _Ints, number: int, n_splits: int) -> list[tuple[list[_Words], int, int]]:
+    def _split(
+        self, rows: _Ints, number: int, n_splits: int
+    ) -> list[tuple[list[_Words], int, int]]:
         """Tell a crowd apart by further bits, those that are set in about half of it."""
         often = np.abs(unpacked(self.words[rows[:: max(len(rows) // 4_096, 1)]]).mean(axis=0) - 0.5)
         telling = np.argsort(np.round(often, 9), kind="stable")[:_BALANCED]
