@@ -634,7 +634,7 @@ def test_another_secret_or_schema_is_refused(two, clk_agreement, made_people):
 def test_too_many_pairs_are_refused_beforehand(two, monkeypatch):
     _, results = two()
     monkeypatch.setattr(record_filters, "MOST_PAIRS", 1000)
-    with pytest.raises(LinkageError, match="filters of whole records cannot be blocked"):
+    with pytest.raises(LinkageError, match="75,000 pairs are too many: at most 1,000"):
         link([result.encodings for result in results.values()])
 
 

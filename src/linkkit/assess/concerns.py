@@ -15,6 +15,7 @@ from linkkit.assess.evidence import field_evidence
 from linkkit.assess.inputs import people_of_pool, require_result
 from linkkit.assess.overlap import overlaps
 from linkkit.linkage import LinkResult
+from linkkit.linkage.block import FilterPlan
 
 __all__ = ["Concern", "ConcernCode", "find_concerns"]
 
@@ -24,6 +25,7 @@ ConcernCode = Literal[
     "no_overlap",
     "many_undecided",
     "passes_skipped",
+    "records_set_aside",
     "field_says_nothing",
     "field_missing",
     "field_often_missing",
@@ -86,7 +88,7 @@ def find_concerns(result: LinkResult, *, agreement: Agreement | None = None) -> 
     [('field_missing', 'note')]
     """
     require_result(result)
-    checks = (_model, _links, _undecided, _passes, _silent_fields, _large_groups)
+    checks = (_model, _links, _undecided, _passes, _set_aside, _silent_fields, _large_groups)
     found = [concern for check in checks for concern in check(result)]
     found += _missing_fields(result, agreement)
     return tuple(sorted(found, key=lambda concern: concern.severity != "warning"))
@@ -152,6 +154,17 @@ def _passes(result: LinkResult) -> Iterator[Concern]:
             + ".",
             advice="Records that agree in nothing else were never compared. Look for a "
             "placeholder that fills one of these fields.",
+        )
+
+
+def _set_aside(result: LinkResult) -> Iterator[Concern]:
+    if isinstance(result.plan, FilterPlan) and result.plan.warnings:
+        yield Concern(
+            code="records_set_aside",
+            severity="warning",
+            message="Records were set aside: very many have the same filter, or hardly differ.",
+            advice="Look at how these parties' files fill the linkage fields: a value that stands for "
+            "a missing one makes records alike. The plan of the result counts them.",
         )
 
 

@@ -21,8 +21,11 @@ __all__ = [
     "FilterPlan",
     "NearPairs",
     "PeopleToLink",
+    "count_all",
     "exhaustive_seconds",
     "plan_tables",
+    "sampled_rows",
+    "seconds_of",
     "unpacked",
 ]
 
@@ -73,16 +76,6 @@ class PeopleToLink:
     clean: _Bits
     sample: _Words
     party: _Ints
-
-    @property
-    def n_pairs(self) -> int:
-        """How many pairs could be compared."""
-        sizes = [int(n) for n in self.sizes]
-        across = (sum(sizes) ** 2 - sum(n * n for n in sizes)) // 2
-        within = sum(
-            n * (n - 1) // 2 for n, clean in zip(sizes, self.clean, strict=True) if not clean
-        )
-        return across + within
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -187,6 +180,14 @@ class FilterPlan:
         return "; ".join([how + because, *self.warnings])
 
 
+def count_all(sizes: _Ints, clean: _Bits) -> int:
+    """Return how many pairs may match: across parties, and within those that are not clean."""
+    numbers = [int(n) for n in sizes]
+    across = (sum(numbers) ** 2 - sum(n * n for n in numbers)) // 2
+    own = zip(numbers, clean.tolist(), strict=True)
+    return across + sum(n * (n - 1) // 2 for n, is_clean in own if not is_clean)
+
+
 def exhaustive_seconds(n_pairs: int, n_words: int) -> float:
     """Return about how long one processor takes to compare so many pairs of filters."""
     return n_pairs * max(n_words, SKETCH_WORDS) * _SECONDS_PER_WORD
@@ -222,7 +223,7 @@ def plan_tables(people: PeopleToLink, near: NearPairs, *, recall: float) -> Filt
     if best is None:
         return None
     return FilterPlan(
-        n_pairs=people.n_pairs,
+        n_pairs=count_all(people.sizes, people.clean),
         n_comparisons=round(best.n_tables * best.n_met),
         tables=_dealt(best.positions, best.n_bits, best.n_tables),
         sketch=sketch,
@@ -230,7 +231,7 @@ def plan_tables(people: PeopleToLink, near: NearPairs, *, recall: float) -> Filt
         wanted=recall,
         pair_completeness=best.share * (1 - _SKETCH_LOSS),
         reason=f"about {_span(best.seconds)} on one processor instead of "
-        f"{_span(exhaustive_seconds(people.n_pairs, people.sample.shape[1]))}",
+        f"{_span(exhaustive_seconds(count_all(people.sizes, people.clean), people.sample.shape[1]))}",
     )
 
 

@@ -44,7 +44,6 @@ def bucket_ranges(
 
 
 def scan_buckets(
-    words: _Words,
     sketches: _Words,
     order: _Ints,
     first: _Ints,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.errors import LinkageError
-from linkkit.linkage.compare import _vector_reference
+from linkkit.linkage.compare._vector_reference import similarities
 
 __all__ = ["Distinct", "digests"]
 
@@ -87,33 +87,49 @@ class Distinct:
         return np.diff(self.starts)
 
     def expanded(
-        self, left: _Ints, right: _Ints, common: _Ints, clean: npt.NDArray[np.bool_],
-        measure: str, threshold: float, max_pairs: int,
-    ) -> tuple[_Ints, _Ints, _Ints]:  # fmt: skip
-        """Return pairs of rows for pairs of distinct filters, and those of equal filters in one party."""
+        self,
+        pairs: tuple[_Ints, _Ints, _Ints],
+        *,
+        clean: npt.NDArray[np.bool_],
+        measure: str,
+        threshold: float,
+        max_pairs: int,
+    ) -> tuple[_Ints, _Ints, _Ints]:
+        """Return pairs of rows for pairs of distinct filters.
+
+        Parameters
+        ----------
+        pairs : tuple of ndarray
+            Positions of the two filters, and the bits that they have in common.
+        clean : ndarray of bool, shape (n_parties,)
+            Whether equal rows of a party are no pairs.
+        measure, threshold : str, float
+            How similar equal rows have to be; those without any bit may not be.
+        max_pairs : int
+            Refuse to return more.
+
+        Raises
+        ------
+        LinkageError
+            When there are more pairs, before any is made.
+        """
+        left, right, common = pairs
         sizes = self.sizes
         if int(sizes.max(initial=0)) <= 1:
             return left, right, common
-        n_right = sizes[right]
-        crowds = np.flatnonzero((sizes > 1) & ~clean[self.party])
-        n_set = np.bitwise_count(self.words[crowds]).sum(axis=1, dtype=np.int64)
-        score = _vector_reference.similarities(
-            measure, n_set, n_set, n_set, n_bits=64 * self.words.shape[1]
-        )
-        crowds, n_set = crowds[score >= threshold], n_set[score >= threshold]
-        within = sizes[crowds] * (sizes[crowds] - 1) // 2
-        total = int((sizes[left] * n_right).sum()) + int(within.sum())
+        crowds, n_set = self._alike(clean, measure, threshold)
+        n = sizes[left] * sizes[right]
+        total = int(n.sum()) + int((sizes[crowds] * (sizes[crowds] - 1) // 2).sum())
         if total > max_pairs:
             raise LinkageError(
                 f"{total:,} pairs are at least {threshold:g} alike, more than {max_pairs:,}: "
                 f"up to {int(sizes.max()):,} filters of a file are equal",
-                hint="Leave out rows without distinguishing values, or raise max_pairs.",
+                hint="Leave out rows that nothing tells apart, or raise max_pairs.",
             )
-        n = sizes[left] * n_right
-        which = np.repeat(np.arange(len(left)), n)
-        place = np.arange(len(which)) - np.repeat(np.cumsum(n) - n, n)
-        one = self.members[self.starts[left[which]] + place // n_right[which]]
-        other = self.members[self.starts[right[which]] + place % n_right[which]]
+        which, place = np.repeat(np.arange(len(left)), n), _ranges(np.zeros_like(n), n)
+        n_right = sizes[right[which]]
+        one = self.members[self.starts[left[which]] + place // n_right]
+        other = self.members[self.starts[right[which]] + place % n_right]
         parts = [(one, other, common[which])]
         for crowd, bits in zip(crowds.tolist(), n_set.tolist(), strict=True):
             rows = self.members[self.starts[crowd] : self.starts[crowd + 1]]
@@ -124,8 +140,19 @@ class Distinct:
         order = np.lexsort((high, low))
         return low[order], high[order], ends[2][order]
 
+    def _alike(
+        self, clean: npt.NDArray[np.bool_], measure: str, threshold: float
+    ) -> tuple[_Ints, _Ints]:
+        """Return filters of which a party has several, that are pairs of their own, and their bits."""
+        crowds = np.flatnonzero((self.sizes > 1) & ~clean[self.party])
+        n_set = np.bitwise_count(self.words[crowds]).sum(axis=1, dtype=np.int64)
+        n_bits = 64 * self.words.shape[1]
+        score = similarities(measure, n_set, n_set, n_set, n_bits=n_bits)
+        return crowds[score >= threshold], n_set[score >= threshold]
+
 
 def _ranges(starts: _Ints, sizes: _Ints) -> _Ints:
     """Return the numbers from each start, so many."""
     ends = np.cumsum(sizes)
-    return np.arange(int(sizes.sum())) + np.repeat(starts - (ends - sizes), sizes)
+    places = np.arange(int(sizes.sum())) + np.repeat(starts - (ends - sizes), sizes)
+    return np.asarray(places, dtype=np.int64)

@@ -260,8 +260,8 @@ def find_candidates(
         pairs = RecordPairs(left=found.left, right=found.right, dice=dice)
     if alone is not None:
         pairs = dataclasses.replace(pairs, left=alone[pairs.left], right=alone[pairs.right])
-    warned = dataclasses.replace(plan, n_pairs=count_pairs(pool), warnings=warnings + plan.warnings)
-    return pairs, warned
+    plan = dataclasses.replace(plan, n_pairs=count_pairs(pool), warnings=warnings + plan.warnings)
+    return pairs, plan
 
 
 def _sought(floor: float, *, always_tables: bool) -> Sought:

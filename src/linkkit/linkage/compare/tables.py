@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -22,6 +23,7 @@ from linkkit.linkage.block.lsh import (
     FilterPlan,
     NearPairs,
     PeopleToLink,
+    count_all,
     exhaustive_seconds,
     plan_tables,
     sampled_rows,
@@ -42,6 +44,7 @@ _FIRST_CAPACITY = 65_536
 _MOST_PARTNERS = 4_096
 _PARTNERS_OVER_EXPECTED = 64
 _SPLITS = 3
+_ROWS_FOR_SPLIT = 4_096
 _BALANCED = 64
 _MOST_BITS_OF_KEY = 31
 _LOW = np.uint64(0xFFFFFFFF)
@@ -100,11 +103,7 @@ class Sought:
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class Found:
-    """Pairs of rows, sorted, the bits they have in common, and how they were found.
-
-    `found_share` is the share of sampled pairs that tables found, by similarity: see
-    :attr:`found_score`, the least similarity of each step.
-    """
+    """Pairs of rows, sorted, the bits that they have in common, and how they were found."""
 
     left: _Ints
     right: _Ints
@@ -144,42 +143,52 @@ def find_near(
     LinkageError
         When there are more pairs than `max_pairs`.
     """
+    everybody = np.bincount(party, minlength=len(clean)).astype(np.int64)
+    if not sought.always_tables and _whole(everybody, clean, words) <= sought.affordable:
+        return None
     rows = Distinct.of(words, party, n_parties=len(clean))
     unique, own = rows.words, rows.party
-    sizes = np.bincount(own, minlength=len(clean)).astype(np.int64)
     digest = digests(unique)
-    people = _people(unique, own, sizes, clean, digest)
-    whole = exhaustive_seconds(people.n_pairs, unique.shape[1])
-    if not sought.always_tables and whole <= sought.affordable:
-        return None
+    people = _people(unique, own, clean, digest)
     sampled = _sampled(unique, own, clean, sought, digest, n_threads=n_threads)
     weight = sought.likely(sampled)
     plan = plan_tables(people, _near(unique, sampled, weight, sought), recall=sought.recall)
+    whole = _whole(people.sizes, clean, words)
     if plan is None or (not sought.always_tables and seconds_of(plan, len(unique)) >= whole):
         return None
-    keys, plan = _run(unique, own, clean, plan, sought, n_threads=n_threads, progress=progress)
+    table = _Table(unique, own, clean, plan=plan, sought=sought, digest=digest)
+    keys, plan = _run(table, max_pairs=sought.max_pairs, n_threads=n_threads, progress=progress)
     share = _share_found(sampled, weight, keys, plan, sought)
-    left, right, common = _exact(unique, keys, sought)
-    found = rows.expanded(
-        left, right, common, clean, sought.measure, sought.threshold, sought.max_pairs
+    left, right, common = rows.expanded(
+        _exact(unique, keys, sought),
+        clean=clean,
+        measure=sought.measure,
+        threshold=sought.threshold,
+        max_pairs=sought.max_pairs,
     )
-    return Found(
-        left=found[0], right=found[1], common=found[2], plan=replace(plan, pair_completeness=share)
-    )
+    done = replace(plan, n_pairs=count_all(everybody, clean), pair_completeness=share)
+    return Found(left=left, right=right, common=common, plan=done)
+
+
+def _whole(sizes: _Ints, clean: npt.NDArray[np.bool_], words: _Words) -> float:
+    return exhaustive_seconds(count_all(sizes, clean), words.shape[1])
 
 
 def _people(
-    words: _Words, party: _Ints, sizes: _Ints, clean: npt.NDArray[np.bool_], digest: _Words
+    words: _Words, party: _Ints, clean: npt.NDArray[np.bool_], digest: _Words
 ) -> PeopleToLink:
-    starts = np.append(0, np.cumsum(sizes))
-    by_party = [digest[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
-    rows = [
-        chosen + a
-        for chosen, a in zip(sampled_rows(by_party, _ROWS_FOR_PLAN), starts[:-1], strict=True)
-    ]
-    chosen = np.concatenate(rows)
+    blocks = _blocks(party, len(clean))
+    rows = sampled_rows([digest[block] for block in blocks], _ROWS_FOR_PLAN)
+    chosen = np.concatenate([own + block.start for own, block in zip(rows, blocks, strict=True)])
     chosen = chosen[np.argsort(digest[chosen], kind="stable")]
+    sizes = np.bincount(party, minlength=len(clean)).astype(np.int64)
     return PeopleToLink(sizes=sizes, clean=clean, sample=words[chosen], party=party[chosen])
+
+
+def _blocks(party: _Ints, n_parties: int) -> list[slice]:
+    """Return the rows of each party."""
+    ends = np.cumsum(np.bincount(party, minlength=n_parties))
+    return [slice(a, b) for a, b in pairwise([0, *ends.tolist()])]
 
 
 def _sampled(
@@ -187,31 +196,28 @@ def _sampled(
     *, n_threads: int | None,
 ) -> Sampled:  # fmt: skip
     """Compare some rows with all others that they may match."""
-    sizes = np.bincount(party, minlength=len(clean))
-    starts = np.append(0, np.cumsum(sizes))
-    blocks = [slice(a, b) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    blocks = _blocks(party, len(clean))
     n = int(np.clip(_SAMPLED_COMPARISONS / max(len(words), 1), _FEWEST_SAMPLED, _MOST_SAMPLED))
-    parts = []
+    nothing = np.zeros(0, dtype=np.int64)
+    parts = [(nothing.astype(np.uint64), nothing, nothing, np.zeros(0))]
     for p, chosen in enumerate(sampled_rows([digest[block] for block in blocks], n)):
-        rows = chosen + starts[p]
+        rows = chosen + blocks[p].start
         for q, block in enumerate(blocks):
-            if (p == q and clean[p]) or not len(rows) or block.start == block.stop:
+            if p == q and clean[p]:
                 continue
             found = similar_pairs(
                 words[rows], words[block], threshold=sought.threshold, measure=sought.measure,
                 max_pairs=sought.max_pairs, n_threads=n_threads,
             )  # fmt: skip
-            one, other = rows[found.left], found.right + starts[q]
+            one, other = rows[found.left], found.right.astype(np.int64) + block.start
             apart = one != other
-            key = _key_of(one, other)
-            parts.append([x[apart] for x in (key, one, np.full(len(one), q), found.score)])
-    if not parts:
-        return Sampled(np.zeros(0, np.uint64), *np.zeros((2, 0), np.int64), np.zeros(0))
-    key, row, other, score = (np.concatenate(part) for part in zip(*parts, strict=True))
+            one, other, score = one[apart], other[apart], found.score[apart]
+            parts.append((_key_of(one, other), one, np.full(len(one), q), score))
+    key, row, party_of, score = (np.concatenate(part) for part in zip(*parts, strict=True))
     # An order that no order of rows or parties changes, as sums of floats depend on it.
     one, two = digest[key >> np.uint64(32)], digest[key & _LOW]
     order = np.lexsort((digest[row], np.maximum(one, two), np.minimum(one, two), score))
-    return Sampled(key[order], row[order], other[order], score[order])
+    return Sampled(key=key[order], row=row[order], other=party_of[order], score=score[order])
 
 
 def _key_of(one: _Ints, other: _Ints) -> _Words:
@@ -263,11 +269,10 @@ def _exact(words: _Words, keys: _Words, sought: Sought) -> tuple[_Ints, _Ints, _
 
 
 def _run(
-    words: _Words, party: _Ints, clean: npt.NDArray[np.bool_], plan: FilterPlan, sought: Sought,
-    *, n_threads: int | None, progress: Progress,
-) -> tuple[_Words, FilterPlan]:  # fmt: skip
+    table: _Table, *, max_pairs: int, n_threads: int | None, progress: Progress
+) -> tuple[_Words, FilterPlan]:
     """Go through all tables; return the keys of pairs, sorted, and what was done."""
-    table = _Table(words, party, clean, plan, sought)
+    plan = table.plan
     keys, waiting = np.zeros(0, dtype=np.uint64), [np.zeros(0, dtype=np.uint64)]
     done, n_crowded, n_waiting, aside = 0, 0, 0, 0
     for answer in run_in_threads(table, range(plan.n_tables), n_threads=n_threads):
@@ -277,14 +282,14 @@ def _run(
         n_waiting += len(answer.keys)
         if n_waiting > max(len(keys), _COMPARISONS_PER_CHUNK):
             keys, waiting, n_waiting = _once([keys, *waiting]), [], 0
-        if len(keys) > sought.max_pairs:
+        if len(keys) > max_pairs:
             break
         total = max(plan.n_comparisons, done)
         progress(ProgressEvent(stage="compare", done=done, total=total, unit="comparisons"))
     keys = _once([keys, *waiting])
-    if len(keys) > sought.max_pairs:
+    if len(keys) > max_pairs:
         raise LinkageError(
-            f"more than {sought.max_pairs:,} pairs are at least {sought.threshold:g} alike",
+            f"more than {max_pairs:,} pairs are at least {table.sought.threshold:g} alike",
             hint="Raise the threshold, or max_pairs if there is memory.",
         )
     warnings = plan.warnings
@@ -300,7 +305,8 @@ def _once(parts: list[_Words]) -> _Words:
     """Return all keys sorted, each once; by sorting, which is faster here than hashing."""
     keys = np.concatenate(parts)
     keys.sort()
-    return keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
+    is_new = np.append(True, keys[1:] != keys[:-1])[: len(keys)]
+    return np.asarray(keys[is_new])
 
 
 class _Answer(NamedTuple):
@@ -319,10 +325,13 @@ class _Table:
         words: _Words,
         party: _Ints,
         clean: npt.NDArray[np.bool_],
+        *,
         plan: FilterPlan,
         sought: Sought,
+        digest: _Words,
     ) -> None:
         self.words, self.clean, self.plan, self.sought = words, clean, plan, sought
+        self.digest = digest
         self.party = party.astype(np.int32)
         self.n_set = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
         self.sketches = np.ascontiguousarray(words[:, list(plan.sketch)])
@@ -378,7 +387,8 @@ class _Table:
         self, rows: _Ints, number: int, n_splits: int
     ) -> list[tuple[list[_Words], int, int]]:
         """Tell a crowd apart by further bits, those that are set in about half of it."""
-        often = np.abs(unpacked(self.words[rows[:: max(len(rows) // 4_096, 1)]]).mean(axis=0) - 0.5)
+        some = rows[np.argsort(self.digest[rows], kind="stable")[:_ROWS_FOR_SPLIT]]
+        often = np.abs(unpacked(self.words[some]).mean(axis=0) - 0.5)
         telling = np.argsort(np.round(often, 9), kind="stable")[:_BALANCED]
         telling = telling[often[telling] < 0.5 - 1e-9]
         n_bits = math.ceil(math.log2(8 * len(rows) / self.most_partners))
