@@ -624,7 +624,7 @@ def test_the_report_says_how_filters_were_compared(two, tmp_path):
     linked = link([result.encodings for result in results.values()], block="blocks")
     page = linkage_report(linked, tmp_path / "r.html", agreement=agreement).read_text()
     assert "sampled bits of their filters" in page
-    assert "Share of matches expected among the candidates" in page
+    assert "of the matches that comparing all would find" in page
     assert "Records were set aside" not in page
 
 

@@ -113,6 +113,29 @@ def test_the_wanted_share_is_found_and_its_estimate_is_right(
     assert found.plan.reduction_ratio == 1 - found.plan.n_comparisons / n**2
 
 
+@pytest.mark.parametrize("n_bits", [320, 2048])
+def test_records_with_few_and_with_many_bits_are_found(n_bits):
+    rng = np.random.default_rng(2)
+    n = 3_000
+    fills = rng.choice([0.08, 0.3, 0.6], size=(n, 1))
+    left, right = (rng.random((n, n_bits)) < fills for _ in range(2))
+    # An error takes bits away and adds others, so many for each that is there.
+    lost, new = rng.random((2, n // 2, n_bits)) < 0.06
+    right[: n // 2] = left[: n // 2] & ~lost | new & (
+        rng.random((n // 2, n_bits)) < fills[: n // 2]
+    )
+    left, right = packed(left), packed(right)
+    found = find(left, right, sought(0.85, recall=0.95))
+    pairs = keys_of(found, n)
+    for fill in (0.08, 0.3, 0.6):
+        own = np.flatnonzero(fills[: n // 2, 0] == fill)
+        exact = {
+            (i, j) for i, j in exact_keys(left, right, 0.85) if i == j and i in set(own.tolist())
+        }
+        assert len(exact) > 100
+        assert len(pairs & exact) > 0.85 * len(exact)
+
+
 def test_more_recall_takes_more_comparisons():
     left, right = two_files(4_000, n_bits=1024, fill=0.4, differ=0.08)
     cost = [

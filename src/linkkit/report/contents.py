@@ -277,7 +277,10 @@ def _compared(result: LinkResult, cell: int | None) -> tuple[tuple[str, str], ..
     elif isinstance(plan, FilterPlan) and not plan.is_exhaustive:
         share = share_text(plan.pair_completeness)
         expected = (
-            ("Share of matches expected among the candidates, of all that are alike", share),
+            (
+                "Share expected among the candidates, of the matches that comparing all would find",
+                share,
+            ),
         )
     return (
         ("Pairs of records that could match", f"{plan.n_pairs:,}"),

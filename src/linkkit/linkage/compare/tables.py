@@ -36,15 +36,16 @@ from linkkit.linkage.compare.vectors import Measure, similar_pairs
 
 __all__ = ["Found", "Likely", "Sought", "find_near"]
 
-_SAMPLED_COMPARISONS = 2_000_000_000
+_SAMPLED_WORDS = 32_000_000_000
 _FEWEST_SAMPLED, _MOST_SAMPLED = 200, 4_000
 _ROWS_FOR_PLAN = 16_000
+_BITS_FOR_PLAN = 64_000_000
 _COMPARISONS_PER_CHUNK = 20_000_000
 _FIRST_CAPACITY = 65_536
 _MOST_PARTNERS = 4_096
 _PARTNERS_OVER_EXPECTED = 64
 _SPLITS = 3
-_ROWS_FOR_SPLIT = 4_096
+_ROWS_FOR_SPLIT = 2_048
 _BALANCED = 64
 _MOST_BITS_OF_KEY = 31
 _LOW = np.uint64(0xFFFFFFFF)
@@ -178,7 +179,8 @@ def _people(
     words: _Words, party: _Ints, clean: npt.NDArray[np.bool_], digest: _Words
 ) -> PeopleToLink:
     blocks = _blocks(party, len(clean))
-    rows = sampled_rows([digest[block] for block in blocks], _ROWS_FOR_PLAN)
+    n = min(_ROWS_FOR_PLAN, _BITS_FOR_PLAN // (64 * words.shape[1]))
+    rows = sampled_rows([digest[block] for block in blocks], n)
     chosen = np.concatenate([own + block.start for own, block in zip(rows, blocks, strict=True)])
     chosen = chosen[np.argsort(digest[chosen], kind="stable")]
     sizes = np.bincount(party, minlength=len(clean)).astype(np.int64)
@@ -197,7 +199,8 @@ def _sampled(
 ) -> Sampled:  # fmt: skip
     """Compare some rows with all others that they may match."""
     blocks = _blocks(party, len(clean))
-    n = int(np.clip(_SAMPLED_COMPARISONS / max(len(words), 1), _FEWEST_SAMPLED, _MOST_SAMPLED))
+    affordable = _SAMPLED_WORDS / max(words.size, 1)
+    n = int(np.clip(affordable, _FEWEST_SAMPLED, _MOST_SAMPLED))
     nothing = np.zeros(0, dtype=np.int64)
     parts = [(nothing.astype(np.uint64), nothing, nothing, np.zeros(0))]
     for p, chosen in enumerate(sampled_rows([digest[block] for block in blocks], n)):
@@ -227,8 +230,8 @@ def _key_of(one: _Ints, other: _Ints) -> _Words:
 
 def _near(words: _Words, sampled: Sampled, weight: _Floats, sought: Sought) -> NearPairs:
     kept = np.flatnonzero(weight > 0)
-    if len(kept) > _MOST_SAMPLED:
-        kept = kept[:: math.ceil(len(kept) / _MOST_SAMPLED)]
+    most = min(_MOST_SAMPLED, _BITS_FOR_PLAN // (64 * words.shape[1]))
+    kept = kept[:: max(math.ceil(len(kept) / most), 1)]
     key = sampled.key[kept]
     return NearPairs(
         differ=words[key >> np.uint64(32)] ^ words[key & _LOW],
