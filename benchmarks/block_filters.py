@@ -86,7 +86,7 @@ def candidates(files: Files, blocks: list[str]) -> None:
     floor = candidate_floor(files.pool)
     print(f"  candidates of link, Dice >= {floor:.3f}")
     for block in blocks:
-        (pairs, plan), seconds = timed(
+        (pairs, plan, _), seconds = timed(
             lambda block=block: find_candidates(files.pool, floor=floor, block=block)
         )
         print(

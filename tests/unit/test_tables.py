@@ -226,7 +226,7 @@ def test_progress_reaches_its_total():
 @pytest.mark.parametrize("block", ["auto", "blocks"])
 def test_filters_that_are_all_equal_are_set_aside_and_not_crossed(value, block):
     same = np.full((20_000, 16), value, dtype=np.uint64)
-    pairs, plan = find_candidates(pool_of([same, same]), floor=0.0, block=block)
+    pairs, plan, _ = find_candidates(pool_of([same, same]), floor=0.0, block=block)
     assert len(pairs) == 0
     assert plan.n_comparisons == 0
     assert plan.n_pairs == 400_000_000
@@ -235,9 +235,31 @@ def test_filters_that_are_all_equal_are_set_aside_and_not_crossed(value, block):
     assert "set aside" in str(plan)
 
 
+def test_a_crowd_of_equal_filters_does_not_raise_the_least_similarity_of_the_others():
+    left, right = two_files(2_000, n_bits=1024, fill=0.45, differ=0.04)
+    crowd = np.repeat(left[:1], 3_000, axis=0)
+    crowded = pool_of([np.concatenate([left[1:], crowd]), np.concatenate([right, crowd])])
+    without = find_candidates(pool_of([left[1:], right]))
+    found = find_candidates(crowded)
+    assert found.floor == pytest.approx(without.floor, abs=0.02)
+    shared = (found.pairs.right - found.pairs.left) == 4_999 + 1
+    assert int(shared.sum()) > 950
+    assert len(found.plan.warnings) == 2
+
+
+def test_where_very_many_are_alike_fewer_records_are_sampled(monkeypatch):
+    left, right = two_files(3_000, n_bits=512, fill=0.45, differ=0.03)
+    what = sought(0.8, recall=0.9)
+    whole = find(left, right, what)
+    monkeypatch.setattr(tables, "_MOST_SAMPLED_PAIRS", 0)
+    fewer = find(left, right, what)
+    assert fewer.plan != whole.plan
+    assert len(fewer.left) > 0.5 * len(whole.left)
+
+
 def test_when_asked_to_compare_all_nothing_is_set_aside():
     same = np.full((300, 16), 7, dtype=np.uint64)
-    pairs, plan = find_candidates(pool_of([same, same]), floor=0.5, block="exhaustive")
+    pairs, plan, _ = find_candidates(pool_of([same, same]), floor=0.5, block="exhaustive")
     assert len(pairs) == 90_000
     assert plan.is_exhaustive
     assert not plan.warnings
@@ -247,9 +269,9 @@ def test_records_beside_a_crowd_of_equal_ones_are_found():
     left, right = two_files(1_000, n_bits=1024, fill=0.4, differ=0.03)
     crowd = np.repeat(left[:1], 500, axis=0)
     pool = pool_of([np.concatenate([left[1:], crowd]), right])
-    alone, _ = find_candidates(pool_of([left[1:], right]), floor=0.7, block="exhaustive")
+    alone, _, _ = find_candidates(pool_of([left[1:], right]), floor=0.7, block="exhaustive")
     for block in ("auto", "blocks"):
-        pairs, plan = find_candidates(pool, floor=0.7, block=block)
+        pairs, plan, _ = find_candidates(pool, floor=0.7, block=block)
         assert plan.warnings[0].startswith("500 records of 'party0' were set aside")
         found = set(zip(pairs.left.tolist(), (pairs.right - 500).tolist(), strict=True))
         expected = set(zip(alone.left.tolist(), alone.right.tolist(), strict=True))
@@ -311,7 +333,7 @@ def test_distinct_filters_keep_the_order_in_which_they_come():
 @pytest.mark.parametrize("block", ["auto", "blocks", "exhaustive"])
 def test_hardly_any_records_are_compared_all_the_same(sizes, block):
     files = [np.arange(1, n + 1, dtype=np.uint64).repeat(4).reshape(n, 4) for n in sizes]
-    pairs, plan = find_candidates(pool_of(files), floor=0.1, block=block)
+    pairs, plan, _ = find_candidates(pool_of(files), floor=0.1, block=block)
     expected = lk.similar_pairs(*files, threshold=0.1)
     assert len(pairs) == len(expected)
     assert plan.n_pairs == sizes[0] * sizes[1]
@@ -394,11 +416,11 @@ def test_likely_matches_of_nothing_are_none():
 def test_tables_are_chosen_where_all_pairs_take_long(monkeypatch):
     left, right = two_files(6_000, n_bits=1024, fill=0.45, differ=0.05)
     pool = pool_of([left, right])
-    _, plan = find_candidates(pool, floor=0.7)
+    _, plan, _ = find_candidates(pool, floor=0.7)
     assert plan.is_exhaustive
     monkeypatch.setattr(record_filters, "AFFORDABLE_SECONDS", 0.0)
     monkeypatch.setattr("linkkit.linkage.block.lsh._SECONDS_PER_WORD", 1e-8)
-    pairs, plan = find_candidates(pool, floor=0.7)
+    pairs, plan, _ = find_candidates(pool, floor=0.7)
     assert not plan.is_exhaustive
     true = (pairs.right - pairs.left) == 6_000
     assert true.sum() > 0.97 * 3_000
@@ -408,7 +430,7 @@ def test_tables_are_chosen_where_all_pairs_take_long(monkeypatch):
 
 def test_files_without_a_match_in_common_are_searched_for_what_matches_look_like():
     left, right = two_files(3_000, n_bits=1024, fill=0.45, differ=0.05, n_shared=12)
-    pairs, plan = find_candidates(pool_of([left, right]), floor=0.65, block="blocks")
+    pairs, plan, _ = find_candidates(pool_of([left, right]), floor=0.65, block="blocks")
     assert not plan.is_exhaustive
     assert int(((pairs.right - pairs.left) == 3_000).sum()) >= 11
 

@@ -44,7 +44,6 @@ from linkkit.linkage.compare import (
     LEVELS,
     ComparedPairs,
     Comparison,
-    candidate_floor,
     compare_all,
     compare_pairs,
     compare_passes,
@@ -178,10 +177,11 @@ def link(
         The least match probability, above 0 and at most 1, at which two records may be linked.
     block : {"auto", "exhaustive", "blocks"}
         Which pairs are compared: all, or those that meet in blocks of records that agree in two
-        fields, or with passes in sampled bits. "auto" compares all where that takes seconds
-        (up to 1,000 million pairs; with passes up to 30,000 million, where blocks are not expected
-        to be faster); with ``clkhash`` all pairs are compared always. The result's ``plan`` says
-        what was chosen.
+        fields, or with passes and with ``clkhash`` in sampled bits. "auto" compares all where that
+        takes seconds (up to 1,000 million pairs; with passes and with filters of 1,024 bits up to
+        30,000 million), or where blocks are not expected to be faster. With ``clkhash``, equal
+        filters that a party has more than 100 of are compared in "exhaustive" only. The result's
+        ``plan`` says what was chosen, and what was set aside.
     n_threads : int, optional
         As many as there are processors by default. Results do not depend on it.
     progress : callable, optional
@@ -303,9 +303,8 @@ def _link_passes(work: _Work) -> _Found:
 
 def _link_records(work: _Work) -> _Found:
     pool = work.pool
-    floor = candidate_floor(pool)
-    candidates, plan = find_candidates(
-        pool, floor=floor, block=work.block, n_threads=work.n_threads, progress=work.progress
+    candidates, plan, floor = find_candidates(
+        pool, block=work.block, n_threads=work.n_threads, progress=work.progress
     )
     model = fit_records(pool, candidates, floor=floor, n_pairs=plan.n_pairs)
 

@@ -26,6 +26,7 @@ __all__ = [
     "plan_tables",
     "sampled_rows",
     "seconds_of",
+    "span",
     "unpacked",
 ]
 
@@ -230,8 +231,8 @@ def plan_tables(people: PeopleToLink, near: NearPairs, *, recall: float) -> Filt
         most_different=most,
         wanted=recall,
         pair_completeness=best.share * (1 - _SKETCH_LOSS),
-        reason=f"about {_span(best.seconds)} on one processor instead of "
-        f"{_span(exhaustive_seconds(count_all(people.sizes, people.clean), people.sample.shape[1]))}",
+        reason=f"about {span(best.seconds)} on one processor instead of "
+        f"{span(exhaustive_seconds(count_all(people.sizes, people.clean), people.sample.shape[1]))}",
     )
 
 
@@ -240,7 +241,8 @@ def seconds_of(plan: FilterPlan, n_rows: int) -> float:
     return n_rows * plan.n_tables * _SECONDS_PER_ROW + plan.n_comparisons * _SECONDS_PER_COMPARISON
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """Return a time in words, rounded up to seconds, or to minutes or hours."""
     if seconds < 100:
         return f"{max(math.ceil(seconds), 1)} s"
     return f"{seconds / 60:,.0f} min" if seconds < 6_000 else f"{seconds / 3_600:,.0f} h"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from linkkit.engines import Progress, ProgressEvent, silent
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import Block, count_pairs
-from linkkit.linkage.block.lsh import FilterPlan
+from linkkit.linkage.block.lsh import FilterPlan, exhaustive_seconds, span
 from linkkit.linkage.compare.distinct import Distinct
 from linkkit.linkage.compare.tables import Sampled, Sought, find_near
 from linkkit.linkage.compare.vectors import similar_pairs
@@ -24,6 +25,7 @@ from linkkit.linkage.pool import Pool
 
 __all__ = [
     "MOST_PAIRS",
+    "Candidates",
     "RecordPairs",
     "candidate_floor",
     "compare_filters",
@@ -208,22 +210,30 @@ def _near_to(values: npt.NDArray[np.float64], centers: npt.NDArray[np.float64]) 
     return above - np.searchsorted(ordered, centers - _WINDOW, side="left")
 
 
+class Candidates(NamedTuple):
+    """Candidate pairs, how they were found, and how alike they are at least."""
+
+    pairs: RecordPairs
+    plan: FilterPlan
+    floor: float
+
+
 def find_candidates(
     pool: Pool,
     *,
-    floor: float,
+    floor: float | None = None,
     block: Block = "auto",
     n_threads: int | None = None,
     progress: Progress = silent,
-) -> tuple[RecordPairs, FilterPlan]:
-    """Find the pairs at least as alike as `floor`: all, or those that meet in tables.
+) -> Candidates:
+    """Find the pairs that are alike enough to be looked at: of all, or of those that meet in tables.
 
     Parameters
     ----------
     pool : Pool
         Records with one filter each.
-    floor : float
-        The least similarity.
+    floor : float, optional
+        The least similarity; :func:`candidate_floor` by default.
     block : {"auto", "exhaustive", "blocks"}
         "auto" compares all pairs where that takes seconds, and else in tables if these are faster.
         Unless it is "exhaustive", filters of which a party has more than :data:`MOST_ALIKE` equal
@@ -235,24 +245,25 @@ def find_candidates(
 
     Returns
     -------
-    RecordPairs, FilterPlan
-        Each pair once, sorted, and what was done.
+    Candidates
+        Each pair once, sorted.
 
     Raises
     ------
     LinkageError
         When there are too many pairs to compare, or too many similar ones.
     """
-    if block == "exhaustive":
-        return _all_pairs(pool, floor, "as asked", n_threads=n_threads, progress=progress)
-    alone, warnings = _set_aside(pool)
+    alone, warnings = (None, ()) if block == "exhaustive" else _set_aside(pool)
     kept = pool if alone is None else _part_of(pool, alone)
-    sought = _sought(floor, always_tables=block == "blocks")
-    found = find_near(
-        kept.words, kept.party, kept.clean, sought, n_threads=n_threads, progress=progress
-    )
+    floor = candidate_floor(kept) if floor is None else floor
+    found = None
+    if block != "exhaustive":
+        sought = _sought(floor, always_tables=block == "blocks")
+        found = find_near(
+            kept.words, kept.party, kept.clean, sought, n_threads=n_threads, progress=progress
+        )
     if found is None:
-        pairs, plan = _all_pairs(kept, floor, "", n_threads=n_threads, progress=progress)
+        pairs, plan = _all_pairs(kept, floor, block, n_threads=n_threads, progress=progress)
     else:
         plan = found.plan
         n_set = _n_set(kept)
@@ -261,7 +272,7 @@ def find_candidates(
     if alone is not None:
         pairs = dataclasses.replace(pairs, left=alone[pairs.left], right=alone[pairs.right])
     plan = dataclasses.replace(plan, n_pairs=count_pairs(pool), warnings=warnings + plan.warnings)
-    return pairs, plan
+    return Candidates(pairs=pairs, plan=plan, floor=floor)
 
 
 def _sought(floor: float, *, always_tables: bool) -> Sought:
@@ -277,15 +288,21 @@ def _sought(floor: float, *, always_tables: bool) -> Sought:
 
 
 def _all_pairs(
-    pool: Pool, floor: float, reason: str, *, n_threads: int | None, progress: Progress
+    pool: Pool, floor: float, block: Block, *, n_threads: int | None, progress: Progress
 ) -> tuple[RecordPairs, FilterPlan]:
     n_pairs = count_pairs(pool)
     if n_pairs > MOST_PAIRS:
         raise LinkageError(
-            f"{n_pairs:,} pairs are too many: at most {MOST_PAIRS:,} pairs of filters are compared",
-            hint="Leave 'block' at its default, or link smaller extracts, by year of birth say.",
+            f"{n_pairs:,} pairs are too many: at most {MOST_PAIRS:,} pairs of filters are compared"
+            + ("" if block == "exhaustive" else ", and no tables of sampled bits find enough"),
+            hint="Link smaller extracts, by year of birth say, or leave 'block' at its default.",
         )
     pairs = compare_filters(pool, floor=floor, n_threads=n_threads, progress=progress)
+    reason = {
+        "exhaustive": "as asked",
+        "blocks": "tables of sampled bits would find too few",
+        "auto": f"about {span(exhaustive_seconds(n_pairs, pool.words.shape[1]))} on one processor",
+    }[block]
     return pairs, FilterPlan(n_pairs=n_pairs, n_comparisons=n_pairs, reason=reason)
 
 

@@ -38,6 +38,8 @@ __all__ = ["Found", "Likely", "Sought", "find_near"]
 
 _SAMPLED_WORDS = 32_000_000_000
 _FEWEST_SAMPLED, _MOST_SAMPLED = 200, 4_000
+_MOST_SAMPLED_PAIRS, _FEWEST_OF_MANY = 10_000_000, 20
+_PAIRS_FOR_DENSITY = 20_000
 _ROWS_FOR_PLAN = 16_000
 _BITS_FOR_PLAN = 64_000_000
 _COMPARISONS_PER_CHUNK = 20_000_000
@@ -151,7 +153,8 @@ def find_near(
     unique, own = rows.words, rows.party
     digest = digests(unique)
     people = _people(unique, own, clean, digest)
-    sampled = _sampled(unique, own, clean, sought, digest, n_threads=n_threads)
+    n_sampled = _affordable_rows(people, unique, sought)
+    sampled = _sampled(unique, own, clean, sought, digest, n_rows=n_sampled, n_threads=n_threads)
     weight = sought.likely(sampled)
     plan = plan_tables(people, _near(unique, sampled, weight, sought), recall=sought.recall)
     whole = _whole(people.sizes, clean, words)
@@ -193,17 +196,32 @@ def _blocks(party: _Ints, n_parties: int) -> list[slice]:
     return [slice(a, b) for a, b in pairwise([0, *ends.tolist()])]
 
 
+def _affordable_rows(people: PeopleToLink, words: _Words, sought: Sought) -> int:
+    """Return how many rows can be compared with all, in time and in memory for what is found."""
+    n = int(np.clip(_SAMPLED_WORDS / max(words.size, 1), _FEWEST_SAMPLED, _MOST_SAMPLED))
+    if len(people.sample) < 2:
+        return n
+    rng = np.random.default_rng(0)
+    one, other = people.sample[rng.integers(0, len(people.sample), (2, _PAIRS_FOR_DENSITY))]
+    n_one, n_other, common = (
+        np.bitwise_count(x).sum(axis=1, dtype=np.int64) for x in (one, other, one & other)
+    )
+    score = _vector_reference.similarities(
+        sought.measure, common, n_one, n_other, n_bits=64 * words.shape[1]
+    )
+    found_of_row = float((score >= sought.threshold).mean()) * len(words)
+    return max(min(n, int(_MOST_SAMPLED_PAIRS / max(found_of_row, 1e-9))), _FEWEST_OF_MANY)
+
+
 def _sampled(
     words: _Words, party: _Ints, clean: npt.NDArray[np.bool_], sought: Sought, digest: _Words,
-    *, n_threads: int | None,
+    *, n_rows: int, n_threads: int | None,
 ) -> Sampled:  # fmt: skip
     """Compare some rows with all others that they may match."""
     blocks = _blocks(party, len(clean))
-    affordable = _SAMPLED_WORDS / max(words.size, 1)
-    n = int(np.clip(affordable, _FEWEST_SAMPLED, _MOST_SAMPLED))
     nothing = np.zeros(0, dtype=np.int64)
     parts = [(nothing.astype(np.uint64), nothing, nothing, np.zeros(0))]
-    for p, chosen in enumerate(sampled_rows([digest[block] for block in blocks], n)):
+    for p, chosen in enumerate(sampled_rows([digest[block] for block in blocks], n_rows)):
         rows = chosen + blocks[p].start
         for q, block in enumerate(blocks):
             if p == q and clean[p]:
