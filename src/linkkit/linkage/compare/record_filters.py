@@ -44,8 +44,11 @@ MOST_ALIKE = 100
 AFFORDABLE_SECONDS = 25.0
 """All pairs are compared where one processor needs no longer: some 30,000 million of 1,024 bits."""
 
-WANTED_SHARE = 0.99
-"""Of the matches that comparing all pairs would find, this share must be found by tables."""
+WANTED_SHARE = 0.995
+"""Of the matches that comparing all pairs would find, this share must be found by tables.
+
+By the sample, that is: matches that differ most look like strangers there and count for too little.
+"""
 
 MOST_CANDIDATES = 200_000_000
 """More candidate pairs are refused."""
@@ -189,14 +192,31 @@ def likely_matches(sampled: Sampled) -> npt.NDArray[np.float64]:
     seen, by_chance = _at_least(np.sort(lead), lead), _at_least(chance, lead)
     likely = np.clip(1 - by_chance / np.maximum(seen, 1), 0.0, 1.0)
     clear = likely >= _CLEAR
-    if int(clear.sum()) >= _ENOUGH_CLEAR:
-        strangers = _near_to(second[clear], best) / float(clear.mean()) * float((~clear).mean())
-        others = _near_to(best[~clear], best)
-        # Chance makes some more of them; so many are no sign of matches.
-        better = np.clip(1 - (strangers + np.sqrt(strangers)) / np.maximum(others, 1), 0.0, 1.0)
-        likely = np.where(clear, likely, likely * better)
+    # The runner-up of a clear match is the best of strangers.
+    strangers = second[clear & (sizes > 1)]
+    if len(strangers) >= _ENOUGH_CLEAR and not clear.all():
+        likely = np.where(clear, likely, likely * _better_than(strangers, best[~clear], best))
     answer[order[starts]] = likely
     return answer
+
+
+def _better_than(
+    strangers: npt.NDArray[np.float64],
+    seen: npt.NDArray[np.float64],
+    score: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Return which share of what is seen about each score are no best strangers.
+
+    How many of all that is seen are strangers follows from those below the strangers' median, where
+    matches are not (as in Storey, 2002).
+    """
+    below = float((seen <= np.median(strangers)).sum())
+    n_strangers = min(2 * below, float(len(seen)))
+    expected = _near_to(strangers, score) * (n_strangers / len(strangers))
+    # Chance makes some more of them; so many are no sign of matches.
+    most = expected + np.sqrt(expected)
+    share = np.clip(1 - most / np.maximum(_near_to(seen, score), 1), 0.0, 1.0)
+    return np.asarray(share, dtype=np.float64)
 
 
 def _at_least(ordered: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> _Counts:
@@ -321,8 +341,8 @@ def _set_aside(pool: Pool) -> tuple[npt.NDArray[np.int64] | None, tuple[str, ...
         if len(own):
             n = int(rows.sizes[own].sum())
             warnings.append(
-                f"{n:,} records of '{name}' were set aside, as their filters equal those of more than "
-                f"{MOST_ALIKE} others of it ({len(own):,} different ones)"
+                f"{n:,} records of '{name}' were set aside: each has the same filter as {MOST_ALIKE} "
+                "or more others of that party"
             )
     return np.flatnonzero(kept), tuple(warnings)
 
