@@ -136,7 +136,8 @@ def main() -> None:
         print(f"\n{n:,} by {n:,} records, {len(files.left):,} shared, fill {fill:.2f}", flush=True)
         exhaustive = n <= options.exhaustive
         candidates(files, ["exhaustive", "blocks"] if exhaustive else ["blocks"])
-        vectors(files, options.recall, threshold=options.threshold, exhaustive=exhaustive)
+        if exhaustive or options.recall:
+            vectors(files, options.recall, threshold=options.threshold, exhaustive=exhaustive)
 
 
 if __name__ == "__main__":
