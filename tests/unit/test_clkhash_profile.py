@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import traceback
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ import pytest
 from linkkit.agreement import Agreement
 from linkkit.agreement.clkhash import feature_fields, schema_of, schema_traps
 from linkkit.agreement.clkhash.draft import draft_fields
+from linkkit.assess import find_concerns
 from linkkit.errors import (
     AgreementError,
     ExtractError,
@@ -25,7 +27,7 @@ from linkkit.errors import (
 )
 from linkkit.exchange import EncodedExtract, Identity
 from linkkit.linkage import link
-from linkkit.linkage.compare import record_filters, vectors
+from linkkit.linkage.compare import record_filters, tables, vectors
 from linkkit.partner.encode import encode, encoding_spec
 from linkkit.partner.encode.clk_canary import fitting_cell
 from linkkit.partner.encode.clk_profile import (
@@ -36,6 +38,7 @@ from linkkit.partner.encode.clk_profile import (
 from linkkit.partner.encode.clkhash import clk_base64, encode_clks, read_clk_schema
 from linkkit.partner.encode.clkhash.cells import prepare
 from linkkit.partner.keys import ClkhashSecret, Passphrase, Secret
+from linkkit.report import linkage_report
 
 
 def feature(name, n, bits, *, positional=False, form=None, **hashing):
@@ -588,12 +591,51 @@ def test_links_depend_neither_on_order_nor_on_threads(two):
     assert link(extracts[::-1], n_threads=3).crosswalk.table.equals(one)
 
 
-def test_without_numba_the_links_are_the_same(two, monkeypatch):
+@pytest.mark.parametrize("block", ["auto", "blocks"])
+def test_without_numba_the_links_are_the_same(two, monkeypatch, block):
     _, results = two()
     extracts = [result.encodings for result in results.values()]
-    one = link(extracts).crosswalk.table
+    one = link(extracts, block=block).crosswalk.table
     monkeypatch.setattr(vectors, "has_numba", lambda: False)
-    assert link(extracts).crosswalk.table.equals(one)
+    monkeypatch.setattr(tables, "has_numba", lambda: False)
+    assert link(extracts, block=block).crosswalk.table.equals(one)
+
+
+def test_shared_people_are_found_in_tables_of_sampled_bits(two):
+    _, results = two()
+    extracts = [result.encodings for result in results.values()]
+    linked = link(extracts, block="blocks")
+    found, right = true_pairs(results, linked.crosswalk)
+    assert right >= 145
+    assert found <= right + 2
+    plan = linked.plan
+    assert not plan.is_exhaustive
+    assert plan.n_pairs == 75_000
+    assert plan.n_comparisons < 75_000
+    assert 0.97 < plan.pair_completeness <= 1
+    assert f"in {plan.n_tables} tables of {plan.bits_per_table} bits" in str(linked)
+    assert link(extracts[::-1], block="blocks", n_threads=3).crosswalk.table.equals(
+        linked.crosswalk.table
+    )
+
+
+def test_the_report_says_how_filters_were_compared(two, tmp_path):
+    agreement, results = two()
+    linked = link([result.encodings for result in results.values()], block="blocks")
+    page = linkage_report(linked, tmp_path / "r.html", agreement=agreement).read_text()
+    assert "sampled bits of their filters" in page
+    assert "of the matches that comparing all would find" in page
+    assert "Records were set aside" not in page
+
+
+def test_the_report_warns_of_records_that_were_set_aside(two):
+    _, results = two()
+    linked = link([result.encodings for result in results.values()])
+    assert "records_set_aside" not in {concern.code for concern in find_concerns(linked)}
+    plan = replace(linked.plan, warnings=("200 records of 'north' were set aside",))
+    concerns = find_concerns(replace(linked, plan=plan))
+    assert concerns[0].code == "records_set_aside"
+    assert "very many have the same filter" in concerns[0].message
 
 
 def test_nobody_in_common_gives_no_links(clk_agreement, clk_secret, made_people):
@@ -634,7 +676,7 @@ def test_another_secret_or_schema_is_refused(two, clk_agreement, made_people):
 def test_too_many_pairs_are_refused_beforehand(two, monkeypatch):
     _, results = two()
     monkeypatch.setattr(record_filters, "MOST_PAIRS", 1000)
-    with pytest.raises(LinkageError, match="filters of whole records cannot be blocked"):
+    with pytest.raises(LinkageError, match="75,000 pairs are too many: at most 1,000"):
         link([result.encodings for result in results.values()])
 
 

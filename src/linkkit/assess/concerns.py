@@ -24,6 +24,7 @@ ConcernCode = Literal[
     "no_overlap",
     "many_undecided",
     "passes_skipped",
+    "records_set_aside",
     "field_says_nothing",
     "field_missing",
     "field_often_missing",
@@ -86,7 +87,7 @@ def find_concerns(result: LinkResult, *, agreement: Agreement | None = None) -> 
     [('field_missing', 'note')]
     """
     require_result(result)
-    checks = (_model, _links, _undecided, _passes, _silent_fields, _large_groups)
+    checks = (_model, _links, _undecided, _passes, _set_aside, _silent_fields, _large_groups)
     found = [concern for check in checks for concern in check(result)]
     found += _missing_fields(result, agreement)
     return tuple(sorted(found, key=lambda concern: concern.severity != "warning"))
@@ -152,6 +153,19 @@ def _passes(result: LinkResult) -> Iterator[Concern]:
             + ".",
             advice="Records that agree in nothing else were never compared. Look for a "
             "placeholder that fills one of these fields.",
+        )
+
+
+def _set_aside(result: LinkResult) -> Iterator[Concern]:
+    if result.plan.warnings:
+        yield Concern(
+            code="records_set_aside",
+            severity="warning",
+            message="Not all that met was compared, as too many records are alike: "
+            + "; ".join(result.plan.warnings)
+            + ".",
+            advice="Look at how these parties' files fill the linkage fields: a value that stands for "
+            "a missing one makes records alike.",
         )
 
 

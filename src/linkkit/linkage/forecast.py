@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from linkkit.engines import bytes_text
-from linkkit.linkage.block import BlockingPlan, PassPlan
+from linkkit.linkage.block import Plan
 
 __all__ = ["LinkForecast"]
 
@@ -18,7 +18,7 @@ class LinkForecast:
     ----------
     n_records : dict of str to int
         Records of each party.
-    plan : BlockingPlan or PassPlan
+    plan : BlockingPlan, PassPlan or FilterPlan
         What will be compared, why, and what that saves.
     n_comparisons : int
         Comparisons that will be made.
@@ -37,7 +37,7 @@ class LinkForecast:
     """
 
     n_records: dict[str, int]
-    plan: BlockingPlan | PassPlan
+    plan: Plan
     n_comparisons: int
     n_candidates: int
     seconds: float

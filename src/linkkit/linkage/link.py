@@ -13,7 +13,7 @@ import numpy.typing as npt
 from linkkit.engines import Progress, parse_bytes, silent, slices_of
 from linkkit.errors import OptionError
 from linkkit.exchange import Crosswalk, EncodedExtract
-from linkkit.linkage.block import Block, BlockingPlan, PassPlan
+from linkkit.linkage.block import Block, Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
 from linkkit.linkage.cluster import cluster_records
 from linkkit.linkage.crosswalk import build_crosswalk
@@ -40,7 +40,7 @@ class LinkResult:
         Estimated precision and recall.
     model : MatchModel, PassModel or RecordModel
         What was learned of each field or pass, or of the whole record.
-    plan : BlockingPlan or PassPlan
+    plan : BlockingPlan, PassPlan or FilterPlan
         What was compared.
     threshold : float
         The least match probability of a link.
@@ -52,7 +52,7 @@ class LinkResult:
     pairs: LinkedPairs
     quality: LinkageQuality
     model: MatchModel | PassModel | RecordModel
-    plan: BlockingPlan | PassPlan
+    plan: Plan
     threshold: float
     n_records: dict[str, int]
 
@@ -91,10 +91,11 @@ def link(
         The least match probability, above 0 and at most 1, at which two records may be linked.
     block : {"auto", "exhaustive", "blocks"}
         Which pairs are compared: all, or those that meet in blocks of records that agree in two
-        fields, or with passes in sampled bits. "auto" compares all where that takes seconds
-        (up to 1,000 million pairs; with passes up to 30,000 million, where blocks are not expected
-        to be faster); with ``clkhash`` all pairs are compared always. The result's ``plan`` says
-        what was chosen.
+        fields or in a blocking key of the partners, or with passes and with ``clkhash`` in sampled
+        bits. "auto" compares all where that takes seconds (up to 1,000 million pairs; with passes and with
+        filters of 1,024 bits up to 30,000 million), or where blocks are not expected to be faster.
+        Records of which a party has more than 100 that are all equal are compared in "exhaustive"
+        only. The result's ``plan`` says what was chosen, and what was set aside.
     max_pairs : int, optional
         The most candidate pairs to keep. Where more are expected, those least likely to match are left
         out, as long as none is that probably matches. 100 million by default.

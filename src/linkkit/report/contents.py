@@ -25,7 +25,7 @@ from linkkit.assess import (
 )
 from linkkit.assess.inputs import is_small, shown_count
 from linkkit.linkage import LinkResult
-from linkkit.linkage.block import PassPlan
+from linkkit.linkage.block import FilterPlan, PassPlan
 from linkkit.report.pass_words import pass_rows
 from linkkit.report.words import how_common, percent, probability_text, share_text
 
@@ -78,6 +78,7 @@ class Contents:
     combination_table: Table
     compared: tuple[tuple[str, str], ...]
     blocked_by: tuple[str, ...]
+    meets_in_bits: bool
     pass_table: Table | None
     missing_table: Table
     field_table: Table
@@ -115,6 +116,7 @@ def gather(
         combination_table=_combination_table(served, cell),
         compared=_compared(result, cell),
         blocked_by=() if result.plan.is_exhaustive else result.plan.names,
+        meets_in_bits=isinstance(result.plan, FilterPlan),
         pass_table=_pass_table(result),
         missing_table=_missing_table(field_completeness(result), cell),
         field_table=_field_table(evidence, by_pass=by_pass),
@@ -272,6 +274,14 @@ def _compared(result: LinkResult, cell: int | None) -> tuple[tuple[str, str], ..
     if isinstance(plan, PassPlan):
         share = share_text(plan.pair_completeness)
         expected = (("Share of true pairs expected among the candidates", share),)
+    elif isinstance(plan, FilterPlan) and not plan.is_exhaustive:
+        share = share_text(plan.pair_completeness)
+        expected = (
+            (
+                "Share expected among the candidates, of the matches that comparing all would find",
+                share,
+            ),
+        )
     return (
         ("Pairs of records that could match", f"{plan.n_pairs:,}"),
         ("Comparisons made", f"{plan.n_comparisons:,}"),

@@ -5,6 +5,7 @@ passes name pairs without ever listing them.
 """
 
 from linkkit.linkage.block.keys import KeyPass
+from linkkit.linkage.block.lsh import FilterPlan
 from linkkit.linkage.block.passes import PassPlan, plan_passes
 from linkkit.linkage.block.plan import (
     Block,
@@ -14,12 +15,17 @@ from linkkit.linkage.block.plan import (
     plan_blocking,
 )
 
+Plan = BlockingPlan | PassPlan | FilterPlan
+"""What is compared, and what that leaves out."""
+
 __all__ = [
     "Block",
     "BlockingPass",
     "BlockingPlan",
+    "FilterPlan",
     "KeyPass",
     "PassPlan",
+    "Plan",
     "count_pairs",
     "plan_blocking",
     "plan_passes",

@@ -11,7 +11,7 @@ from linkkit.linkage.compare.record_filters import (
     RecordPairs,
     candidate_floor,
     compare_filters,
-    require_comparable,
+    find_candidates,
 )
 from linkkit.linkage.compare.vectors import Measure, SimilarPairs, similar_pairs
 
@@ -29,9 +29,9 @@ __all__ = [
     "compare_filters",
     "compare_pairs",
     "compare_passes",
+    "find_candidates",
     "find_pairs",
     "make_comparison",
-    "require_comparable",
     "sample_pairs",
     "similar_pairs",
 ]

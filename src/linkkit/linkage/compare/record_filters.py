@@ -9,28 +9,55 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from linkkit.engines import Progress, ProgressEvent, silent
 from linkkit.errors import LinkageError
-from linkkit.linkage.block import count_pairs
+from linkkit.linkage.block import Block, count_pairs
+from linkkit.linkage.block.lsh import FilterPlan, exhaustive_seconds, span
+from linkkit.linkage.compare.distinct import Distinct
+from linkkit.linkage.compare.tables import Sampled, Sought, find_near
 from linkkit.linkage.compare.vectors import similar_pairs
 from linkkit.linkage.pool import Pool
 
 __all__ = [
     "MOST_PAIRS",
+    "Candidates",
     "RecordPairs",
     "candidate_floor",
     "compare_filters",
     "dice_of_pairs",
+    "find_candidates",
+    "likely_matches",
     "party_blocks",
-    "require_comparable",
 ]
 
 MOST_PAIRS = 1_000_000_000_000
-"""So many pairs of 1,024 bits take about an hour on one processor; no blocks save any of them."""
+"""So many pairs of 1,024 bits take about an hour on one processor."""
+
+MOST_ALIKE = 100
+"""Of more filters than this that are equal within one party, none can be told from the others."""
+
+AFFORDABLE_SECONDS = 25.0
+"""All pairs are compared where one processor needs no longer: some 30,000 million of 1,024 bits."""
+
+WANTED_SHARE = 0.995
+"""Of the matches that comparing all pairs would find, this share must be found by tables.
+
+By the sample, that is: matches that differ most look like strangers there and count for too little.
+"""
+
+MOST_CANDIDATES = 200_000_000
+"""More candidate pairs are refused."""
+
+_CLEAR = 0.95
+_ENOUGH_CLEAR = 50
+_WINDOW = 0.01
+_EXPECTED_DISTANCE = 0.15
+_EXPECTED_MATCHES = 5.0
 
 _SAMPLE_PAIRS = 1_000_000
 _CANDIDATES_PER_RECORD = 50
@@ -41,6 +68,8 @@ SCALE = 1 << 16
 """A floor is rounded down to so many parts of 1."""
 
 _PAIRS_AT_ONCE = 100_000
+
+_Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -64,17 +93,6 @@ class RecordPairs:
 
     def __repr__(self) -> str:
         return f"<RecordPairs: {len(self)} pairs>"
-
-
-def require_comparable(pool: Pool) -> None:
-    """Refuse a pool with more pairs than can be compared in reasonable time."""
-    n_pairs = count_pairs(pool)
-    if n_pairs > MOST_PAIRS:
-        raise LinkageError(
-            f"{n_pairs:,} pairs are too many: filters of whole records cannot be blocked, and at "
-            f"most {MOST_PAIRS:,} pairs are compared",
-            hint="Link smaller extracts, by year of birth say, or agree on another profile.",
-        )
 
 
 def party_blocks(pool: Pool) -> Iterator[tuple[int, int]]:
@@ -150,6 +168,190 @@ def _random_pairs(
     right = starts[q] + (rng.integers(0, np.maximum(sizes[q] - (p == q), 1)))
     right += (p == q) & (right >= left)
     return np.minimum(left, right), np.maximum(left, right)
+
+
+def likely_matches(sampled: Sampled) -> npt.NDArray[np.float64]:
+    """Return how likely each sampled pair is a match, 0 to 1, by its lead over the runner-up.
+
+    Among strangers the lead of the best over the second is like twice that of the second over the
+    third (spacings of exponential order statistics: Renyi, 1953), and how often larger leads are seen
+    says how many are matches. A pair that leads by less has to be more alike than the best strangers
+    are, which are seen as runners-up of the clear matches.
+    """
+    answer = np.zeros(len(sampled.key))
+    order = np.lexsort((-sampled.score, sampled.other, sampled.row))
+    group = sampled.row[order] * (int(sampled.other.max(initial=0)) + 1) + sampled.other[order]
+    starts = np.flatnonzero(np.append(True, group[1:] != group[:-1])[: len(group)])
+    sizes = np.diff(np.append(starts, len(group)))
+    score = np.append(sampled.score[order], 0.0)
+    lowest = float(sampled.score.min()) if len(sampled.score) else 0.0
+    best, second, third = (
+        np.where(sizes > k, score[np.minimum(starts + k, len(group))], lowest) for k in range(3)
+    )
+    lead, chance = best - second, np.sort(2 * (second - third))
+    seen, by_chance = _at_least(np.sort(lead), lead), _at_least(chance, lead)
+    likely = np.clip(1 - by_chance / np.maximum(seen, 1), 0.0, 1.0)
+    clear = likely >= _CLEAR
+    # The runner-up of a clear match is the best of strangers.
+    strangers = second[clear & (sizes > 1)]
+    if len(strangers) >= _ENOUGH_CLEAR and not clear.all():
+        likely = np.where(clear, likely, likely * _better_than(strangers, best[~clear], best))
+    answer[order[starts]] = likely
+    return answer
+
+
+def _better_than(
+    strangers: npt.NDArray[np.float64],
+    seen: npt.NDArray[np.float64],
+    score: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Return which share of what is seen about each score are no best strangers.
+
+    How many of all that is seen are strangers follows from those below the strangers' median, where
+    matches are not (as in Storey, 2002).
+    """
+    below = float((seen <= np.median(strangers)).sum())
+    n_strangers = min(2 * below, float(len(seen)))
+    expected = _near_to(strangers, score) * (n_strangers / len(strangers))
+    # Chance makes some more of them; so many are no sign of matches.
+    most = expected + np.sqrt(expected)
+    share = np.clip(1 - most / np.maximum(_near_to(seen, score), 1), 0.0, 1.0)
+    return np.asarray(share, dtype=np.float64)
+
+
+def _at_least(ordered: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> _Counts:
+    return len(ordered) - np.searchsorted(ordered, values, side="left")
+
+
+def _near_to(values: npt.NDArray[np.float64], centers: npt.NDArray[np.float64]) -> _Counts:
+    """Return how many values are about each center."""
+    ordered = np.sort(values)
+    above = np.searchsorted(ordered, centers + _WINDOW, side="right")
+    return above - np.searchsorted(ordered, centers - _WINDOW, side="left")
+
+
+class Candidates(NamedTuple):
+    """Candidate pairs, how they were found, and how alike they are at least."""
+
+    pairs: RecordPairs
+    plan: FilterPlan
+    floor: float
+
+
+def find_candidates(
+    pool: Pool,
+    *,
+    floor: float | None = None,
+    block: Block = "auto",
+    n_threads: int | None = None,
+    progress: Progress = silent,
+) -> Candidates:
+    """Find the pairs that are alike enough to be looked at: of all, or of those that meet in tables.
+
+    Parameters
+    ----------
+    pool : Pool
+        Records with one filter each.
+    floor : float, optional
+        The least similarity; :func:`candidate_floor` by default.
+    block : {"auto", "exhaustive", "blocks"}
+        "auto" compares all pairs where that takes seconds, and else in tables if these are faster.
+        Unless it is "exhaustive", filters of which a party has more than :data:`MOST_ALIKE` equal
+        ones are set aside: each is as like a match as all the others.
+    n_threads : int, optional
+        As many as there are processors by default. Results do not depend on it.
+    progress : callable
+        Told how many comparisons are done.
+
+    Returns
+    -------
+    Candidates
+        Each pair once, sorted.
+
+    Raises
+    ------
+    LinkageError
+        When there are too many pairs to compare, or too many similar ones.
+    """
+    alone, warnings = (None, ()) if block == "exhaustive" else _set_aside(pool)
+    kept = pool if alone is None else _part_of(pool, alone)
+    floor = candidate_floor(kept) if floor is None else floor
+    found = None
+    if block != "exhaustive":
+        sought = _sought(floor, always_tables=block == "blocks")
+        found = find_near(
+            kept.words, kept.party, kept.clean, sought, n_threads=n_threads, progress=progress
+        )
+    if found is None:
+        pairs, plan = _all_pairs(kept, floor, block, n_threads=n_threads, progress=progress)
+    else:
+        plan = found.plan
+        n_set = _n_set(kept)
+        dice = _dice(found.common, n_set[found.left] + n_set[found.right])
+        pairs = RecordPairs(left=found.left, right=found.right, dice=dice)
+    if alone is not None:
+        pairs = dataclasses.replace(pairs, left=alone[pairs.left], right=alone[pairs.right])
+    plan = dataclasses.replace(plan, n_pairs=count_pairs(pool), warnings=warnings + plan.warnings)
+    return Candidates(pairs=pairs, plan=plan, floor=floor)
+
+
+def _sought(floor: float, *, always_tables: bool) -> Sought:
+    # Matches become rarer the more they differ.
+    quantile = (np.arange(32) + 0.5) / 32
+    most = 1 - np.exp(-(1 - floor) / _EXPECTED_DISTANCE)
+    distance = -_EXPECTED_DISTANCE * np.log1p(-quantile * most)
+    return Sought(
+        measure="dice", threshold=floor, recall=WANTED_SHARE, always_tables=always_tables,
+        affordable=AFFORDABLE_SECONDS, likely=likely_matches, expected_shares=distance,
+        expected_weight=_EXPECTED_MATCHES, max_pairs=MOST_CANDIDATES,
+    )  # fmt: skip
+
+
+def _all_pairs(
+    pool: Pool, floor: float, block: Block, *, n_threads: int | None, progress: Progress
+) -> tuple[RecordPairs, FilterPlan]:
+    n_pairs = count_pairs(pool)
+    if n_pairs > MOST_PAIRS:
+        raise LinkageError(
+            f"{n_pairs:,} pairs are too many: at most {MOST_PAIRS:,} pairs of filters are compared"
+            + ("" if block == "exhaustive" else ", and no tables of sampled bits find enough"),
+            hint="Link smaller extracts, by year of birth say, or leave 'block' at its default.",
+        )
+    pairs = compare_filters(pool, floor=floor, n_threads=n_threads, progress=progress)
+    reason = {
+        "exhaustive": "as asked",
+        "blocks": "tables of sampled bits would find too few",
+        "auto": f"about {span(exhaustive_seconds(n_pairs, pool.words.shape[1]))} on one processor",
+    }[block]
+    return pairs, FilterPlan(n_pairs=n_pairs, n_comparisons=n_pairs, reason=reason)
+
+
+def _set_aside(pool: Pool) -> tuple[npt.NDArray[np.int64] | None, tuple[str, ...]]:
+    """Return the records that are compared, None for all, and what was set aside."""
+    rows = Distinct.of(pool.words, pool.party, n_parties=len(pool.parties))
+    crowds = np.flatnonzero(rows.sizes > MOST_ALIKE)
+    if not len(crowds):
+        return None, ()
+    kept = np.ones(len(pool), dtype=np.bool_)
+    warnings = []
+    for p, name in enumerate(pool.parties):
+        own = crowds[rows.party[crowds] == p]
+        for crowd in own.tolist():
+            kept[rows.members[rows.starts[crowd] : rows.starts[crowd + 1]]] = False
+        if len(own):
+            n = int(rows.sizes[own].sum())
+            warnings.append(
+                f"{n:,} records of '{name}' were set aside: each has the same filter as {MOST_ALIKE} "
+                "or more others of that party"
+            )
+    return np.flatnonzero(kept), tuple(warnings)
+
+
+def _part_of(pool: Pool, rows: npt.NDArray[np.int64]) -> Pool:
+    return dataclasses.replace(
+        pool, party=pool.party[rows], tokens=pool.tokens[rows], words=pool.words[rows],
+        present=pool.present[rows],
+    )  # fmt: skip
 
 
 def compare_filters(

@@ -1,17 +1,18 @@
-"""Compares bit vectors exhaustively, in threads: every pair above a threshold, and none missed."""
+"""Compares bit vectors, in threads: every pair above a threshold, or a share of them faster."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from linkkit.engines import Progress, ProgressEvent, run_in_threads, silent
 from linkkit.errors import LinkageError, OptionError
+from linkkit.linkage.block import FilterPlan
 from linkkit.linkage.compare import _vector_reference
 from linkkit.linkage.compare.pairs import has_numba
 
@@ -50,6 +51,8 @@ class SimilarPairs:
         How wide the vectors are.
     n_left_set, n_right_set : ndarray of int64, shape (n_left,) and (n_right,)
         How many bits each row of the two arrays has.
+    plan : FilterPlan or None
+        How they were found where not all pairs were compared.
     """
 
     left: npt.NDArray[np.int32]
@@ -59,6 +62,7 @@ class SimilarPairs:
     n_bits: int
     n_left_set: npt.NDArray[np.int64]
     n_right_set: npt.NDArray[np.int64]
+    plan: FilterPlan | None = None
 
     @property
     def score(self) -> npt.NDArray[np.float64]:
@@ -84,11 +88,12 @@ def similar_pairs(
     *,
     threshold: float,
     measure: Measure = "dice",
+    recall: float | None = None,
     max_pairs: int = 200_000_000,
     n_threads: int | None = None,
     progress: Progress = silent,
 ) -> SimilarPairs:
-    """Find all pairs of bit vectors that are at least so similar; none is missed.
+    """Find all pairs of bit vectors that are at least so similar; none is missed, unless allowed.
 
     With a and b bits set in two vectors, and c in both:
 
@@ -111,6 +116,11 @@ def similar_pairs(
         The least similarity, 0 to 1.
     measure : str
         See above. All but ``matching`` are 0 where one vector has no bit.
+    recall : float, optional
+        Find about this share of the pairs only, above 0 and below 1: vectors are compared that agree
+        in some of their bits, which is much faster with many vectors and a high threshold. Where it is
+        not, all are compared. No pair below the threshold is ever found. The same pairs are found
+        whatever the order of rows; ``plan`` of the result says how, and which share it is.
     max_pairs : int
         Refuse to find more; a pair takes 10 bytes.
     n_threads : int, optional
@@ -141,9 +151,30 @@ def similar_pairs(
     problems += _option_problems(
         threshold, measure, {"max_pairs": max_pairs, "n_threads": n_threads}
     )
+    if recall is not None and not (_is_number(recall) and 0 < recall < 1):
+        problems.append("'recall' is a number above 0 and below 1, or None to miss no pair")
     if problems:
         raise OptionError(problems, hint="See the help of similar_pairs.")
-    scan = _Scan(left, right, measure=measure, threshold=float(threshold), max_pairs=max_pairs)
+    if recall is not None:
+        from linkkit.linkage.compare.recall import pairs_in_tables
+
+        found_in_tables = pairs_in_tables(
+            left, right, threshold=float(threshold), measure=measure, recall=float(recall),
+            max_pairs=max_pairs, n_threads=n_threads, progress=progress,
+        )  # fmt: skip
+        if found_in_tables is not None:
+            return found_in_tables
+    return _all_similar(
+        left, right, threshold=float(threshold), measure=measure, max_pairs=max_pairs,
+        n_threads=n_threads, progress=progress,
+    )  # fmt: skip
+
+
+def _all_similar(
+    left: _Words, right: _Words | None, *, threshold: float, measure: Measure, max_pairs: int,
+    n_threads: int | None, progress: Progress,
+) -> SimilarPairs:  # fmt: skip
+    scan = _Scan(left, right, measure=measure, threshold=threshold, max_pairs=max_pairs)
     tasks = scan.chunks()
     found: list[_Found] = []
     total, done, n_found = scan.n_comparisons, 0, 0
@@ -181,11 +212,14 @@ def _array_problems(left: object, right: object) -> Iterator[str]:
         yield "'left' and 'right' are equally wide; filters of different specs cannot be compared"
 
 
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _option_problems(
     threshold: object, measure: object, counts: Mapping[str, object]
 ) -> Iterator[str]:
-    is_number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
-    if not (is_number and 0 <= threshold <= 1):  # type: ignore[operator]
+    if not (_is_number(threshold) and 0 <= threshold <= 1):
         yield "'threshold' is a number from 0 to 1"
     if measure not in get_args(Measure):
         yield f"'measure' is one of {', '.join(get_args(Measure))}"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.linkage.block import plan_blocking
 from linkkit.linkage.classify import fit_records, record_log_odds, score_records
-from linkkit.linkage.compare import candidate_floor, compare_filters, require_comparable
+from linkkit.linkage.compare import find_candidates
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.routes.work import Found, Work
 
@@ -17,11 +16,8 @@ __all__ = ["link_records"]
 def link_records(work: Work) -> Found:
     """Find and score the candidate pairs of a pool with one filter for each record."""
     pool = work.pool
-    require_comparable(pool)
-    plan = plan_blocking(pool, block="exhaustive")
-    floor = candidate_floor(pool)
-    candidates = compare_filters(
-        pool, floor=floor, n_threads=work.n_threads, progress=work.progress
+    candidates, plan, floor = find_candidates(
+        pool, block=work.block, n_threads=work.n_threads, progress=work.progress
     )
     model = fit_records(pool, candidates, floor=floor, n_pairs=plan.n_pairs)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from linkkit.engines import Progress, available_memory, bytes_text, silent
 from linkkit.errors import LinkageError
-from linkkit.linkage.block import Block, BlockingPlan, PassPlan
+from linkkit.linkage.block import Block, Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
 from linkkit.linkage.cluster import ScorePairs
 from linkkit.linkage.forecast import LinkForecast
@@ -80,7 +80,7 @@ class Route(NamedTuple):
 class Found(NamedTuple):
     """Candidate pairs scored, and how they were found."""
 
-    plan: BlockingPlan | PassPlan
+    plan: Plan
     scored: ScoredPairs
     model: MatchModel | PassModel | RecordModel
     score: ScorePairs
@@ -94,7 +94,7 @@ def most_matches(pool: Pool) -> int:
     return max(across + within, 1)
 
 
-def memory_of_records(pool: Pool, plan: BlockingPlan | PassPlan) -> int:
+def memory_of_records(pool: Pool, plan: Plan) -> int:
     """Return how many bytes all records take while they are linked, beside the extracts."""
     n_fields, encoding = int(pool.present.shape[1]), 8 * int(pool.words.shape[1])
     # All pairs are compared on a copy with the same word of all records side by side.
@@ -107,7 +107,7 @@ def memory_of_pairs(n_pairs: int) -> int:
     return n_pairs * _BYTES_OF_CANDIDATE
 
 
-def memory_for_pairs(work: Work, plan: BlockingPlan | PassPlan) -> int | None:
+def memory_for_pairs(work: Work, plan: Plan) -> int | None:
     """Return how many bytes are left for candidate pairs; None where no limit is known.
 
     Raises

@@ -1,0 +1,477 @@
+"""Finds pairs of similar filters in tables of sampled bits, in threads.
+
+Equal filters of a party are one row in the tables; what is found of it is found of all of them. Each
+table brings rows together that agree in its bits; these are compared by a sketch, then as a whole, and only
+what is similar enough is kept. To compare a pair again that met in an earlier table costs less than to
+ask whether it did; what is found twice is kept once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from linkkit.engines import Progress, ProgressEvent, has_numba, run_in_threads, silent
+from linkkit.errors import LinkageError
+from linkkit.linkage.block.lsh import (
+    FilterPlan,
+    NearPairs,
+    PeopleToLink,
+    count_all,
+    exhaustive_seconds,
+    plan_tables,
+    sampled_rows,
+    seconds_of,
+    unpacked,
+)
+from linkkit.linkage.compare import _table_reference, _vector_reference
+from linkkit.linkage.compare.distinct import Distinct, digests
+from linkkit.linkage.compare.vectors import Measure, similar_pairs
+
+__all__ = ["Found", "Likely", "Sought", "find_near"]
+
+_SAMPLED_WORDS = 32_000_000_000
+_FEWEST_SAMPLED, _MOST_SAMPLED = 200, 4_000
+_MOST_SAMPLED_PAIRS, _FEWEST_OF_MANY = 10_000_000, 20
+_PAIRS_FOR_DENSITY = 20_000
+_ROWS_FOR_PLAN = 16_000
+_BITS_FOR_PLAN = 64_000_000
+_COMPARISONS_PER_CHUNK = 20_000_000
+_FIRST_CAPACITY = 65_536
+_MOST_PARTNERS = 4_096
+_PARTNERS_OVER_EXPECTED = 64
+_SPLITS = 3
+_ROWS_FOR_SPLIT = 2_048
+_BALANCED = 64
+_MOST_BITS_OF_KEY = 31
+_LOW = np.uint64(0xFFFFFFFF)
+
+_Ints = npt.NDArray[np.int64]
+_Floats = npt.NDArray[np.float64]
+_Words = npt.NDArray[np.uint64]
+
+
+class Sampled(NamedTuple):
+    """Similar pairs of sampled rows with all rows: keys of pairs, sampled row, other's party, score."""
+
+    key: _Words
+    row: _Ints
+    other: _Ints
+    score: _Floats
+
+
+Likely = Callable[[Sampled], _Floats]
+"""From sampled pairs to how likely each is one that is wanted, 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Sought:
+    """What is sought among filters.
+
+    Attributes
+    ----------
+    measure, threshold : str, float
+        How similar pairs are at least.
+    recall : float
+        Which share of the wanted pairs is to be found, above 0 and below 1.
+    always_tables : bool
+        Whether tables are used even where comparing all is cheaper.
+    affordable : float
+        Seconds of one processor for which all pairs are compared without asking further.
+    likely : callable
+        Which pairs are wanted.
+    expected_shares, expected_weight : ndarray of float64, float
+        Shares of bits that differ in wanted pairs, as expected before any is seen, and for how many
+        pairs they count.
+    max_pairs : int
+        Refuse to find more.
+    """
+
+    measure: Measure
+    threshold: float
+    recall: float
+    always_tables: bool
+    affordable: float
+    likely: Likely
+    expected_shares: _Floats
+    expected_weight: float
+    max_pairs: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Found:
+    """Pairs of rows, sorted, the bits that they have in common, and how they were found."""
+
+    left: _Ints
+    right: _Ints
+    common: _Ints
+    plan: FilterPlan
+
+
+def find_near(
+    words: _Words,
+    party: _Ints,
+    clean: npt.NDArray[np.bool_],
+    sought: Sought,
+    *,
+    n_threads: int | None = None,
+    progress: Progress = silent,
+) -> Found | None:
+    """Find similar pairs in tables, if that is cheaper than to compare all.
+
+    Parameters
+    ----------
+    words : ndarray of uint64, shape (n, n_words)
+        Filters, sorted by party.
+    party : ndarray of int64, shape (n,)
+        Parties, from 0.
+    clean : ndarray of bool, shape (n_parties,)
+        Whether a party's rows are not compared with each other.
+    sought : Sought
+        What is sought.
+
+    Returns
+    -------
+    Found or None
+        Nothing where all pairs are better compared.
+
+    Raises
+    ------
+    LinkageError
+        When there are more pairs than `max_pairs`.
+    """
+    everybody = np.bincount(party, minlength=len(clean)).astype(np.int64)
+    if not sought.always_tables and _whole(everybody, clean, words) <= sought.affordable:
+        return None
+    rows = Distinct.of(words, party, n_parties=len(clean))
+    unique, own = rows.words, rows.party
+    digest = digests(unique)
+    people = _people(unique, own, clean, digest)
+    n_sampled = _affordable_rows(people, unique, sought)
+    sampled = _sampled(unique, own, clean, sought, digest, n_rows=n_sampled, n_threads=n_threads)
+    weight = sought.likely(sampled)
+    plan = plan_tables(people, _near(unique, sampled, weight, sought), recall=sought.recall)
+    whole = _whole(people.sizes, clean, words)
+    if plan is None or (not sought.always_tables and seconds_of(plan, len(unique)) >= whole):
+        return None
+    table = _Table(unique, own, clean, plan=plan, sought=sought, digest=digest)
+    keys, plan = _run(table, max_pairs=sought.max_pairs, n_threads=n_threads, progress=progress)
+    share = _share_found(sampled, weight, keys, plan, sought)
+    left, right, common = rows.expanded(
+        _exact(unique, keys, sought),
+        clean=clean,
+        measure=sought.measure,
+        threshold=sought.threshold,
+        max_pairs=sought.max_pairs,
+    )
+    done = replace(plan, n_pairs=count_all(everybody, clean), pair_completeness=share)
+    return Found(left=left, right=right, common=common, plan=done)
+
+
+def _whole(sizes: _Ints, clean: npt.NDArray[np.bool_], words: _Words) -> float:
+    return exhaustive_seconds(count_all(sizes, clean), words.shape[1])
+
+
+def _people(
+    words: _Words, party: _Ints, clean: npt.NDArray[np.bool_], digest: _Words
+) -> PeopleToLink:
+    blocks = _blocks(party, len(clean))
+    n = min(_ROWS_FOR_PLAN, _BITS_FOR_PLAN // (64 * words.shape[1]))
+    rows = sampled_rows([digest[block] for block in blocks], n)
+    chosen = np.concatenate([own + block.start for own, block in zip(rows, blocks, strict=True)])
+    chosen = chosen[np.argsort(digest[chosen], kind="stable")]
+    sizes = np.bincount(party, minlength=len(clean)).astype(np.int64)
+    return PeopleToLink(sizes=sizes, clean=clean, sample=words[chosen], party=party[chosen])
+
+
+def _blocks(party: _Ints, n_parties: int) -> list[slice]:
+    """Return the rows of each party."""
+    ends = np.cumsum(np.bincount(party, minlength=n_parties))
+    return [slice(a, b) for a, b in pairwise([0, *ends.tolist()])]
+
+
+def _affordable_rows(people: PeopleToLink, words: _Words, sought: Sought) -> int:
+    """Return how many rows can be compared with all, in time and in memory for what is found."""
+    n = int(np.clip(_SAMPLED_WORDS / max(words.size, 1), _FEWEST_SAMPLED, _MOST_SAMPLED))
+    if len(people.sample) < 2:
+        return n
+    rng = np.random.default_rng(0)
+    one, other = people.sample[rng.integers(0, len(people.sample), (2, _PAIRS_FOR_DENSITY))]
+    n_one, n_other, common = (
+        np.bitwise_count(x).sum(axis=1, dtype=np.int64) for x in (one, other, one & other)
+    )
+    score = _vector_reference.similarities(
+        sought.measure, common, n_one, n_other, n_bits=64 * words.shape[1]
+    )
+    found_of_row = float((score >= sought.threshold).mean()) * len(words)
+    return max(min(n, int(_MOST_SAMPLED_PAIRS / max(found_of_row, 1e-9))), _FEWEST_OF_MANY)
+
+
+def _sampled(
+    words: _Words, party: _Ints, clean: npt.NDArray[np.bool_], sought: Sought, digest: _Words,
+    *, n_rows: int, n_threads: int | None,
+) -> Sampled:  # fmt: skip
+    """Compare some rows with all others that they may match."""
+    blocks = _blocks(party, len(clean))
+    nothing = np.zeros(0, dtype=np.int64)
+    parts = [(nothing.astype(np.uint64), nothing, nothing, np.zeros(0))]
+    for p, chosen in enumerate(sampled_rows([digest[block] for block in blocks], n_rows)):
+        rows = chosen + blocks[p].start
+        for q, block in enumerate(blocks):
+            if p == q and clean[p]:
+                continue
+            found = similar_pairs(
+                words[rows], words[block], threshold=sought.threshold, measure=sought.measure,
+                max_pairs=sought.max_pairs, n_threads=n_threads,
+            )  # fmt: skip
+            one, other = rows[found.left], found.right.astype(np.int64) + block.start
+            apart = one != other
+            one, other, score = one[apart], other[apart], found.score[apart]
+            parts.append((_key_of(one, other), one, np.full(len(one), q), score))
+    key, row, party_of, score = (np.concatenate(part) for part in zip(*parts, strict=True))
+    # An order that no order of rows or parties changes, as sums of floats depend on it.
+    one, two = digest[key >> np.uint64(32)], digest[key & _LOW]
+    order = np.lexsort((digest[row], np.maximum(one, two), np.minimum(one, two), score))
+    return Sampled(key=key[order], row=row[order], other=party_of[order], score=score[order])
+
+
+def _key_of(one: _Ints, other: _Ints) -> _Words:
+    low, high = np.minimum(one, other), np.maximum(one, other)
+    return (low.astype(np.uint64) << np.uint64(32)) | high.astype(np.uint64)
+
+
+def _near(words: _Words, sampled: Sampled, weight: _Floats, sought: Sought) -> NearPairs:
+    kept = np.flatnonzero(weight > 0)
+    most = min(_MOST_SAMPLED, _BITS_FOR_PLAN // (64 * words.shape[1]))
+    kept = kept[:: max(math.ceil(len(kept) / most), 1)]
+    key = sampled.key[kept]
+    return NearPairs(
+        differ=words[key >> np.uint64(32)] ^ words[key & _LOW],
+        weight=weight[kept],
+        expected_shares=sought.expected_shares,
+        expected_weight=sought.expected_weight,
+    )
+
+
+def _share_found(
+    sampled: Sampled, weight: _Floats, keys: _Words, plan: FilterPlan, sought: Sought
+) -> float:
+    """Return the share of the sampled pairs that was found; what was planned counts for the expected."""
+    at = np.minimum(np.searchsorted(keys, sampled.key), max(len(keys) - 1, 0))
+    found = keys[at] == sampled.key if len(keys) else np.zeros(len(sampled.key), dtype=np.bool_)
+    expected = sought.expected_weight
+    right = float(weight[found].sum()) + expected * plan.pair_completeness
+    return right / max(float(weight.sum()) + expected, 1e-12)
+
+
+def _exact(words: _Words, keys: _Words, sought: Sought) -> tuple[_Ints, _Ints, _Ints]:
+    """Return the pairs that are similar enough, and the bits they have in common."""
+    left, right = (keys >> np.uint64(32)).astype(np.int64), (keys & _LOW).astype(np.int64)
+    common = np.zeros(len(keys), dtype=np.int64)
+    if has_numba():
+        from linkkit.linkage.compare import _table_kernels
+
+        kernel: Any = _table_kernels.common_bits
+        kernel(words, left, right, common)
+    else:
+        common = _table_reference.common_bits(words, left, right)
+    n_set = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+    score = _vector_reference.similarities(
+        sought.measure, common, n_set[left], n_set[right], n_bits=64 * words.shape[1]
+    )
+    enough = score >= sought.threshold
+    return left[enough], right[enough], common[enough]
+
+
+def _run(
+    table: _Table, *, max_pairs: int, n_threads: int | None, progress: Progress
+) -> tuple[_Words, FilterPlan]:
+    """Go through all tables; return the keys of pairs, sorted, and what was done."""
+    plan = table.plan
+    keys, waiting = np.zeros(0, dtype=np.uint64), [np.zeros(0, dtype=np.uint64)]
+    done, n_crowded, n_waiting, aside = 0, 0, 0, 0
+    for answer in run_in_threads(table, range(plan.n_tables), n_threads=n_threads):
+        done += answer.n_comparisons
+        n_crowded, aside = n_crowded + (answer.n_set_aside > 0), max(aside, answer.n_set_aside)
+        waiting.append(answer.keys)
+        n_waiting += len(answer.keys)
+        if n_waiting > max(len(keys), _COMPARISONS_PER_CHUNK):
+            keys, waiting, n_waiting = _once([keys, *waiting]), [], 0
+        if len(keys) > max_pairs:
+            break
+        total = max(plan.n_comparisons, done)
+        progress(ProgressEvent(stage="compare", done=done, total=total, unit="comparisons"))
+    keys = _once([keys, *waiting])
+    if len(keys) > max_pairs:
+        raise LinkageError(
+            f"more than {max_pairs:,} pairs are at least {table.sought.threshold:g} alike",
+            hint="Raise the threshold, or max_pairs if there is memory.",
+        )
+    warnings = plan.warnings
+    if n_crowded:
+        warnings += (
+            f"up to {aside:,} filters that hardly differ were set aside in {n_crowded} of "
+            f"{plan.n_tables} tables: too many agreed in all of the bits that were looked at",
+        )
+    return keys, replace(plan, n_comparisons=done, warnings=warnings)
+
+
+def _once(parts: list[_Words]) -> _Words:
+    """Return all keys sorted, each once; by sorting, which is faster here than hashing."""
+    keys = np.concatenate(parts)
+    keys.sort()
+    is_new = np.append(True, keys[1:] != keys[:-1])[: len(keys)]
+    return np.asarray(keys[is_new])
+
+
+class _Answer(NamedTuple):
+    """What a table found."""
+
+    keys: _Words
+    n_comparisons: int
+    n_set_aside: int
+
+
+class _Table:
+    """One table as a task for threads: its number in, the pairs found out."""
+
+    def __init__(
+        self,
+        words: _Words,
+        party: _Ints,
+        clean: npt.NDArray[np.bool_],
+        *,
+        plan: FilterPlan,
+        sought: Sought,
+        digest: _Words,
+    ) -> None:
+        self.words, self.clean, self.plan, self.sought = words, clean, plan, sought
+        self.digest = digest
+        self.party = party.astype(np.int32)
+        self.n_set = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+        self.sketches = np.ascontiguousarray(words[:, list(plan.sketch)])
+        expected = plan.n_comparisons / max(plan.n_tables * len(words), 1)
+        self.most_partners = max(_MOST_PARTNERS, int(_PARTNERS_OVER_EXPECTED * expected))
+        self.compiled = has_numba()
+        if self.compiled:
+            from linkkit.linkage.compare._table_kernels import SKETCH
+
+            missing = SKETCH - self.sketches.shape[1]
+            self.sketches = np.pad(self.sketches, ((0, 0), (0, missing)))
+
+    def __call__(self, number: int) -> _Answer:
+        bits = np.array(self.plan.tables[number], dtype=np.int64)
+        answers = self._answers(None, bits, number, 0)
+        return _Answer(
+            np.concatenate([part for answer in answers for part in answer[0]] or [self._none()]),
+            sum(answer[1] for answer in answers),
+            sum(answer[2] for answer in answers),
+        )
+
+    @staticmethod
+    def _none() -> _Words:
+        return np.zeros(0, dtype=np.uint64)
+
+    def _answers(
+        self, rows: _Ints | None, bits: _Ints, number: int, n_splits: int
+    ) -> list[tuple[list[_Words], int, int]]:
+        """Compare those of the rows that agree in the bits, all rows if none are given."""
+        order, first, last = self._buckets(rows, bits)
+        crowds = list(self._crowds(first, last))
+        answers = []
+        for a, b in crowds:
+            answers += self._split(np.sort(order[a:b]), number, n_splits)
+            first[a:b] = last[a:b]
+        n_comparisons = int(np.subtract(last, first, dtype=np.int64).sum())
+        return [(self._scanned(order, first, last), n_comparisons, 0), *answers]
+
+    def _crowds(
+        self, first: npt.NDArray[np.int32], last: npt.NDArray[np.int32]
+    ) -> Iterator[tuple[int, int]]:
+        """Yield the places of buckets whose rows have too many partners on average."""
+        n_partners = last - first
+        if int(n_partners.max(initial=0)) <= self.most_partners:
+            return
+        ends = np.flatnonzero(np.append(last[1:] != last[:-1], True)) + 1
+        starts = np.append(0, ends[:-1])
+        n_pairs = np.add.reduceat(n_partners, starts, dtype=np.int64)
+        for i in np.flatnonzero(n_pairs > (ends - starts) * self.most_partners).tolist():
+            yield int(starts[i]), int(ends[i])
+
+    def _split(
+        self, rows: _Ints, number: int, n_splits: int
+    ) -> list[tuple[list[_Words], int, int]]:
+        """Tell a crowd apart by further bits, those that are set in about half of it."""
+        some = rows[np.argsort(self.digest[rows], kind="stable")[:_ROWS_FOR_SPLIT]]
+        often = np.abs(unpacked(self.words[some]).mean(axis=0) - 0.5)
+        telling = np.argsort(np.round(often, 9), kind="stable")[:_BALANCED]
+        telling = telling[often[telling] < 0.5 - 1e-9]
+        n_bits = math.ceil(math.log2(8 * len(rows) / self.most_partners))
+        if n_splits == _SPLITS or not len(telling):
+            return [([], 0, len(rows))]
+        rng = np.random.default_rng([number, n_splits])
+        bits = np.sort(rng.permutation(telling)[: min(n_bits, _MOST_BITS_OF_KEY)])
+        return self._answers(rows, bits, number, n_splits + 1)
+
+    def _buckets(
+        self, rows: _Ints | None, bits: _Ints
+    ) -> tuple[_Ints, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Return rows sorted by bucket, and the places of each one's partners."""
+        words = self.words if rows is None else self.words[rows]
+        party = self.party if rows is None else self.party[rows]
+        if not self.compiled:
+            keys = np.sort(_table_reference.gather_keys(words, bits))
+            order, begin, end = _table_reference.bucket_ranges(keys, party, self.clean)
+            first, last = begin.astype(np.int32), end.astype(np.int32)
+        else:
+            from linkkit.linkage.compare import _table_kernels
+
+            gather: Any = _table_kernels.gather_keys
+            ranges: Any = _table_kernels.bucket_ranges
+            keys = np.empty(len(words), dtype=np.uint64)
+            gather(words, bits // 64, (bits % 64).astype(np.uint64), keys)
+            keys.sort()
+            order = np.empty(len(words), dtype=np.int64)
+            first, last = np.empty((2, len(words)), dtype=np.int32)
+            ranges(keys, party, self.clean, order, first, last)
+        return (order if rows is None else rows[order]), first, last
+
+    def _scanned(
+        self, order: _Ints, first: npt.NDArray[np.int32], last: npt.NDArray[np.int32]
+    ) -> list[_Words]:
+        most = self.plan.most_different
+        if not self.compiled:
+            return _table_reference.scan_buckets(
+                self.sketches, order, first.astype(np.int64), last.astype(np.int64), most=most
+            )
+        from linkkit.linkage.compare import _table_kernels
+
+        gather: Any = _table_kernels.gather_sketches
+        scan: Any = _table_kernels.scan_buckets
+        columns = np.empty((_table_kernels.SKETCH, len(order)), dtype=np.uint64)
+        gather(self.sketches, order, columns)
+        is_near = np.zeros(_table_kernels.LANES, dtype=np.uint8)
+        found, out = [], np.empty(_FIRST_CAPACITY, dtype=np.uint64)
+        ends = np.cumsum(last - first, dtype=np.int64)
+        start = 0
+        while start < len(order):
+            before = int(ends[start - 1]) if start else 0
+            stop = int(np.searchsorted(ends, before + _COMPARISONS_PER_CHUNK, side="right"))
+            stop = max(stop, start + 1)
+            n = scan(
+                columns, self.words, self.n_set, order, first, last, start, stop, most,
+                get_args(Measure).index(self.sought.measure), self.sought.threshold,
+                64 * self.words.shape[1], is_near, is_near.view(np.uint64), out,
+            )  # fmt: skip
+            if n > len(out):
+                out = np.empty(2 * int(n), dtype=np.uint64)
+                continue
+            found.append(out[:n].copy())
+            start = stop
+        return found
