@@ -176,20 +176,20 @@ def _all_similar(
 ) -> SimilarPairs:  # fmt: skip
     scan = _Scan(left, right, measure=measure, threshold=threshold, max_pairs=max_pairs)
     tasks = scan.chunks()
-    found: list[_Found] = []
-    total, done, n_found = scan.n_comparisons, 0, 0
+    total, done = scan.n_comparisons, 0
+    expected = math.ceil(1.1 * scan.density * total)
+    found = _Growing(min(_FIRST_CAPACITY + expected, max_pairs + 1))
     for task, pairs in zip(tasks, run_in_threads(scan, tasks, n_threads=n_threads), strict=True):
-        found.append(pairs)
-        n_found += len(pairs[0])
+        found.add(pairs)
         done += scan.comparisons_of(task)
-        if n_found > max_pairs:
+        if found.size > max_pairs:
             raise LinkageError(
-                f"more than {max_pairs:,} pairs are at least {threshold:g} alike: {n_found:,} after "
+                f"more than {max_pairs:,} pairs are at least {threshold:g} alike: {found.size:,} after "
                 f"{done:,} of {total:,} comparisons",
                 hint="Raise the threshold, or max_pairs if there is memory: a pair takes 10 bytes.",
             )
         progress(ProgressEvent(stage="compare", done=done, total=total, unit="comparisons"))
-    lefts, rights, commons = _joined(found, n_found)
+    lefts, rights, commons = found.done()
     return SimilarPairs(
         left=lefts, right=rights, common=commons, measure=measure, n_bits=scan.n_bits,
         n_left_set=scan.left.n_set_of_row, n_right_set=scan.right.n_set_of_row,
@@ -229,19 +229,31 @@ def _option_problems(
             yield f"'{name}' is a whole number, 1 or more"
 
 
-def _joined(
-    found: list[_Found], n_found: int
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.uint16]]:
-    """Return all parts as one, letting go of each as soon as it is copied."""
-    left, right = np.empty(n_found, dtype=np.int32), np.empty(n_found, dtype=np.int32)
-    common = np.empty(n_found, dtype=np.uint16)
-    stop = n_found
-    while found:
-        part = found.pop()
-        start = stop - len(part[0])
-        left[start:stop], right[start:stop], common[start:stop] = part
-        stop = start
-    return left, right, common
+class _Growing:
+    """Columns that grow at their end without a second copy of themselves."""
+
+    def __init__(self, expected: int) -> None:
+        self.size = 0
+        # Pages that nothing is written to take no memory.
+        self.left, self.right = (np.empty(expected, dtype=np.int32) for _ in range(2))
+        self.common = np.empty(expected, dtype=np.uint16)
+
+    def add(self, part: _Found) -> None:
+        start, self.size = self.size, self.size + len(part[0])
+        columns = (self.left, self.right, self.common)
+        if self.size > len(self.left):
+            self._resize(self.size + self.size // 2)
+        for column, values in zip(columns, part, strict=True):
+            column[start : self.size] = values
+
+    def done(self) -> _Found:
+        """Return the columns as far as they are filled."""
+        self._resize(self.size)
+        return self.left, self.right, self.common
+
+    def _resize(self, length: int) -> None:
+        for column in (self.left, self.right, self.common):
+            column.resize(length, refcheck=False)  # the system moves pages, not bytes
 
 
 class _Side:
