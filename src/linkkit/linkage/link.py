@@ -290,7 +290,7 @@ def _link_fields(work: _Work) -> _Found:
 def _link_passes(work: _Work) -> _Found:
     pool = work.pool
     plan = plan_passes(pool, block=work.block)
-    candidates = find_pairs(pool, plan, n_threads=work.n_threads, progress=work.progress)
+    candidates, plan = find_pairs(pool, plan, n_threads=work.n_threads, progress=work.progress)
     model = fit_passes(pool, candidates, plan, most_matches=_most_matches(pool))
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

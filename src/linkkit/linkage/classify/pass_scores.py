@@ -9,7 +9,7 @@ from linkkit.linkage.block import PassPlan
 from linkkit.linkage.classify.competition import compete
 from linkkit.linkage.classify.pass_model import PassModel, fit_pass_model, pass_levels
 from linkkit.linkage.classify.scores import ScoredPairs
-from linkkit.linkage.compare.passes import PassPairs
+from linkkit.linkage.compare.pass_pairs import PassPairs
 from linkkit.linkage.pool import Pool
 
 __all__ = ["fit_passes", "pass_log_odds", "score_passes"]
