@@ -22,7 +22,7 @@ from linkkit.exchange import PassSpec
 from linkkit.linkage.block.plan import Block, count_pairs
 from linkkit.linkage.pool import Pool
 
-__all__ = ["PassPlan", "completeness", "correlation_at", "most_tables", "plan_passes", "plan_tables", "table_place"]
+__all__ = ["PassPlan", "completeness", "correlation_at", "most_tables", "plan_passes", "plan_tables", "table_place", "table_seconds"]
 
 EXHAUSTIVE_LIMIT = 2_500_000_000
 """Up to so many pairs, all are compared in each pass: a second a pass on one processor."""
@@ -38,12 +38,12 @@ _BUDGET_PER_RECORD = 5.0e-6
 _FIRST_PARTS = ((1_024, 1.65, 1.0e9), (512, 2.05, 1.5e9), (256, 2.4, 2.2e9))
 """Bits looked at first, standard errors above chance that they must show, pairs per second."""
 
-_IN_TABLES = (64 * N_SIGNED_WORDS, 3.5)
+_IN_TABLES = (64 * N_SIGNED_WORDS, 3.75)
 """The same for pairs that meet in tables."""
 
 _WHOLE_RATE = 0.4e9
 _SECONDS_PER_MEMBER = 1.4e-8
-_SECONDS_PER_MEETING = 3.0e-10
+_SECONDS_PER_MEETING = 3.5e-10
 _SECONDS_PER_BUCKET = 2.0e-8
 """What a table costs, as measured: sorting its members, comparing who meets, going to the next bucket."""
 
@@ -207,19 +207,24 @@ def plan_tables(
     n_words = min(item.n_words for item in passes)
     found = []
     for bits in _BITS_OF_TABLE:
-        seconds = (
-            n_members * _SECONDS_PER_MEMBER
-            + n_meeting / 2**bits * _SECONDS_PER_MEETING
-            + 2**bits * _SECONDS_PER_BUCKET
-        )
-        affordable = max(int(budget / seconds / len(passes)), 1)
-        n_tables = min(affordable, most_tables(n_words, bits))
         tried = replace(
             plan, n_first_bits=_IN_TABLES[0], first_deviations=_IN_TABLES[1], bits_per_table=bits,
-            n_tables=(n_tables,) * len(passes), n_meeting=n_meeting,
+            n_meeting=n_meeting,
         )  # fmt: skip
+        affordable = max(int(budget / table_seconds(tried, n_members) / len(passes)), 1)
+        n_tables = min(affordable, most_tables(n_words, bits))
+        tried = replace(tried, n_tables=(n_tables,) * len(passes))
         found.append(replace(tried, pair_completeness=completeness(passes, tried)))
     return max(found, key=lambda tried: (tried.pair_completeness, -tried.n_comparisons))
+
+
+def table_seconds(plan: PassPlan, n_members: int) -> float:
+    """Return what a table costs, in seconds of one processor."""
+    return (
+        n_members * _SECONDS_PER_MEMBER
+        + plan.n_meeting / 2**plan.bits_per_table * _SECONDS_PER_MEETING
+        + 2**plan.bits_per_table * _SECONDS_PER_BUCKET
+    )
 
 
 def _first_part(n_comparisons: int) -> tuple[int, float]:

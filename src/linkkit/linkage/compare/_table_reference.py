@@ -31,13 +31,15 @@ def join_table(
     *,
     n_signed: int,
     most_signs: int,
+    most_sure: int,
     most: int,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the pairs of rows with equal keys that are near, the smaller row left.
 
     `words` are those of the pass; `rows`, ascending, are who takes part, `party` is theirs and `keys`
     are the bits that they meet by. At most `most_signs` bits apart in the first words, and `most` in
-    all; two records of a clean party do not meet.
+    all, unless they are at most `most_sure` bits apart in the first words; those with equal first words
+    are left out, and two records of a clean party do not meet.
     """
     order = np.argsort(keys, kind="stable")
     ends = np.searchsorted(keys[order], keys[order], side="right")
@@ -50,8 +52,10 @@ def join_table(
         left, right = order[one], order[one + 1 + step]
         meets = (party[left] != party[right]) | ~clean[party[left]]
         left, right = rows[left[meets]], rows[right[meets]]
-        near = distances_of_pairs(words[:, :n_signed], left, right) <= most_signs
-        near[near] = distances_of_pairs(words, left[near], right[near]) <= most
+        apart = distances_of_pairs(words[:, :n_signed], left, right)
+        near = (apart > 0) & (apart <= most_signs)
+        unsure = near & (apart > most_sure)
+        near[unsure] = distances_of_pairs(words, left[unsure], right[unsure]) <= most
         lefts.append(left[near])
         rights.append(right[near])
     return np.concatenate(lefts), np.concatenate(rights)

@@ -25,6 +25,7 @@ from linkkit.linkage.block.passes import (
     most_tables,
     plan_tables,
     table_place,
+    table_seconds,
 )
 from linkkit.linkage.compare import _table_reference
 from linkkit.linkage.compare.pass_pairs import PassPairs, compare_passes, farthest
@@ -34,10 +35,10 @@ from linkkit.linkage.pool import Pool
 __all__ = ["find_in_tables"]
 
 _FIRST_CAPACITY = 4_096
-_TABLES_AT_ONCE = 8
-_ROUNDS_IN_EACH = 2
-_ENOUGH_FOUND = 0.998
+_TABLES_AT_ONCE = 16
+_LEAST_GAIN = 2.0e-4
 _FEWEST_SEEN = 200
+_SURELY_ALIKE = 8.0
 _LIKE_FROM = 6.0
 _SALTS_OF_LIKE = 2
 _MOST_ALIKE = 50.0
@@ -74,10 +75,12 @@ def find_in_tables(
     most = plan.n_tables
     plan = replace(plan, n_tables=(0,) * len(most), skipped=_set_aside(plan, crowded))
     total = round(plan.n_meeting * sum(most) / 2**plan.bits_per_table)
-    while (k := _next_pass(pool.spec, plan, found, most)) is not None:
-        run = min(_TABLES_AT_ONCE, most[k] - plan.n_tables[k])
-        rows = np.setdiff1d(members, crowded[k], assume_unique=True)
-        new = _run_tables(pool, plan, k, rows, run, n_threads)
+    prepared: dict[int, _Members] = {}
+    while (k := _next_pass(pool.spec, plan, found, most, len(members))) is not None:
+        run = min(_TABLES_AT_ONCE, _n_possible(pool.spec, plan) - plan.n_tables[k])
+        if k not in prepared:
+            prepared[k] = _members_of(pool, k, members[~_among(members, crowded[k])])
+        new = _run_tables(pool, plan, k, prepared[k], run, n_threads)
         plan = replace(plan, n_tables=_more(plan.n_tables, k, run))
         found = _united(pool, found, new)
         progress(_event(plan.n_comparisons, total))
@@ -159,7 +162,8 @@ def _more(n_tables: tuple[int, ...], k: int, run: int) -> tuple[int, ...]:
 def _united(pool: Pool, found: PassPairs, new: _Pairs) -> PassPairs:
     """Return the pairs found with new ones, which are compared in all passes if they are new."""
     keys = found.left * len(pool) + found.right
-    more = np.setdiff1d(new[0] * len(pool) + new[1], keys)
+    more = np.unique(new[0] * len(pool) + new[1])
+    more = more[~_among(more, keys)]
     if not len(more):
         return found
     compared = compare_passes(pool, more // len(pool), more % len(pool))
@@ -169,6 +173,16 @@ def _united(pool: Pool, found: PassPairs, new: _Pairs) -> PassPairs:
         right=np.insert(found.right, places, compared.right),
         correlations=np.insert(found.correlations, places, compared.correlations, axis=0),
     )
+
+
+def _among(
+    values: npt.NDArray[np.int64], ascending: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Return which values are among others, which ascend."""
+    if not len(ascending):
+        return np.zeros(len(values), dtype=np.bool_)
+    places = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)
+    return np.asarray(ascending[places] == values)
 
 
 # --- what is left to be found -----------------------------------------------------------------
@@ -182,7 +196,7 @@ class _Likes(NamedTuple):
     correlations: npt.NDArray[np.float64]
 
 
-_MOST_LIKES = 20_000
+_MOST_LIKES = 5_000
 
 
 def _likes(spec: EncodingSpec, pairs: PassPairs) -> _Likes:
@@ -221,114 +235,122 @@ def _share_found(spec: EncodingSpec, plan: PassPlan, found: PassPairs) -> float:
 
 
 def _next_pass(
-    spec: EncodingSpec, plan: PassPlan, found: PassPairs, most: tuple[int, ...]
+    spec: EncodingSpec, plan: PassPlan, found: PassPairs, most: tuple[int, ...], n_members: int
 ) -> int | None:
-    """Return the pass in which the next tables are made, or none."""
+    """Return the pass in which the next tables are made; none, if they would find too little."""
     done = np.array(plan.n_tables)
-    in_all = min(most_tables(item.n_words, plan.bits_per_table) for item in spec.passes)
-    left = np.flatnonzero(done < in_all)
+    left = np.flatnonzero(done < _n_possible(spec, plan))
     if done.sum() >= sum(most) or not len(left):
         return None
     likes = _likes(spec, found)
     n_found = likes.n_equal + likes.n_unequal
     fewest = int(left[np.argmin(done[left])])
-    if done[fewest] < _ROUNDS_IN_EACH * _TABLES_AT_ONCE or n_found < _FEWEST_SEEN:
+    if done[fewest] == 0 or n_found < _FEWEST_SEEN:
         return fewest
     missed = _missed(plan, likes)
-    if float(missed.sum()) <= (1 - _ENOUGH_FOUND) * n_found:
-        return None
     gains = []
     for k in left.tolist():
         now = plan.share_found(k, likes.correlations[:, k])
         then = replace(plan, n_tables=_more(plan.n_tables, k, _TABLES_AT_ONCE))
         more = then.share_found(k, likes.correlations[:, k]) - now
         gains.append(float(missed @ (more / np.maximum(1 - now, 1e-9))))
+    if max(gains) < _LEAST_GAIN * n_found * _TABLES_AT_ONCE * table_seconds(plan, n_members):
+        return None
     return int(left[int(np.argmax(gains))])
 
 
 # --- tables -----------------------------------------------------------------------------------
 
 
+def _n_possible(spec: EncodingSpec, plan: PassPlan) -> int:
+    return min(most_tables(item.n_words, plan.bits_per_table) for item in spec.passes)
+
+
+class _Members(NamedTuple):
+    """Who takes part in the tables of a pass, ascending, and the signs of each, as columns."""
+
+    rows: npt.NDArray[np.int64]
+    signs: npt.NDArray[np.uint64]
+
+
+def _members_of(pool: Pool, k: int, rows: npt.NDArray[np.int64]) -> _Members:
+    signs = _columns(pool, rows, int(pool.word_starts[k]), N_SIGNED_WORDS)
+    return _Members(rows, signs)
+
+
+def _columns(
+    pool: Pool, rows: npt.NDArray[np.int64], first: int, n_words: int
+) -> npt.NDArray[np.uint64]:
+    if not has_numba():
+        return _table_reference.gather_columns(pool.words, rows, first, n_words)
+    from linkkit.linkage.compare import _table_kernels
+
+    out = np.empty((n_words, len(rows)), dtype=np.uint64)
+    kernel: Any = _table_kernels.gather_columns
+    kernel(pool.words, rows, first, out)
+    return out
+
+
 def _run_tables(
-    pool: Pool,
-    plan: PassPlan,
-    k: int,
-    rows: npt.NDArray[np.int64],
-    run: int,
-    n_threads: int | None,
+    pool: Pool, plan: PassPlan, k: int, members: _Members, run: int, n_threads: int | None
 ) -> _Pairs:
     """Return the pairs that the next tables of a pass find."""
     tables = range(plan.n_tables[k], plan.n_tables[k] + run)
-    make = _CompiledTables if has_numba() else _PlainTables
-    answers = list(run_in_threads(make(pool, plan, k, rows, tables), tables, n_threads=n_threads))
+    make = _Tables(pool, plan, k, members, tables)
+    answers = list(run_in_threads(make, tables, n_threads=n_threads))
     left, right = (np.concatenate(side) for side in zip(*answers, strict=True))
     return left, right
 
 
-class _PlainTables:
+class _Tables:
     """Tables as tasks for threads: the number of one in, the pairs that it finds out."""
 
     def __init__(
-        self, pool: Pool, plan: PassPlan, k: int, rows: npt.NDArray[np.int64], tables: range
+        self, pool: Pool, plan: PassPlan, k: int, members: _Members, tables: range
     ) -> None:
-        self.pool, self.rows, self.tables = pool, rows, tables
-        self.bits = plan.bits_per_table
+        self.pool, self.members, self.bits = pool, members, plan.bits_per_table
         self.first_word, self.last_word = (int(w) for w in pool.word_starts[k : k + 2])
         self.most = farthest(pool.spec.passes[k].n_bits, plan.deviations)
-        self.most_signs = min(farthest(plan.n_first_bits, plan.first_deviations), self.most)
+        self.most_signs = farthest(plan.n_first_bits, plan.first_deviations)
+        self.most_sure = farthest(plan.n_first_bits, _SURELY_ALIKE)
         self.mask = np.uint64((1 << self.bits) - 1)
-
-    def __call__(self, table: int) -> _Pairs:
-        words = self.pool.words[:, self.first_word : self.last_word]
-        word, shift = table_place(table, self.bits)
-        return _table_reference.join_table(
-            words, self.rows, self.pool.party[self.rows], self.pool.clean,
-            words[self.rows, word] >> np.uint64(shift) & self.mask,
-            n_signed=N_SIGNED_WORDS, most_signs=self.most_signs, most=self.most,
-        )  # fmt: skip
-
-
-class _CompiledTables(_PlainTables):
-    """The same, compiled."""
-
-    def __init__(
-        self, pool: Pool, plan: PassPlan, k: int, rows: npt.NDArray[np.int64], tables: range
-    ) -> None:
-        from linkkit.linkage.compare import _table_kernels
-
-        super().__init__(pool, plan, k, rows, tables)
-        self.kernels: Any = _table_kernels
         self.first_key = table_place(tables[0], self.bits)[0]
         n_keys = table_place(tables[-1], self.bits)[0] + 1 - self.first_key
-        self.signs = self._columns(self.first_word, N_SIGNED_WORDS)
-        self.keys = self._columns(self.first_word + self.first_key, n_keys)
-        sizes = np.bincount(pool.party[rows], minlength=len(pool.parties))
-        self.party_ends = np.cumsum(sizes)
-
-    def _columns(self, first: int, n_words: int) -> npt.NDArray[np.uint64]:
-        out = np.empty((n_words, len(self.rows)), dtype=np.uint64)
-        self.kernels.gather_columns(self.pool.words, self.rows, first, out)
-        return out
+        self.keys = _columns(pool, members.rows, self.first_word + self.first_key, n_keys)
+        self.party = pool.party[members.rows]
+        self.compiled = has_numba()
 
     def __call__(self, table: int) -> _Pairs:
         word, shift = table_place(table, self.bits)
-        lanes = self.kernels.LANES
-        ends = np.zeros(1 << self.bits, dtype=np.int64)
-        order = np.empty(len(self.rows), dtype=np.int32)
-        signs = np.empty((N_SIGNED_WORDS, len(self.rows) + lanes), dtype=np.uint64)
-        self.kernels.sort_table(
-            self.keys[word - self.first_key], np.uint64(shift), self.mask, self.signs, ends, order,
-            signs,
+        join = self._compiled_join if self.compiled else self._plain_join
+        return join(self.keys[word - self.first_key], np.uint64(shift))
+
+    def _plain_join(self, keys: npt.NDArray[np.uint64], shift: np.uint64) -> _Pairs:
+        return _table_reference.join_table(
+            self.pool.words[:, self.first_word : self.last_word], self.members.rows, self.party,
+            self.pool.clean, keys >> shift & self.mask, n_signed=N_SIGNED_WORDS,
+            most_signs=self.most_signs, most_sure=self.most_sure, most=self.most,
         )  # fmt: skip
-        is_near = np.zeros(lanes, dtype=np.uint8)
+
+    def _compiled_join(self, keys: npt.NDArray[np.uint64], shift: np.uint64) -> _Pairs:
+        from linkkit.linkage.compare import _table_kernels
+
+        kernels: Any = _table_kernels
+        rows = self.members.rows
+        ends = np.zeros(1 << self.bits, dtype=np.int64)
+        order = np.empty(len(rows), dtype=np.int32)
+        signs = np.empty((N_SIGNED_WORDS, len(rows) + kernels.LANES), dtype=np.uint64)
+        kernels.sort_table(keys, shift, self.mask, self.members.signs, ends, order, signs)
+        is_near = np.zeros(kernels.LANES, dtype=np.uint8)
+        sizes = np.bincount(self.party, minlength=len(self.pool.parties))
         capacity = _FIRST_CAPACITY
         while True:
             left = np.empty(capacity, dtype=np.int64)
             right = np.empty(capacity, dtype=np.int64)
-            n_found = self.kernels.join_table(
-                ends, order, *signs, self.party_ends, self.pool.clean, self.pool.words, self.rows,
-                self.first_word, self.last_word, np.uint64(self.most_signs), self.most, is_near,
-                is_near.view(np.uint64), left, right,
+            n_found = kernels.join_table(
+                ends, order, *signs, np.cumsum(sizes), self.pool.clean, self.pool.words, rows,
+                self.first_word, self.last_word, np.uint64(self.most_signs),
+                np.uint64(self.most_sure), self.most, is_near, is_near.view(np.uint64), left, right,
             )  # fmt: skip
             if n_found <= capacity:
                 return left[:n_found], right[:n_found]
