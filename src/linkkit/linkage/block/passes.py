@@ -22,7 +22,18 @@ from linkkit.exchange import PassSpec
 from linkkit.linkage.block.plan import Block, count_pairs
 from linkkit.linkage.pool import Pool
 
-__all__ = ["PassPlan", "completeness", "correlation_at", "most_tables", "plan_passes", "plan_tables", "table_place", "table_seconds"]
+__all__ = [
+    "N_SIGNED_WORDS",
+    "PassPlan",
+    "budget_seconds",
+    "completeness",
+    "correlation_at",
+    "most_tables",
+    "plan_passes",
+    "plan_tables",
+    "table_place",
+    "table_seconds",
+]
 
 EXHAUSTIVE_LIMIT = 2_500_000_000
 """Up to so many pairs, all are compared in each pass: a second a pass on one processor."""
@@ -75,7 +86,9 @@ class PassPlan:
     bits_per_table : int
         In how many bits the records agree that meet in a table.
     n_meeting : int
-        The pairs that can meet in tables: those of records whose match is not yet certain.
+        The pairs that can meet in tables, at last: those of records whose match is not yet certain.
+    n_comparisons : int
+        How many comparisons all passes make, in tables as expected.
     pair_completeness : float
         Estimated share of true pairs that become candidates, 0 to 1: at assumed rates of errors, and
         of those that meet in tables, as the pairs that were found say.
@@ -91,15 +104,9 @@ class PassPlan:
     n_tables: tuple[int, ...]
     bits_per_table: int
     n_meeting: int
+    n_comparisons: int
     pair_completeness: float
     skipped: tuple[str, ...] = ()
-
-    @property
-    def n_comparisons(self) -> int:
-        """How many comparisons all passes make, for tables as expected."""
-        if self.is_exhaustive:
-            return self.n_pairs * len(self.names)
-        return round(self.n_meeting * sum(self.n_tables) / 2**self.bits_per_table)
 
     @property
     def is_exhaustive(self) -> bool:
@@ -112,9 +119,7 @@ class PassPlan:
         whole = self.n_pairs * len(self.names)
         return 1 - min(1.0, self.n_comparisons / whole) if whole else 0.0
 
-    def share_found(
-        self, k: int, correlation: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.float64]:
+    def share_found(self, k: int, correlation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return how often a pair that may meet is found in pass `k`, by its correlation there."""
         c = np.minimum(correlation, 1.0)
         spread = np.sqrt(np.maximum(1 - c**2, 1e-6))
@@ -177,7 +182,8 @@ def plan_passes(pool: Pool, *, block: Block = "auto") -> PassPlan:
     plan = PassPlan(
         n_pairs=n_pairs, names=tuple(item.name for item in passes), deviations=deviations,
         n_first_bits=min(item.n_bits for item in passes), first_deviations=-math.inf, n_tables=(),
-        bits_per_table=0, n_meeting=n_pairs, pair_completeness=0.0,
+        bits_per_table=0, n_meeting=n_pairs, n_comparisons=n_pairs * len(passes),
+        pair_completeness=0.0,
     )  # fmt: skip
     if block == "blocks" or (block == "auto" and n_pairs > EXHAUSTIVE_LIMIT):
         return plan_tables(pool.spec.passes, plan, n_members=len(pool), n_meeting=n_pairs)
@@ -203,7 +209,7 @@ def plan_tables(
     n_meeting : int
         How many of their pairs can match.
     """
-    budget = max(_BUDGET_SECONDS, _BUDGET_PER_RECORD * n_members)
+    budget = budget_seconds(n_members)
     n_words = min(item.n_words for item in passes)
     found = []
     for bits in _BITS_OF_TABLE:
@@ -213,9 +219,17 @@ def plan_tables(
         )  # fmt: skip
         affordable = max(int(budget / table_seconds(tried, n_members) / len(passes)), 1)
         n_tables = min(affordable, most_tables(n_words, bits))
-        tried = replace(tried, n_tables=(n_tables,) * len(passes))
+        tried = replace(
+            tried, n_tables=(n_tables,) * len(passes),
+            n_comparisons=round(n_meeting * n_tables * len(passes) / 2**bits),
+        )  # fmt: skip
         found.append(replace(tried, pair_completeness=completeness(passes, tried)))
     return max(found, key=lambda tried: (tried.pair_completeness, -tried.n_comparisons))
+
+
+def budget_seconds(n_members: int) -> float:
+    """Return what all tables may cost, in seconds of one processor."""
+    return max(_BUDGET_SECONDS, _BUDGET_PER_RECORD * n_members)
 
 
 def table_seconds(plan: PassPlan, n_members: int) -> float:

@@ -128,9 +128,10 @@ def join_table(
                             continue
                         one, other = rows[order[p]], rows[order[q + k]]
                         # Looking a record up takes longer than a thousand comparisons of signs.
-                        if distance <= most_sure or _distance(
-                            words, one, other, first_word, last_word
-                        ) <= most:
+                        if (
+                            distance <= most_sure
+                            or _distance(words, one, other, first_word, last_word) <= most
+                        ):
                             if n_found < len(out_left):
                                 out_left[n_found] = one
                                 out_right[n_found] = other
