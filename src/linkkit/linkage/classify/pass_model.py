@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
 from linkkit.exchange import EncodingSpec, PassSpec
 from linkkit.linkage.classify.model import FieldWeights
@@ -27,13 +26,15 @@ from linkkit.linkage.classify.pass_priors import (
     expected_same,
 )
 
-__all__ = ["PassModel", "fit_pass_model", "pass_levels"]
+__all__ = ["SIMILARITIES", "PassModel", "Strangers", "fit_pass_model", "pass_levels"]
 
 _MATCH, _UNRELATED = 0, len(PASS_CLASSES) - 1
 _TWINS, _HOUSEHOLD = PASS_CLASSES.index("twins"), PASS_CLASSES.index("household")
 _TWINS_AMONG_SIBLINGS = 0.03
 
-_SIMILARITIES: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 41)
+SIMILARITIES: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 41)
+"""Shares of equal bits beyond chance, before diffusion, that are told apart."""
+
 _DECAY = 0.16
 _SPREAD = 0.10
 _FROM_HASHING = 0.02
@@ -126,6 +127,34 @@ class PassModel:
         return _log_odds(ratios, self.shares)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Strangers:
+    """What is known of candidates because a record has its match elsewhere.
+
+    Attributes
+    ----------
+    known : ndarray of bool, shape (n_pairs,)
+        Pairs that are no match, as one of their records has another.
+    counted : ndarray of bool, shape (n_pairs,)
+        Those of them that were looked for as long as pairs that may match.
+    share : float
+        Share of all pairs that would be `counted` if they were candidates, 0 to 1; 0: none is known.
+    share_free : float
+        Share of all pairs neither of whose records has its match elsewhere.
+    """
+
+    known: npt.NDArray[np.bool_]
+    counted: npt.NDArray[np.bool_]
+    share: float
+    share_free: float
+
+    @classmethod
+    def unknown(cls, n_pairs: int) -> Strangers:
+        """Return that nothing is known."""
+        nobody = np.zeros(n_pairs, dtype=np.bool_)
+        return cls(known=nobody, counted=nobody, share=0.0, share_free=1.0)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Table:
     """Of one pass: how much likelier a correlation is if alive, by correlation and similarity."""
@@ -140,8 +169,8 @@ def _table(item: PassSpec) -> _Table:
     step = noise / 4
     bins = np.arange(round(-1 / step), round(1 / step) + 1)
     c = bins * step
-    expected = _SIMILARITIES**item.n_inputs
-    slope = item.n_inputs * _SIMILARITIES ** (item.n_inputs - 1) * _FROM_HASHING
+    expected = SIMILARITIES**item.n_inputs
+    slope = item.n_inputs * SIMILARITIES ** (item.n_inputs - 1) * _FROM_HASHING
     error = np.sqrt((1 - expected**2) / item.n_bits + slope**2 + step**2)
     alive = _density((c[:, None] - expected) / error) / error
     dead = _density(c / noise) / noise
@@ -205,7 +234,8 @@ class _Evidence:
     `lonely` pairs are alive with one salt at most. Most are strangers who share a postal code, say,
     and a name, and a town with few postal codes would teach that matches have nothing else in common.
     So nothing is learned of matches from them but, within bounds, how many they are: who has an error
-    in one salt has errors in others more often than others do.
+    in one salt has errors in others more often than others do. Where strangers are known, these alone
+    say how many strangers are alive with one salt; the others are as many as are left.
     """
 
     tables: list[_Table]
@@ -217,6 +247,20 @@ class _Evidence:
     seen_alive: _Floats
     same: _Floats
     similar: _Floats
+    strangers: Strangers
+
+    @property
+    def boost(self) -> float:
+        """How much likelier a pair is to match that neither record has another match of."""
+        return 1 / self.strangers.share_free if self.strangers.share else 1.0
+
+    @property
+    def weights(self) -> _Floats:
+        """How many pairs of strangers each pair stands for, if it is one."""
+        if not self.strangers.share:
+            return np.ones(len(self.lonely))
+        lonely = np.where(self.strangers.counted, 1 / self.strangers.share, 0.0)
+        return np.where(self.lonely, lonely, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -236,7 +280,8 @@ def fit_pass_model(
     n_pairs: int,
     most_matches: float,
     n_records: int,
-    deviations: float,
+    seen: _Floats,
+    strangers: Strangers | None = None,
 ) -> PassModel:
     """Learn the model by EM from candidate pairs, all other pairs being unrelated.
 
@@ -252,9 +297,12 @@ def fit_pass_model(
         How many pairs match at most.
     n_records : int
         How many records there are.
-    deviations : float
-        How many standard errors above chance a candidate is in some pass.
+    seen : ndarray of float64, shape (n_passes, n_similarities)
+        How often a pair with the same salt is a candidate, by :data:`SIMILARITIES`.
+    strangers : Strangers, optional
+        Which candidates are known to be no match.
     """
+    strangers = strangers or Strangers.unknown(len(correlations))
     tables = [_table(item) for item in spec.passes]
     places, groups = _places(tables, correlations), _by_salt(spec)
     same, similar = expected_same(spec), _first_similar(spec)
@@ -265,7 +313,8 @@ def fit_pass_model(
         lonely=_n_alive(spec, correlations, groups) < _SALTS_OF_MATCHES,
         n_pairs=float(max(n_pairs, 1)),
         most_matches=most_matches,
-        seen_alive=_seen_alive(spec, deviations),
+        seen_alive=seen,
+        strangers=strangers,
         same=same,
         similar=similar,
     )
@@ -303,7 +352,7 @@ def _density(z: _Floats) -> _Floats:
 
 def _first_similar(spec: EncodingSpec) -> _Floats:
     """Return what similarities are expected, shape (n_classes, n_passes, n_similarities)."""
-    match = np.exp(-(1 - _SIMILARITIES) / _DECAY)
+    match = np.exp(-(1 - SIMILARITIES) / _DECAY)
     rows = [[match for _ in spec.passes]]
     for pair_class in PASS_CLASSES[1:_UNRELATED]:
         overlaps = [expected_overlap(item, pair_class) for item in spec.passes]
@@ -322,17 +371,8 @@ def _first_similar(spec: EncodingSpec) -> _Floats:
 def _around(overlap: float) -> _Floats:
     """Return how often pairs that share so much of their tokens have each similarity."""
     # Half-full filters with a share o of their tokens in common are similar to 2 ** o - 1.
-    density = _density((_SIMILARITIES - (2**overlap - 1)) / _SPREAD)
+    density = _density((SIMILARITIES - (2**overlap - 1)) / _SPREAD)
     return np.asarray(density / density.sum())
-
-
-def _seen_alive(spec: EncodingSpec, deviations: float) -> _Floats:
-    """Return how often a pair with the same salt is a candidate, (n_passes, n_similarities)."""
-    rows = [
-        ndtr(_SIMILARITIES**item.n_inputs * np.sqrt(item.n_bits) - deviations)
-        for item in spec.passes
-    ]
-    return np.array(rows)
 
 
 def _em(evidence: _Evidence, state: _State) -> tuple[_State, int, bool]:
@@ -358,17 +398,19 @@ def _n_alive(
 def _round(evidence: _Evidence, state: _State) -> _State:
     tables, places = evidence.tables, evidence.places
     joint = _class_ratios(tables, places, evidence.groups, state.same, state.similar)
-    joint[_MATCH, evidence.lonely] *= state.lonelier
+    joint[_MATCH, evidence.lonely] *= state.lonelier * evidence.boost
+    joint[_MATCH, evidence.strangers.known] = 0.0
     joint *= state.shares[:, None]
     joint /= np.maximum(joint.sum(axis=0), 1e-300)
+    joint[_MATCH + 1 :] *= evidence.weights
     mass = joint.sum(axis=1)
     of_match = joint[_MATCH] * ~evidence.lonely
     lonely = _share_lonely([float(state.same[_MATCH, group[0]]) for group in evidence.groups])
     mass[_MATCH] = float(of_match.sum()) / max(1 - sum(lonely), _LEAST_SEEN)
     found = float(joint[_MATCH, evidence.lonely].sum())
-    most = min(
-        _MOST_LONELIER * sum(lonely) * float(mass[_MATCH]), _MOST_LONELY * float(of_match.sum())
-    )
+    most = _MOST_LONELY * float(of_match.sum())
+    if not evidence.strangers.share:
+        most = min(most, _MOST_LONELIER * sum(lonely) * float(mass[_MATCH]))
     lonelier = min(found, most) / max(sum(lonely) * float(mass[_MATCH]), _FEWEST)
     same, similar = state.same.copy(), state.similar.copy()
     for g, group in enumerate(evidence.groups):

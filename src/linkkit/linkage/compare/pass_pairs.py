@@ -31,11 +31,14 @@ class PassPairs:
         Positions in the pool; the smaller is left.
     correlations : ndarray of float64, shape (n_pairs, n_passes)
         1 less twice the share of bits that differ, -1 to 1.
+    searched : ndarray of bool, shape (n_records,), or None
+        Whose candidates were looked for to the end, where not everybody's were.
     """
 
     left: npt.NDArray[np.int64]
     right: npt.NDArray[np.int64]
     correlations: npt.NDArray[np.float64]
+    searched: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.left)

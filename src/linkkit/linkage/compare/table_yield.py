@@ -15,17 +15,14 @@ import numpy.typing as npt
 from linkkit.exchange import EncodingSpec
 from linkkit.linkage.block import PassPlan
 from linkkit.linkage.block.passes import completeness, most_tables, table_seconds
+from linkkit.linkage.compare.matched import LIKE_SALTS, n_alike
 from linkkit.linkage.compare.pass_pairs import PassPairs
 
-__all__ = ["LIKE_SALTS", "TABLES_AT_ONCE", "best_pass", "n_alike", "share_found", "with_tables"]
+__all__ = ["TABLES_AT_ONCE", "best_pass", "share_found", "with_tables"]
 
 TABLES_AT_ONCE = 16
 """Tables of a pass that are made before it is looked at again where the next would find most."""
 
-LIKE_SALTS = 2
-"""Pairs alike in so many salts are taken for pairs of one person here."""
-
-_LIKE_FROM = 6.0
 _LEAST_GAIN = 2.0e-4
 """No more tables are made where a second of work is expected to find a smaller share of the pairs."""
 
@@ -46,17 +43,6 @@ class _Likes:
     n_unequal: int
     correlations: npt.NDArray[np.float64]
     missed: npt.NDArray[np.float64]
-
-
-def n_alike(spec: EncodingSpec, pairs: PassPairs) -> tuple[npt.NDArray[np.int64], int]:
-    """Return in how many salts each pair is alike beyond doubt, and how many salts there are."""
-    errors = np.sqrt([item.n_bits for item in spec.passes])
-    total = np.zeros(len(pairs), dtype=np.int64)
-    salts = [item.salt for item in spec.passes]
-    for salt in dict.fromkeys(salts):
-        group = [k for k, other in enumerate(salts) if other == salt]
-        total += (pairs.correlations[:, group] * errors[group] > _LIKE_FROM).any(axis=1)
-    return total, len(set(salts))
 
 
 def _likes(spec: EncodingSpec, plan: PassPlan, pairs: PassPairs) -> _Likes:

@@ -16,12 +16,11 @@ from linkkit.engines import Progress, ProgressEvent
 from linkkit.linkage.block import PassPlan
 from linkkit.linkage.block.equal_filters import MOST_EQUAL, meet_equal
 from linkkit.linkage.block.passes import budget_seconds, completeness, plan_tables, table_seconds
+from linkkit.linkage.compare.matched import matched_records, pairs_among
 from linkkit.linkage.compare.pass_pairs import PassPairs, compare_passes
 from linkkit.linkage.compare.table_run import TableRun, among
 from linkkit.linkage.compare.table_yield import (
-    LIKE_SALTS,
     best_pass,
-    n_alike,
     share_found,
     with_tables,
 )
@@ -29,7 +28,7 @@ from linkkit.linkage.pool import Pool
 
 __all__ = ["find_in_tables"]
 
-_SALTS_OF_SETTLED = 3
+_SHARE_LOOKING_ON = 1 / 8
 
 _Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
@@ -58,7 +57,7 @@ def find_in_tables(
     found, crowded = _equal_pairs(pool)
     members = _open_members(pool, found)
     plan = plan_tables(
-        pool.spec.passes, plan, n_members=len(members), n_meeting=_n_meeting(pool, members)
+        pool.spec.passes, plan, n_members=len(members), n_meeting=pairs_among(pool, members)
     )
     total, left = plan.n_comparisons, budget_seconds(len(members))
     plan = replace(
@@ -71,7 +70,7 @@ def find_in_tables(
         if is_first and plan.n_tables[k]:
             # All passes had their first tables, which leave fewer to be matched.
             members, is_first = _open_members(pool, found), False
-            plan = replace(plan, n_meeting=_n_meeting(pool, members))
+            plan = replace(plan, n_meeting=pairs_among(pool, members))
             run = TableRun(pool, members, crowded, plan=plan, n_threads=n_threads)
         found = _united(pool, found, run.tables(plan, k, n_new))
         left -= n_new * table_seconds(plan, run.n_members)
@@ -106,34 +105,15 @@ def _set_aside(plan: PassPlan, crowded: list[npt.NDArray[np.int64]]) -> tuple[st
 
 
 def _open_members(pool: Pool, found: PassPairs) -> npt.NDArray[np.int64]:
-    """Return the records that still look for a match in some party, ascending.
+    """Return the records that still look for a match in some party, ascending, and some others.
 
-    A pair that is alike in several salts, and neither of whose records has another such, is as good as
-    settled. To look no further for these two can cost a match, where two people are that alike and the
-    match of one is not found yet, but makes no link.
+    To look no further for two records that are as good as matched can cost a match, where two people are
+    that alike and the match of one is not found yet, but makes no link. A few look on all the same:
+    what they find is of strangers, which tells how often strangers are alike.
     """
-    n_parties = len(pool.parties)
-    if not bool(pool.clean.all()):
-        return np.arange(len(pool))
-    alike, n_salts = n_alike(pool.spec, found)
-    rivals = np.flatnonzero(alike >= LIKE_SALTS)
-    left, right = found.left[rivals], found.right[rivals]
-    to_right = left * n_parties + pool.party[right]
-    to_left = right * n_parties + pool.party[left]
-    counts = np.bincount(np.concatenate([to_right, to_left]), minlength=len(pool) * n_parties)
-    alone = (counts[to_right] == 1) & (counts[to_left] == 1)
-    sure = alone & (alike[rivals] >= min(_SALTS_OF_SETTLED, n_salts))
-    n_settled = np.bincount(np.concatenate([left[sure], right[sure]]), minlength=len(pool))
-    return np.flatnonzero(n_settled < n_parties - 1)
-
-
-def _n_meeting(pool: Pool, members: npt.NDArray[np.int64]) -> int:
-    """Return how many pairs of some records may match."""
-    sizes = np.bincount(pool.party[members], minlength=len(pool.parties)).tolist()
-    whole = sum(sizes) * (sum(sizes) - 1) // 2
-    return whole - sum(
-        n * (n - 1) // 2 for n, clean in zip(sizes, pool.clean, strict=True) if clean
-    )
+    is_open = ~matched_records(pool, found)
+    is_open |= pool.tokens[:, 0] < 256 * _SHARE_LOOKING_ON
+    return np.flatnonzero(is_open)
 
 
 def _united(pool: Pool, found: PassPairs, new: _Pairs) -> PassPairs:
