@@ -43,8 +43,8 @@ N_SIGNED_WORDS = 4
 
 _CHANCE_PER_RECORD = 0.5
 _LEAST_DEVIATIONS = 1.0
-_BUDGET_SECONDS = 10.0
-_BUDGET_PER_RECORD = 5.0e-6
+_BUDGET_SECONDS = 12.0
+_BUDGET_PER_RECORD = 6.0e-6
 
 _FIRST_PARTS = ((1_024, 1.65, 1.0e9), (512, 2.05, 1.5e9), (256, 2.4, 2.2e9))
 """Bits looked at first, standard errors above chance that they must show, pairs per second."""
@@ -217,8 +217,11 @@ def plan_tables(
             plan, n_first_bits=_IN_TABLES[0], first_deviations=_IN_TABLES[1], bits_per_table=bits,
             n_meeting=n_meeting,
         )  # fmt: skip
-        affordable = max(int(budget / table_seconds(tried, n_members) / len(passes)), 1)
-        n_tables = min(affordable, most_tables(n_words, bits))
+        affordable = int(budget / table_seconds(tried, n_members) / len(passes))
+        if not affordable and bits < _BITS_OF_TABLE[-1]:
+            continue
+        # More tables than buckets would compare more than all pairs.
+        n_tables = min(max(affordable, 1), most_tables(n_words, bits), 2**bits)
         tried = replace(
             tried, n_tables=(n_tables,) * len(passes),
             n_comparisons=round(n_meeting * n_tables * len(passes) / 2**bits),
@@ -234,11 +237,9 @@ def budget_seconds(n_members: int) -> float:
 
 def table_seconds(plan: PassPlan, n_members: int) -> float:
     """Return what a table costs, in seconds of one processor."""
-    return (
-        n_members * _SECONDS_PER_MEMBER
-        + plan.n_meeting / 2**plan.bits_per_table * _SECONDS_PER_MEETING
-        + 2**plan.bits_per_table * _SECONDS_PER_BUCKET
-    )
+    n_buckets = float(1 << plan.bits_per_table)
+    comparing = plan.n_meeting / n_buckets * _SECONDS_PER_MEETING
+    return n_members * _SECONDS_PER_MEMBER + comparing + n_buckets * _SECONDS_PER_BUCKET
 
 
 def _first_part(n_comparisons: int) -> tuple[int, float]:

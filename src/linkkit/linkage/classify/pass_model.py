@@ -18,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.exchange import EncodingSpec, PassSpec
+from linkkit.linkage.classify.known_strangers import Strangers
 from linkkit.linkage.classify.model import FieldWeights
+from linkkit.linkage.classify.pass_levels import ALIVE_FROM, pass_weights
 from linkkit.linkage.classify.pass_priors import (
     PASS_CLASSES,
     coincidences,
@@ -26,7 +28,7 @@ from linkkit.linkage.classify.pass_priors import (
     expected_same,
 )
 
-__all__ = ["SIMILARITIES", "PassModel", "Strangers", "fit_pass_model", "pass_levels"]
+__all__ = ["SIMILARITIES", "PassModel", "fit_pass_model"]
 
 _MATCH, _UNRELATED = 0, len(PASS_CLASSES) - 1
 _TWINS, _HOUSEHOLD = PASS_CLASSES.index("twins"), PASS_CLASSES.index("household")
@@ -47,9 +49,6 @@ _STRANGERS_OFF = 50.0
 _MAX_ROUNDS = 300
 _CONVERGED = 1e-4
 _FEWEST = 1e-12
-_LEVELS = ("disagree", "partly", "close", "equal")
-_LEVEL_FROM = (0.5, 0.75)
-_ALIVE_FROM = 3.0
 _SALTS_OF_MATCHES = 2
 _LEAST_SEEN = 0.2
 _MOST_LONELIER = 8.0
@@ -125,34 +124,6 @@ class PassModel:
         lonely = _n_alive(self.spec, correlations, groups) < _SALTS_OF_MATCHES
         ratios[_MATCH, lonely] *= self.lonelier
         return _log_odds(ratios, self.shares)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class Strangers:
-    """What is known of candidates because a record has its match elsewhere.
-
-    Attributes
-    ----------
-    known : ndarray of bool, shape (n_pairs,)
-        Pairs that are no match, as one of their records has another.
-    counted : ndarray of bool, shape (n_pairs,)
-        Those of them that were looked for as long as pairs that may match.
-    share : float
-        Share of all pairs that would be `counted` if they were candidates, 0 to 1; 0: none is known.
-    share_free : float
-        Share of all pairs neither of whose records has its match elsewhere.
-    """
-
-    known: npt.NDArray[np.bool_]
-    counted: npt.NDArray[np.bool_]
-    share: float
-    share_free: float
-
-    @classmethod
-    def unknown(cls, n_pairs: int) -> Strangers:
-        """Return that nothing is known."""
-        nobody = np.zeros(n_pairs, dtype=np.bool_)
-        return cls(known=nobody, counted=nobody, share=0.0, share_free=1.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -338,7 +309,7 @@ def fit_pass_model(
         same=state.same,
         similar=state.similar,
         lonelier=state.lonelier,
-        fields=_weights(spec, correlations, match, n_pairs=evidence.n_pairs),
+        fields=pass_weights(spec, correlations, match, n_pairs=evidence.n_pairs),
         n_pairs=n_pairs,
         n_rounds=n_rounds,
         converged=converged,
@@ -391,7 +362,7 @@ def _n_alive(
 ) -> npt.NDArray[np.int64]:
     """Return with how many salts each pair is more alike than chance explains."""
     errors = correlations * np.sqrt([item.n_bits for item in spec.passes])[None, :]
-    alive = [(errors[:, group] > _ALIVE_FROM).any(axis=1) for group in groups]
+    alive = [(errors[:, group] > ALIVE_FROM).any(axis=1) for group in groups]
     return np.asarray(np.sum(alive, axis=0), dtype=np.int64)
 
 
@@ -481,37 +452,3 @@ def _with_rest(shares: _Floats) -> _Floats:
     positive = np.maximum(shares, _FEWEST)
     positive[_UNRELATED] = max(1 - float(positive[:_UNRELATED].sum()), _FEWEST)
     return np.asarray(positive / positive.sum(), dtype=np.float64)
-
-
-def pass_levels(spec: EncodingSpec, correlations: _Floats) -> npt.NDArray[np.int64]:
-    """Return agreement levels by pass, 1 to 4: how much of all tokens is in common, roughly."""
-    columns = []
-    for k, item in enumerate(spec.passes):
-        c = correlations[:, k]
-        similar = np.maximum(c, 0) ** (1 / item.n_inputs)
-        level = 1 + (similar >= _LEVEL_FROM[0]) + (similar >= _LEVEL_FROM[1])
-        level = np.where(c == 1, 4, level)
-        columns.append(np.where(c * np.sqrt(item.n_bits) < _ALIVE_FROM, 1, level))
-    return np.column_stack(columns).astype(np.int64)
-
-
-def _weights(
-    spec: EncodingSpec, correlations: _Floats, match: _Floats, *, n_pairs: float
-) -> tuple[FieldWeights, ...]:
-    levels = pass_levels(spec, correlations)
-    answer = []
-    for k, item in enumerate(spec.passes):
-        n_match = np.bincount(levels[:, k], weights=match, minlength=5)[1:] + 0.5
-        n_other = np.bincount(levels[:, k], weights=1 - match, minlength=5)[1:] + 0.5
-        n_other[0] = max(n_pairs - n_match.sum() - n_other[1:].sum(), n_other[0])
-        m, u = n_match / n_match.sum(), n_other / n_other.sum()
-        answer.append(
-            FieldWeights(
-                field=item.name,
-                levels=_LEVELS,
-                m=tuple(m.tolist()),
-                u=tuple(u.tolist()),
-                weight=tuple(np.log2(m / u).tolist()),
-            )
-        )
-    return tuple(answer)

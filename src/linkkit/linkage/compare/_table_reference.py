@@ -10,16 +10,16 @@ import numpy.typing as npt
 
 from linkkit.linkage.compare._pass_reference import distances_of_pairs
 
-__all__ = ["gather_columns", "join_table"]
+__all__ = ["gather_words", "join_table"]
 
 _ROWS_AT_ONCE = 1_000
 
 
-def gather_columns(
+def gather_words(
     words: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64], first: int, n_words: int
 ) -> npt.NDArray[np.uint64]:
-    """Return some words of some rows, the same word of all of them side by side."""
-    return np.ascontiguousarray(words[rows, first : first + n_words].T)
+    """Return some words of some rows, shape (n_rows, n_words)."""
+    return words[rows, first : first + n_words]
 
 
 def join_table(

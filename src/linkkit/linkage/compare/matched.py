@@ -62,7 +62,8 @@ def matched_records(pool: Pool, pairs: PassPairs) -> npt.NDArray[np.bool_]:
 
 def pairs_among(pool: Pool, members: npt.NDArray[np.int64]) -> int:
     """Return how many pairs of some records may match."""
-    sizes = np.bincount(pool.party[members], minlength=len(pool.parties)).tolist()
+    counts = np.bincount(pool.party[members], minlength=len(pool.parties))
+    sizes = [int(n) for n in counts]
     whole = sum(sizes) * (sum(sizes) - 1) // 2
     return whole - sum(
         n * (n - 1) // 2 for n, clean in zip(sizes, pool.clean, strict=True) if clean

@@ -42,7 +42,7 @@ class _Desk(NamedTuple):
 
 
 class _Members(NamedTuple):
-    """Who takes part in the tables of a pass, ascending, and the signs of each, as columns."""
+    """Who takes part in the tables of a pass, ascending, and the signs of each."""
 
     rows: npt.NDArray[np.int64]
     signs: npt.NDArray[np.uint64]
@@ -61,7 +61,7 @@ class TableRun:
     """Tables of some records.
 
     Getting memory from the system takes longer than the work that is done in it, so it is kept: of a
-    table, of the words that the next tables look at, and of the signs in each pass, the first words.
+    table, of the words that the next tables look at, and of the signs, the first words, in each pass.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class TableRun:
         self.most_sure = farthest(plan.n_first_bits, _SURELY_ALIKE)
         self.members: dict[int, _Members] = {}
         self.desks: list[_Desk] = []
-        self.columns = np.empty((0, len(members)), dtype=np.uint64)
+        self.keys = np.empty(0, dtype=np.uint64)
 
     @property
     def n_members(self) -> int:
@@ -92,18 +92,18 @@ class TableRun:
         numbers = range(plan.n_tables[k], plan.n_tables[k] + n_new)
         members = self._members_of(k)
         first, last = (table_place(table, self.bits)[0] for table in (numbers[0], numbers[-1]))
-        if last + 1 - first > len(self.columns):
-            self.columns = np.empty((last + 1 - first, self.n_members), dtype=np.uint64)
-        room = self.columns[: last + 1 - first, : len(members.rows)]
-        keys = self._columns(members.rows, int(self.pool.word_starts[k]) + first, room)
-
+        size = (last + 1 - first) * len(members.rows)
+        if size > len(self.keys):
+            self.keys = np.empty(size, dtype=np.uint64)
+        room = self.keys[:size].reshape(len(members.rows), -1)
+        keys = self._words(members.rows, int(self.pool.word_starts[k]) + first, room)
         start, stop = (int(w) for w in self.pool.word_starts[k : k + 2])
         item = _Pass(start, stop, farthest(self.pool.spec.passes[k].n_bits, plan.deviations))
 
         def join(table: int) -> _Pairs:
             word, shift = table_place(table, self.bits)
             answer = self._compiled_join if self.compiled else self._plain_join
-            return answer(item, members, keys[word - first], shift)
+            return answer(item, members, keys, word - first, shift)
 
         answers = list(run_in_threads(join, numbers, n_threads=self.n_threads))
         left, right = (np.concatenate(side) for side in zip(*answers, strict=True))
@@ -112,51 +112,63 @@ class TableRun:
     def _members_of(self, k: int) -> _Members:
         if k not in self.members:
             rows = self.all_members[~among(self.all_members, self.crowded[k])]
-            room = np.empty((N_SIGNED_WORDS, len(rows)), dtype=np.uint64)
+            room = np.empty((len(rows), N_SIGNED_WORDS), dtype=np.uint64)
             sizes = np.bincount(self.pool.party[rows], minlength=len(self.pool.parties))
-            signs = self._columns(rows, int(self.pool.word_starts[k]), room)
+            signs = self._words(rows, int(self.pool.word_starts[k]), room)
             self.members[k] = _Members(rows, signs, np.cumsum(sizes))
         return self.members[k]
 
-    def _columns(
+    def _words(
         self, rows: npt.NDArray[np.int64], first: int, room: npt.NDArray[np.uint64]
     ) -> npt.NDArray[np.uint64]:
-        """Return as many words of some rows as there is room for, as columns."""
+        """Return as many words of some rows as there is room for."""
         if not self.compiled:
-            return _table_reference.gather_columns(self.pool.words, rows, first, len(room))
+            return _table_reference.gather_words(self.pool.words, rows, first, room.shape[1])
         from linkkit.linkage.compare import _table_kernels
 
-        kernel: Any = _table_kernels.gather_columns
+        kernel: Any = _table_kernels.gather_words
         kernel(self.pool.words, rows, first, room)
         return room
 
     def _plain_join(
-        self, item: _Pass, members: _Members, keys: npt.NDArray[np.uint64], shift: int
+        self,
+        item: _Pass,
+        members: _Members,
+        keys: npt.NDArray[np.uint64],
+        column: int,
+        shift: int,
     ) -> _Pairs:
         return _table_reference.join_table(
             self.pool.words[:, item.first_word : item.last_word], members.rows,
             self.pool.party[members.rows], self.pool.clean,
-            keys >> np.uint64(shift) & np.uint64((1 << self.bits) - 1), n_signed=N_SIGNED_WORDS,
+            keys[:, column] >> np.uint64(shift) & np.uint64((1 << self.bits) - 1), n_signed=N_SIGNED_WORDS,
             most_signs=self.most_signs, most_sure=self.most_sure, most=item.most,
         )  # fmt: skip
 
     def _compiled_join(
-        self, item: _Pass, members: _Members, keys: npt.NDArray[np.uint64], shift: int
+        self,
+        item: _Pass,
+        members: _Members,
+        keys: npt.NDArray[np.uint64],
+        column: int,
+        shift: int,
     ) -> _Pairs:
         from linkkit.linkage.compare import _table_kernels
 
         kernels: Any = _table_kernels
         desk = self._desk(_table_kernels.LANES)
         kernels.sort_table(
-            keys, np.uint64(shift), np.uint64((1 << self.bits) - 1), members.signs, desk.ends,
-            desk.order, desk.signs,
+            keys, column, np.uint64(shift), np.uint64((1 << self.bits) - 1), members.signs,
+            desk.ends, desk.order, desk.signs,
         )  # fmt: skip
+        largest = int(np.diff(desk.ends, prepend=0).max()) + _table_kernels.LANES
+        side = np.zeros((N_SIGNED_WORDS, largest), dtype=np.uint64)
         while True:
             n_found = kernels.join_table(
-                desk.ends, desk.order, *desk.signs, members.party_ends, self.pool.clean,
+                desk.ends, desk.order, desk.signs, members.party_ends, self.pool.clean,
                 self.pool.words, members.rows, item.first_word, item.last_word,
-                np.uint64(self.most_signs), np.uint64(self.most_sure), item.most, desk.is_near,
-                desk.is_near.view(np.uint64), desk.found[0], desk.found[1],
+                np.uint64(self.most_signs), np.uint64(self.most_sure), np.uint64(item.most), *side,
+                desk.is_near, desk.is_near.view(np.uint64), desk.found[0], desk.found[1],
             )  # fmt: skip
             if n_found <= desk.found.shape[1]:
                 found = desk.found[:, :n_found].copy()
@@ -172,7 +184,7 @@ class TableRun:
             return _Desk(
                 ends=np.zeros(1 << self.bits, dtype=np.int64),
                 order=np.empty(self.n_members, dtype=np.int32),
-                signs=np.zeros((N_SIGNED_WORDS, self.n_members + lanes), dtype=np.uint64),
+                signs=np.empty((self.n_members, N_SIGNED_WORDS), dtype=np.uint64),
                 is_near=np.zeros(lanes, dtype=np.uint8),
                 found=np.empty((2, _FIRST_CAPACITY), dtype=np.int64),
             )

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from linkkit.engines import Progress, ProgressEvent
 from linkkit.linkage.block import PassPlan
 from linkkit.linkage.block.equal_filters import MOST_EQUAL, meet_equal
-from linkkit.linkage.block.passes import budget_seconds, completeness, plan_tables, table_seconds
+from linkkit.linkage.block.passes import completeness, plan_tables, table_seconds
 from linkkit.linkage.compare.matched import matched_records, pairs_among
 from linkkit.linkage.compare.pass_pairs import PassPairs, compare_passes
 from linkkit.linkage.compare.table_run import TableRun, among
@@ -28,7 +28,7 @@ from linkkit.linkage.pool import Pool
 
 __all__ = ["find_in_tables"]
 
-_SHARE_LOOKING_ON = 1 / 8
+_SHARE_LOOKING_ON = 1 / 16
 
 _Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
@@ -59,7 +59,7 @@ def find_in_tables(
     plan = plan_tables(
         pool.spec.passes, plan, n_members=len(members), n_meeting=pairs_among(pool, members)
     )
-    total, left = plan.n_comparisons, budget_seconds(len(members))
+    total, left = plan.n_comparisons, sum(plan.n_tables) * table_seconds(plan, len(members))
     plan = replace(
         plan, n_tables=(0,) * len(plan.names), n_comparisons=0, skipped=_set_aside(plan, crowded)
     )
