@@ -178,10 +178,9 @@ def link(
         The least match probability, above 0 and at most 1, at which two records may be linked.
     block : {"auto", "exhaustive", "blocks"}
         Which pairs are compared: all, or those that meet in blocks of records that agree in two
-        fields, or with passes in sampled bits. "auto" compares all where that takes seconds
-        (up to 1,000 million pairs; with passes up to 30,000 million, where blocks are not expected
-        to be faster); with ``clkhash`` all pairs are compared always. The result's ``plan`` says
-        what was chosen.
+        fields, or with passes in a filter or in some of its bits. "auto" compares all where that
+        takes seconds (up to 1,000 million pairs; with passes up to 2,500 million); with
+        ``clkhash`` all pairs are compared always. The result's ``plan`` says what was chosen.
     n_threads : int, optional
         As many as there are processors by default. Results do not depend on it.
     progress : callable, optional
