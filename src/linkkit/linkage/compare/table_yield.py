@@ -18,9 +18,10 @@ from linkkit.linkage.block.passes import completeness, most_tables, table_second
 from linkkit.linkage.compare.matched import LIKE_SALTS, n_alike
 from linkkit.linkage.compare.pass_pairs import PassPairs
 
-__all__ = ["TABLES_AT_ONCE", "best_pass", "share_found", "with_tables"]
+__all__ = ["best_pass", "share_found", "with_tables"]
 
-TABLES_AT_ONCE = 16
+_FIRST_TABLES = 8
+_TABLES_AT_ONCE = 16
 """Tables of a pass that are made before it is looked at again where the next would find most."""
 
 _LEAST_GAIN = 2.0e-4
@@ -83,7 +84,8 @@ def best_pass(
     """Return in which pass how many tables should be next; none where they would find too little."""
     possible = [most_tables(item.n_words, plan.bits_per_table) for item in spec.passes]
     n_new = [
-        min(TABLES_AT_ONCE, most - done) for most, done in zip(possible, plan.n_tables, strict=True)
+        min(_TABLES_AT_ONCE if done else _FIRST_TABLES, most - done)
+        for most, done in zip(possible, plan.n_tables, strict=True)
     ]
     open_passes = [k for k, n in enumerate(n_new) if n]
     if not open_passes:
