@@ -388,6 +388,22 @@ def test_parties_with_duplicates_meet_themselves_in_tables(two):
     assert tables.quality.n_links >= 0.98 * whole.quality.n_links
 
 
+def test_three_parties_meet_in_tables(two):
+    _, (north, south) = two
+    # The west holds half of the north's people under tokens of its own.
+    half = {
+        name: dataclasses.replace(item, words=item.words[::2], present=item.present[::2])
+        for name, item in north.filters.items()
+    }
+    tokens = np.random.default_rng(4).integers(0, 256, size=(150, 16)).astype(np.uint8)
+    west = dataclasses.replace(north, party="west", filters=half, tokens=tokens)
+    whole, tables = (link([north, south, west], block=b) for b in ("exhaustive", "blocks"))
+    assert tables.plan.n_pairs == 300 * 250 + 300 * 150 + 250 * 150
+    assert tables.plan.n_meeting < tables.plan.n_pairs
+    assert tables.quality.n_links >= 0.98 * whole.quality.n_links
+    assert whole.quality.n_links > 300
+
+
 def test_every_table_looks_at_bits_of_its_own():
     for bits in (4, 7, 13, 24):
         n = most_tables(32, bits)

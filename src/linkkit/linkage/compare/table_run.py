@@ -79,6 +79,7 @@ class TableRun:
         self.most_signs = farthest(plan.n_first_bits, plan.first_deviations)
         self.most_sure = farthest(plan.n_first_bits, _SURELY_ALIKE)
         self.members: dict[int, _Members] = {}
+        self.rooms: dict[int, npt.NDArray[np.uint64]] = {}
         self.desks: list[_Desk] = []
         self.keys = np.empty(0, dtype=np.uint64)
 
@@ -86,6 +87,13 @@ class TableRun:
     def n_members(self) -> int:
         """How many records take part."""
         return len(self.all_members)
+
+    def go_on_with(self, members: npt.NDArray[np.int64]) -> None:
+        """Let these alone take part in the tables that follow."""
+        if len(members) > self.n_members:
+            self.desks.clear()
+        self.all_members = members
+        self.members.clear()
 
     def tables(self, plan: PassPlan, k: int, n_new: int) -> _Pairs:
         """Return the pairs that the next tables of pass `k` find, as positions in the pool."""
@@ -112,7 +120,9 @@ class TableRun:
     def _members_of(self, k: int) -> _Members:
         if k not in self.members:
             rows = self.all_members[~among(self.all_members, self.crowded[k])]
-            room = np.empty((len(rows), N_SIGNED_WORDS), dtype=np.uint64)
+            if k not in self.rooms or len(self.rooms[k]) < len(rows):
+                self.rooms[k] = np.empty((len(rows), N_SIGNED_WORDS), dtype=np.uint64)
+            room = self.rooms[k][: len(rows)]
             sizes = np.bincount(self.pool.party[rows], minlength=len(self.pool.parties))
             signs = self._words(rows, int(self.pool.word_starts[k]), room)
             self.members[k] = _Members(rows, signs, np.cumsum(sizes))

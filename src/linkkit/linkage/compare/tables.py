@@ -71,7 +71,7 @@ def find_in_tables(
             # All passes had their first tables, which leave fewer to be matched.
             members, is_first = _open_members(pool, found), False
             plan = replace(plan, n_meeting=pairs_among(pool, members))
-            run = TableRun(pool, members, crowded, plan=plan, n_threads=n_threads)
+            run.go_on_with(members)
         found = _united(pool, found, run.tables(plan, k, n_new))
         left -= n_new * table_seconds(plan, run.n_members)
         plan = with_tables(plan, k, n_new)
