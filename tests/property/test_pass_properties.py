@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from linkkit.exchange import PassField, PassSpec, SaltField
 from linkkit.linkage.compare import _pass_reference as compared_plainly
-from linkkit.linkage.compare import _table_reference as tables_plainly
+from linkkit.linkage.compare import _pass_table_reference as tables_plainly
 from linkkit.partner.encode import passes
 from linkkit.partner.encode.grams import gram_table
 from linkkit.partner.encode.passes import (
@@ -296,7 +296,7 @@ def test_the_scan_finds_what_the_plain_scan_finds(seed, n, n_first):
 )
 @settings(deadline=None, max_examples=60)
 def test_a_table_finds_what_the_plain_table_finds(seed, sizes, bits, n_centers):
-    from linkkit.linkage.compare import _table_kernels as kernels
+    from linkkit.linkage.compare import _pass_table_kernels as kernels
 
     rng = np.random.default_rng(seed)
     n = sum(sizes)

@@ -13,7 +13,7 @@ from linkkit.linkage.block import PassPlan
 from linkkit.linkage.compare import _pass_reference
 from linkkit.linkage.compare.pairs import has_numba
 from linkkit.linkage.compare.pass_pairs import PassPairs, compare_passes, farthest
-from linkkit.linkage.compare.tables import find_in_tables
+from linkkit.linkage.compare.pass_tables import find_in_tables
 from linkkit.linkage.pool import Pool
 
 __all__ = ["find_pairs"]

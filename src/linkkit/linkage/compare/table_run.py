@@ -10,7 +10,7 @@ import numpy.typing as npt
 from linkkit.engines import run_in_threads
 from linkkit.linkage.block import PassPlan
 from linkkit.linkage.block.passes import N_SIGNED_WORDS, table_place
-from linkkit.linkage.compare import _table_reference
+from linkkit.linkage.compare import _pass_table_reference
 from linkkit.linkage.compare.pairs import has_numba
 from linkkit.linkage.compare.pass_pairs import farthest
 from linkkit.linkage.pool import Pool
@@ -133,10 +133,10 @@ class TableRun:
     ) -> npt.NDArray[np.uint64]:
         """Return as many words of some rows as there is room for."""
         if not self.compiled:
-            return _table_reference.gather_words(self.pool.words, rows, first, room.shape[1])
-        from linkkit.linkage.compare import _table_kernels
+            return _pass_table_reference.gather_words(self.pool.words, rows, first, room.shape[1])
+        from linkkit.linkage.compare import _pass_table_kernels
 
-        kernel: Any = _table_kernels.gather_words
+        kernel: Any = _pass_table_kernels.gather_words
         kernel(self.pool.words, rows, first, room)
         return room
 
@@ -148,7 +148,7 @@ class TableRun:
         column: int,
         shift: int,
     ) -> _Pairs:
-        return _table_reference.join_table(
+        return _pass_table_reference.join_table(
             self.pool.words[:, item.first_word : item.last_word], members.rows,
             self.pool.party[members.rows], self.pool.clean,
             keys[:, column] >> np.uint64(shift) & np.uint64((1 << self.bits) - 1), n_signed=N_SIGNED_WORDS,
@@ -163,15 +163,15 @@ class TableRun:
         column: int,
         shift: int,
     ) -> _Pairs:
-        from linkkit.linkage.compare import _table_kernels
+        from linkkit.linkage.compare import _pass_table_kernels
 
-        kernels: Any = _table_kernels
-        desk = self._desk(_table_kernels.LANES)
+        kernels: Any = _pass_table_kernels
+        desk = self._desk(_pass_table_kernels.LANES)
         kernels.sort_table(
             keys, column, np.uint64(shift), np.uint64((1 << self.bits) - 1), members.signs,
             desk.ends, desk.order, desk.signs,
         )  # fmt: skip
-        largest = int(np.diff(desk.ends, prepend=0).max()) + _table_kernels.LANES
+        largest = int(np.diff(desk.ends, prepend=0).max()) + _pass_table_kernels.LANES
         side = np.zeros((N_SIGNED_WORDS, largest), dtype=np.uint64)
         while True:
             n_found = kernels.join_table(
