@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from linkkit.exchange import PassField, PassSpec, SaltField
 from linkkit.linkage.compare import _pass_reference as compared_plainly
+from linkkit.linkage.compare import _pass_table_reference as tables_plainly
 from linkkit.partner.encode import passes
 from linkkit.partner.encode.grams import gram_table
 from linkkit.partner.encode.passes import (
@@ -285,3 +286,54 @@ def test_the_scan_finds_what_the_plain_scan_finds(seed, n, n_first):
     assert np.array_equal(
         distances, compared_plainly.distances_of_pairs(words, order[left], order[right])
     )
+
+
+@given(
+    st.integers(0, 2**32),
+    st.lists(st.integers(0, 90), min_size=1, max_size=4).filter(sum),
+    st.integers(1, 7),
+    st.integers(0, 3),
+)
+@settings(deadline=None, max_examples=60)
+def test_a_table_finds_what_the_plain_table_finds(seed, sizes, bits, n_centers):
+    from linkkit.linkage.compare import _pass_table_kernels as kernels
+
+    rng = np.random.default_rng(seed)
+    n = sum(sizes)
+    words = rng.integers(0, 2**64, size=(n + 5, 16), dtype=np.uint64)
+    rows = np.sort(rng.permutation(n + 5)[:n])
+    if n_centers:
+        near = words[rng.integers(0, n_centers, size=n)]
+        noise = rng.integers(0, 2**64, size=(3, n, 16), dtype=np.uint64)
+        words[rows] = near ^ (noise[0] & noise[1] & noise[2] * (rng.random((n, 1)) < 0.7))
+    party = np.repeat(np.arange(len(sizes)), sizes)
+    clean = rng.random(len(sizes)) < 0.5
+    first, column, shift = 1, int(rng.integers(0, 2)), int(rng.integers(0, 64 - bits))
+    mask = np.uint64((1 << bits) - 1)
+    signs, keys = np.zeros((n, 4), np.uint64), np.zeros((n, 2), np.uint64)
+    for start, out in ((first, signs), (first + 4, keys)):
+        kernels.gather_words(words, rows, start, out)
+        plain = tables_plainly.gather_words(words, rows, start, out.shape[1])
+        assert np.array_equal(out, plain)
+    ends, order = np.zeros(1 << bits, np.int64), np.empty(n, np.int32)
+    ordered = np.empty_like(signs)
+    kernels.sort_table(keys, column, np.uint64(shift), mask, signs, ends, order, ordered)
+    assert np.array_equal(ordered, signs[order])
+    most_signs, most_sure, most = 110 + int(rng.integers(0, 20)), int(rng.integers(0, 90)), 440
+    side = np.zeros((4, n + kernels.LANES), np.uint64)
+    is_near = np.zeros(kernels.LANES, np.uint8)
+    options = (
+        ends, order, ordered, np.cumsum(sizes), clean, words, rows, first, 16,
+        np.uint64(most_signs), np.uint64(most_sure), np.uint64(most), *side, is_near,
+        is_near.view(np.uint64),
+    )  # fmt: skip
+    out = np.empty((2, n * n + 1), dtype=np.int64)
+    found = kernels.join_table(*options, out[0], out[1])
+    left, right = tables_plainly.join_table(
+        words[:, first:16], rows, party, clean, keys[:, column] >> np.uint64(shift) & mask,
+        n_signed=4, most_signs=most_signs, most_sure=most_sure, most=most,
+    )  # fmt: skip
+    assert sorted(zip(*out[:, :found].tolist(), strict=True)) == sorted(
+        zip(left.tolist(), right.tolist(), strict=True)
+    )
+    assert kernels.join_table(*options, out[0, :1], out[1, :1]) == found

@@ -15,9 +15,19 @@ from linkkit.errors import AgreementError, SealError
 from linkkit.exchange import EncodedExtract, Identity, PassSpec, SaltField
 from linkkit.linkage import link
 from linkkit.linkage.block import plan_passes
-from linkkit.linkage.block.passes import correlation_at, sampled_bits
+from linkkit.linkage.block.equal_filters import meet_equal
+from linkkit.linkage.block.passes import (
+    budget_seconds,
+    correlation_at,
+    most_tables,
+    table_place,
+    table_seconds,
+)
 from linkkit.linkage.classify.competition import compete
-from linkkit.linkage.classify.pass_model import fit_pass_model
+from linkkit.linkage.classify.known_strangers import Strangers
+from linkkit.linkage.classify.pass_model import SIMILARITIES, fit_pass_model
+from linkkit.linkage.compare import find_pairs, pass_pairs, table_run
+from linkkit.linkage.compare.matched import matched_records, pairs_among
 from linkkit.linkage.pool import make_pool
 from linkkit.partner.encode import encoding_spec
 from linkkit.partner.encode.salts import salt_codes
@@ -346,34 +356,137 @@ def test_tables_of_sampled_bits_find_nearly_the_same(two):
     whole, tables = link(extracts), link(extracts, block="blocks")
     assert not tables.plan.is_exhaustive
     assert 0 < tables.plan.n_comparisons < whole.plan.n_comparisons
-    assert f"{tables.plan.n_tables} tables of {tables.plan.bits_per_table} bits" in str(tables.plan)
-    assert tables.plan.pair_completeness < whole.plan.pair_completeness
-    assert tables.quality.n_links >= 0.95 * whole.quality.n_links
+    n_tables = sum(tables.plan.n_tables)
+    assert f"{n_tables:,} tables of {tables.plan.bits_per_table} bits" in str(tables.plan)
+    assert tables.plan.pair_completeness <= whole.plan.pair_completeness
+    assert tables.plan.skipped == ()
+    assert tables.quality.n_links >= 0.98 * whole.quality.n_links
     again = link(extracts[::-1], block="blocks", n_threads=1)
     assert again.crosswalk.table.equals(tables.crosswalk.table)
+    assert again.plan == tables.plan
 
 
-def test_sampled_bits_follow_from_public_parameters(two):
+def test_tables_find_the_same_without_compiled_code(two, monkeypatch):
     _, extracts = two
     pool = make_pool(extracts)
     plan = plan_passes(pool, block="blocks")
-    one, other = (sampled_bits(pool, pool.spec.passes[0], table, plan) for table in (0, 1))
-    assert one == sampled_bits(pool, pool.spec.passes[0], 0, plan)
-    assert one != other
-    assert len(set(one)) == plan.bits_per_table
-    assert plan.n_first_bits <= min(one) <= max(one) < 2048
+    fast, made = find_pairs(pool, plan)
+    for module in (table_run, pass_pairs):
+        monkeypatch.setattr(module, "has_numba", lambda: False)
+    plain, made_plainly = find_pairs(pool, plan)
+    assert made == made_plainly
+    assert np.array_equal(fast.left, plain.left)
+    assert np.array_equal(fast.right, plain.right)
+    assert np.array_equal(fast.correlations, plain.correlations)
 
 
-@pytest.mark.parametrize("n", [1_000, 100_000, 3_000_000])
+def test_parties_with_duplicates_meet_themselves_in_tables(two):
+    _, (north, south) = two
+    north, south = (dataclasses.replace(x, one_record_per_person=False) for x in (north, south))
+    whole, tables = link([north, south]), link([north, south], block="blocks")
+    assert tables.plan.n_meeting == tables.plan.n_pairs == 550 * 549 // 2
+    assert tables.quality.n_links >= 0.98 * whole.quality.n_links
+
+
+def test_three_parties_meet_in_tables(two):
+    _, (north, south) = two
+    # The west holds half of the north's people under tokens of its own.
+    half = {
+        name: dataclasses.replace(item, words=item.words[::2], present=item.present[::2])
+        for name, item in north.filters.items()
+    }
+    tokens = np.random.default_rng(4).integers(0, 256, size=(150, 16)).astype(np.uint8)
+    west = dataclasses.replace(north, party="west", filters=half, tokens=tokens)
+    whole, tables = (link([north, south, west], block=b) for b in ("exhaustive", "blocks"))
+    assert tables.plan.n_pairs == 300 * 250 + 300 * 150 + 250 * 150
+    assert tables.plan.n_meeting < tables.plan.n_pairs
+    assert tables.quality.n_links >= 0.98 * whole.quality.n_links
+    assert whole.quality.n_links > 300
+
+
+def test_every_table_looks_at_bits_of_its_own():
+    for bits in (4, 7, 13, 24):
+        n = most_tables(32, bits)
+        places = [table_place(table, bits) for table in range(n)]
+        seen = [(word, shift + i) for word, shift in places for i in range(bits)]
+        assert len(seen) == len(set(seen)) == n * bits
+        assert all(4 <= word < 32 and bit < 64 for word, bit in seen)
+
+
+@pytest.mark.parametrize("n", [1_000, 40_000, 1_000_000, 30_000_000])
 def test_plans_follow_sizes(two, n):
     _, extracts = two
     pool = make_pool(extracts)
     many = dataclasses.replace(pool, party=np.repeat(np.arange(2), n))
     plan = plan_passes(many)
     assert plan.n_pairs == n * n
-    assert plan.is_exhaustive == (n <= 100_000)
+    assert plan.is_exhaustive == (n <= 40_000)
     # Candidates by chance stay few: half a one for each record and pass.
     assert plan.n_pairs * norm.sf(plan.deviations) == pytest.approx(n, rel=1e-6)
+    if not plan.is_exhaustive:
+        seconds = sum(plan.n_tables) * table_seconds(plan, 2 * n)
+        assert seconds <= budget_seconds(2 * n)
+        assert plan.reduction_ratio > 0.99
+
+
+def test_a_pair_is_found_the_surer_the_more_alike_and_the_more_tables(two):
+    _, extracts = two
+    plan = dataclasses.replace(
+        plan_passes(make_pool(extracts), block="blocks"), bits_per_table=8, n_tables=(5, 50)
+    )
+    few, many = (plan.share_found(k, np.linspace(-0.2, 1, 60)) for k in (0, 1))
+    assert np.all(np.diff(few) >= 0)
+    assert np.all(few <= many)
+    assert few[0] < 1e-4
+    assert few[-1] == many[-1] == 1
+
+
+def test_more_equal_filters_than_are_crossed_are_set_aside_and_said(two):
+    _, (north, south) = two
+    filters = dict(south.filters)
+    other = filters["by_given_name"].words.copy()
+    # One of them is in the north under its own filter, too: 100 and 201 records.
+    other[:200] = north.filters["by_given_name"].words[0]
+    filters["by_given_name"] = dataclasses.replace(filters["by_given_name"], words=other)
+    mine = dict(north.filters)
+    words = mine["by_given_name"].words.copy()
+    words[:100] = words[0]
+    mine["by_given_name"] = dataclasses.replace(mine["by_given_name"], words=words)
+    result = link(
+        [dataclasses.replace(north, filters=mine), dataclasses.replace(south, filters=filters)],
+        block="blocks",
+    )
+    (said,) = result.plan.skipped
+    assert said.startswith("by_given_name: 301 records, whose filter is that of more than 10,000")
+    assert len(result.pairs) < 10_000
+
+
+def test_pairs_with_an_equal_word_are_those_that_may_match(random_pool):
+    rng = np.random.default_rng(3)
+    for clean in ((True, True, True), (True, False, True)):
+        pool = random_pool((40, 30, 50), clean=clean)
+        words = rng.integers(0, 25, size=120).astype(np.uint64) << np.uint64(40)
+        left, right, crowded = meet_equal(pool, words)
+        expected = {
+            (i, j)
+            for i, j in itertools.combinations(range(120), 2)
+            if words[i] == words[j]
+            and (pool.party[i] != pool.party[j] or not pool.clean[pool.party[i]])
+        }
+        assert sorted(zip(left.tolist(), right.tolist(), strict=True)) == sorted(expected)
+        assert not len(crowded)
+
+
+def test_who_is_matched_is_known_only_where_all_hold_each_person_once(two):
+    _, extracts = two
+    pool = make_pool(extracts)
+    pairs, _ = find_pairs(pool, plan_passes(pool))
+    matched = matched_records(pool, pairs)
+    assert 0.8 * 300 < matched.sum() <= 300
+    assert pairs_among(pool, np.arange(len(pool))) == 300 * 250
+    assert pairs_among(pool, np.flatnonzero(~matched)) < 200 * 150
+    unclean = dataclasses.replace(pool, clean=np.array([True, False]))
+    assert not matched_records(unclean, pairs).any()
 
 
 def test_candidates_of_one_record_compete(random_pool):
@@ -396,6 +509,25 @@ def test_all_in_common_gives_full_correlation_and_less_gives_less(with_profile):
     assert expected[0] < 0.01
 
 
+@pytest.mark.parametrize(("n_known", "linked"), [(0, 1.0), (40, 1.0), (4000, 0.0)])
+def test_known_strangers_say_how_often_one_salt_alone_is_a_match(with_profile, n_known, linked):
+    spec = encoding_spec(with_profile("standard"))
+    rng = np.random.default_rng(1)
+    n_passes = len(spec.passes)
+    pairs = rng.normal(scale=1 / np.sqrt(2048), size=(4_400 + n_known, n_passes))
+    pairs[:4000] += rng.uniform(0.4, 0.9, size=(4_000, n_passes))
+    # 400 pairs are alike in one salt alone, and so are those known to be of strangers.
+    pairs[4000:, n_passes - 1] += rng.uniform(0.5, 0.7, size=400 + n_known)
+    known = np.arange(len(pairs)) >= 4_400
+    model = fit_pass_model(
+        spec, pairs, n_pairs=10**8, most_matches=10_000.0, n_records=20_000,
+        seen=np.ones((n_passes, len(SIMILARITIES))),
+        strangers=Strangers(known=known, counted=known, share=0.5, share_free=0.5),
+    )  # fmt: skip
+    is_match = model.log_odds(pairs)[4000:4400] + np.log(2) > 0
+    assert is_match.mean() == pytest.approx(linked, abs=0.05)
+
+
 def test_the_model_tells_matches_from_relatives_and_chance(with_profile):
     spec = encoding_spec(with_profile("standard"))
     rng = np.random.default_rng(0)
@@ -407,8 +539,9 @@ def test_the_model_tells_matches_from_relatives_and_chance(with_profile):
     pairs[:1000] += rng.uniform(0.4, 0.9, size=(1000, n_passes)) * alive
     pairs[1000:2000, 2:4] += rng.uniform(0.05, 0.15, size=(1000, 2))  # one family
     pairs[2000:, 0] += 0.08
+    seen = np.array([norm.cdf(SIMILARITIES**3 * np.sqrt(2048) - 3.3)] * n_passes)
     model = fit_pass_model(
-        spec, pairs, n_pairs=10**6, most_matches=2000.0, n_records=2000, deviations=3.3
+        spec, pairs, n_pairs=10**6, most_matches=2000.0, n_records=2000, seen=seen
     )
     is_match = model.log_odds(pairs) > 0
     assert model.converged

@@ -92,8 +92,8 @@ def link(
     block : {"auto", "exhaustive", "blocks"}
         Which pairs are compared: all, or those that meet in blocks of records that agree in two
         fields or in a blocking key of the partners, or with passes and with ``clkhash`` in sampled
-        bits. "auto" compares all where that takes seconds (up to 1,000 million pairs; with passes and with
-        filters of 1,024 bits up to 30,000 million), or where blocks are not expected to be faster.
+        bits. "auto" compares all where that takes seconds (up to 1,000 million pairs, with passes 2,500
+        million, with filters of 1,024 bits 30,000 million), or where blocks are not expected to be faster.
         Records of which a party has more than 100 that are all equal are compared in "exhaustive"
         only. The result's ``plan`` says what was chosen, and what was set aside.
     max_pairs : int, optional

@@ -4,46 +4,61 @@ Nothing tells who has the same salt, and nothing needs to: filters with differen
 their bits, give or take what chance gives. The share of bits that agree beyond that, ``1 - 2 h`` of the
 share h that differs, is here called the *correlation* of two filters.
 
-Where all pairs are too many, records meet that agree in some bits chosen at random, in many tables
-(locality-sensitive hashing for the Hamming distance: Indyk and Motwani, 1998). Filters are
-uniform, so tables have no crowded places.
+Where all pairs are too many, records meet that have an equal filter in some pass, and then in many
+tables those that agree in some of the bits (locality-sensitive hashing for the Hamming distance: Indyk
+and Motwani, 1998). Filters are uniform, so tables have no crowded places but those of equal filters.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from linkkit.exchange import PassSpec
-from linkkit.linkage.block.plan import Block, BlockingPass, count_pairs, make_pass
+from linkkit.linkage.block.plan import Block, count_pairs
 from linkkit.linkage.pool import Pool
 
-__all__ = ["PassPlan", "correlation_at", "plan_passes", "sampled_bits", "tables_of"]
+__all__ = [
+    "N_SIGNED_WORDS",
+    "PassPlan",
+    "budget_seconds",
+    "completeness",
+    "correlation_at",
+    "most_tables",
+    "plan_passes",
+    "plan_tables",
+    "table_place",
+    "table_seconds",
+]
 
-EXHAUSTIVE_LIMIT = 30_000_000_000
-"""Up to so many pairs, all are compared in each pass: some ten seconds a pass on one processor."""
+EXHAUSTIVE_LIMIT = 2_500_000_000
+"""Up to so many pairs, all are compared in each pass: a second a pass on one processor."""
+
+N_SIGNED_WORDS = 4
+"""First words of each filter: pairs that meet in a table are compared in these, and no table uses them."""
 
 _CHANCE_PER_RECORD = 0.5
 _LEAST_DEVIATIONS = 1.0
-_BUDGET_SECONDS = 10.0
+_BUDGET_SECONDS = 12.0
+_BUDGET_PER_RECORD = 6.0e-6
 
 _FIRST_PARTS = ((1_024, 1.65, 1.0e9), (512, 2.05, 1.5e9), (256, 2.4, 2.2e9))
 """Bits looked at first, standard errors above chance that they must show, pairs per second."""
 
-_WHOLE_RATE = 0.4e9
-_SECONDS_PER_ROW = 2.0e-7
-"""What a table costs for each record, in which it is sorted and gathered."""
+_IN_TABLES = (64 * N_SIGNED_WORDS, 3.75)
+"""The same for pairs that meet in tables."""
 
-_BITS_OF_TABLE = range(6, 17)
-_MOST_TABLES = 2_000
-_WANTED_SHARE = 0.97
-"""Of the matches that comparing all pairs would find, this share must be found by tables."""
+_WHOLE_RATE = 0.4e9
+_SECONDS_PER_MEMBER = 1.4e-8
+_SECONDS_PER_MEETING = 3.5e-10
+_SECONDS_PER_BUCKET = 2.0e-8
+"""What a table costs, as measured: sorting its members, comparing who meets, going to the next bucket."""
+
+_BITS_OF_TABLE = range(4, 25)
 
 _OVERLAPS = np.linspace(0.3, 1.0, 71)
 _DECAY = 0.12
@@ -66,12 +81,21 @@ class PassPlan:
         How many standard errors above chance two filters must be to make a candidate pair.
     n_first_bits, first_deviations : int, float
         How many bits are compared first, and the same for these; pairs below it are dropped there.
-    n_tables, bits_per_table : int
-        Tables of sampled bits in each pass, and how many bits agree; no tables: all pairs.
+    n_tables : tuple of int
+        Tables of sampled bits in each pass; none: all pairs.
+    bits_per_table : int
+        In how many bits the records agree that meet in a table.
+    n_meeting : int
+        The pairs that can meet in tables, at last: those of records whose match is not yet certain.
+    n_comparisons : int
+        How many comparisons all passes make, in tables as expected.
     pair_completeness : float
-        Estimated share of true pairs that become candidates, 0 to 1, at assumed rates of errors.
+        Estimated share of true pairs that become candidates, 0 to 1: at assumed rates of errors, and
+        of those that meet in tables, as the pairs that were found say.
     skipped : tuple of str
         Always empty: no pass is left out.
+    warnings : tuple of str
+        In which passes how many records were set aside, as too many have the very same filter.
     """
 
     n_pairs: int
@@ -79,21 +103,18 @@ class PassPlan:
     deviations: float
     n_first_bits: int
     first_deviations: float
-    n_tables: int
+    n_tables: tuple[int, ...]
     bits_per_table: int
+    n_meeting: int
+    n_comparisons: int
     pair_completeness: float
     skipped: tuple[str, ...] = ()
-
-    @property
-    def n_comparisons(self) -> int:
-        """How many comparisons all passes make, for tables as expected."""
-        share = self.n_tables / 2**self.bits_per_table if self.n_tables else 1.0
-        return round(self.n_pairs * len(self.names) * share)
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_exhaustive(self) -> bool:
         """Whether every pair is compared in every pass."""
-        return self.n_tables == 0
+        return not self.n_tables
 
     @property
     def reduction_ratio(self) -> float:
@@ -101,15 +122,33 @@ class PassPlan:
         whole = self.n_pairs * len(self.names)
         return 1 - min(1.0, self.n_comparisons / whole) if whole else 0.0
 
+    def share_found(self, k: int, correlation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return how often a pair that may meet is found in pass `k`, by its correlation there."""
+        c = np.minimum(correlation, 1.0)
+        spread = np.sqrt(np.maximum(1 - c**2, 1e-6))
+        first = ndtr((c * math.sqrt(self.n_first_bits) - self.first_deviations) / spread)
+        if self.is_exhaustive:
+            return np.asarray(first)
+        return np.asarray(first * _meet(c, self.n_tables[k], self.bits_per_table))
+
     def __str__(self) -> str:
         if self.is_exhaustive:
             how = f"all {self.n_pairs:,} pairs in each of {len(self.names)} passes"
         else:
             how = (
-                f"{self.n_comparisons:,} comparisons in {self.n_tables} tables of "
-                f"{self.bits_per_table} bits in each of {len(self.names)} passes"
+                f"equal filters of {len(self.names)} passes, and {self.n_comparisons:,} comparisons in "
+                f"{sum(self.n_tables):,} tables of {self.bits_per_table} bits"
             )
-        return f"{how}, about {self.pair_completeness:.0%} of true pairs expected among candidates"
+        how += f", about {self.pair_completeness:.0%} of true pairs expected among candidates"
+        return "; ".join([how, *self.warnings])
+
+
+def _meet(
+    correlation: npt.NDArray[np.float64], n_tables: int, bits: int
+) -> npt.NDArray[np.float64]:
+    """Return how often a pair agrees in all bits of one of some tables."""
+    agree = np.maximum((1 + correlation) / 2, 0.0) ** bits
+    return np.asarray(1 - (1 - agree) ** n_tables)
 
 
 def correlation_at(item: PassSpec, overlap: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -132,131 +171,110 @@ def plan_passes(pool: Pool, *, block: Block = "auto") -> PassPlan:
     pool : Pool
         Records with passes.
     block : {"auto", "exhaustive", "blocks"}
-        Whether all pairs, or those of tables; by default all up to :data:`EXHAUSTIVE_LIMIT`, and
-        beyond it, tables where they are expected to be faster.
+        Whether all pairs, or those of equal filters and tables; by default all up to
+        :data:`EXHAUSTIVE_LIMIT`.
 
     Returns
     -------
     PassPlan
+        Of tables, the most that there will be: :func:`linkkit.linkage.compare.find_pairs` makes no
+        more where hardly a pair is left to be found.
     """
     passes, n_pairs = pool.spec.passes, count_pairs(pool)
     by_chance = min(_CHANCE_PER_RECORD * len(pool) / max(n_pairs, 1), 0.5)
     deviations = max(float(-ndtri(by_chance)), _LEAST_DEVIATIONS)
-    n_bits = min(item.n_bits for item in passes)
-    found = _found(passes, deviations, n_bits, -np.inf)
+    plan = PassPlan(
+        n_pairs=n_pairs, names=tuple(item.name for item in passes), deviations=deviations,
+        n_first_bits=min(item.n_bits for item in passes), first_deviations=-math.inf, n_tables=(),
+        bits_per_table=0, n_meeting=n_pairs, n_comparisons=n_pairs * len(passes),
+        pair_completeness=0.0,
+    )  # fmt: skip
+    if block == "blocks" or (block == "auto" and n_pairs > EXHAUSTIVE_LIMIT):
+        return plan_tables(pool.spec.passes, plan, n_members=len(pool), n_meeting=n_pairs)
+    if n_pairs * len(passes) > _WHOLE_RATE * _BUDGET_SECONDS:
+        n_first, first_deviations = _first_part(n_pairs * len(passes))
+        plan = replace(plan, n_first_bits=n_first, first_deviations=first_deviations)
+    return replace(plan, pair_completeness=completeness(passes, plan))
 
-    def plan(first: tuple[int, float], n_tables: int, bits: int, complete: float) -> PassPlan:
-        return PassPlan(
-            n_pairs=n_pairs, names=tuple(item.name for item in passes), deviations=deviations, n_first_bits=first[0],
-            first_deviations=first[1], n_tables=n_tables, bits_per_table=bits,
-            pair_completeness=complete,
+
+def plan_tables(
+    passes: tuple[PassSpec, ...], plan: PassPlan, *, n_members: int, n_meeting: int
+) -> PassPlan:
+    """Return the plan with the tables that find most within the budget.
+
+    Parameters
+    ----------
+    passes : tuple of PassSpec
+        The passes.
+    plan : PassPlan
+        The plan so far.
+    n_members : int
+        How many records are in the tables.
+    n_meeting : int
+        How many of their pairs can match.
+    """
+    budget = budget_seconds(n_members)
+    n_words = min(item.n_words for item in passes)
+    found = []
+    for bits in _BITS_OF_TABLE:
+        tried = replace(
+            plan, n_first_bits=_IN_TABLES[0], first_deviations=_IN_TABLES[1], bits_per_table=bits,
+            n_meeting=n_meeting,
         )  # fmt: skip
-
-    affordable = block == "exhaustive" or (block == "auto" and n_pairs <= EXHAUSTIVE_LIMIT)
-    if affordable and n_pairs * len(passes) <= _WHOLE_RATE * _BUDGET_SECONDS:
-        return plan((n_bits, -math.inf), 0, 0, _completeness(found))
-    m, z, rate = _first_part(n_pairs * len(passes))
-    staged = _found(passes, deviations, m, z)
-    whole = plan((m, z), 0, 0, _completeness(staged))
-    if affordable:
-        return whole
-    cost, n_tables, bits = _best_tables(passes, staged, len(pool), n_pairs, rate)
-    if block == "auto" and cost >= n_pairs * len(passes) / rate:
-        return whole
-    return plan((m, z), n_tables, bits, _completeness(_by_tables(passes, staged, n_tables, bits)))
+        affordable = int(budget / table_seconds(tried, n_members) / len(passes))
+        if not affordable and bits < _BITS_OF_TABLE[-1]:
+            continue
+        # More tables than buckets would compare more than all pairs.
+        n_tables = min(max(affordable, 1), most_tables(n_words, bits), 2**bits)
+        tried = replace(
+            tried, n_tables=(n_tables,) * len(passes),
+            n_comparisons=round(n_meeting * n_tables * len(passes) / 2**bits),
+        )  # fmt: skip
+        found.append(replace(tried, pair_completeness=completeness(passes, tried)))
+    return max(found, key=lambda tried: (tried.pair_completeness, -tried.n_comparisons))
 
 
-def _first_part(n_comparisons: int) -> tuple[int, float, float]:
+def budget_seconds(n_members: int) -> float:
+    """Return what all tables may cost, in seconds of one processor."""
+    return max(_BUDGET_SECONDS, _BUDGET_PER_RECORD * n_members)
+
+
+def table_seconds(plan: PassPlan, n_members: int) -> float:
+    """Return what a table costs, in seconds of one processor."""
+    n_buckets = float(1 << plan.bits_per_table)
+    comparing = plan.n_meeting / n_buckets * _SECONDS_PER_MEETING
+    return n_members * _SECONDS_PER_MEMBER + comparing + n_buckets * _SECONDS_PER_BUCKET
+
+
+def _first_part(n_comparisons: int) -> tuple[int, float]:
     """Return the longest first part that is affordable, or the shortest."""
-    for part in _FIRST_PARTS:
-        if n_comparisons / part[2] <= _BUDGET_SECONDS:
-            return part
-    return _FIRST_PARTS[-1]
+    for n_bits, deviations, rate in _FIRST_PARTS:
+        if n_comparisons / rate <= _BUDGET_SECONDS:
+            return n_bits, deviations
+    return _FIRST_PARTS[-1][:2]
 
 
-def _found(
-    passes: tuple[PassSpec, ...], deviations: float, n_first: int, first_deviations: float
-) -> npt.NDArray[np.float64]:
-    """Return the chance that a pair with each overlap passes both thresholds, (passes, overlaps)."""
-    rows = []
-    for item in passes:
+def completeness(passes: tuple[PassSpec, ...], plan: PassPlan) -> float:
+    """Return the share of matches that become candidates, 0 to 1, at assumed rates of errors."""
+    missed = np.ones(len(_OVERLAPS))
+    for k, item in enumerate(passes):
         c = correlation_at(item, _OVERLAPS)
         spread = np.sqrt(np.maximum(1 - c**2, 1e-6))
-        whole = ndtr((c * math.sqrt(item.n_bits) - deviations) / spread)
-        first = ndtr((c * math.sqrt(n_first) - first_deviations) / spread)
-        rows.append(whole * first)
-    return np.array(rows)
-
-
-def _by_tables(
-    passes: tuple[PassSpec, ...], found: npt.NDArray[np.float64], n_tables: int, bits: int
-) -> npt.NDArray[np.float64]:
-    agree = np.array([(1 + correlation_at(item, _OVERLAPS)) / 2 for item in passes]) ** bits
-    return np.asarray(found * (1 - (1 - agree) ** n_tables))
-
-
-def _completeness(found: npt.NDArray[np.float64]) -> float:
-    missed = np.prod(1 - _SALT_AGREES * found, axis=0)
+        whole = ndtr((c * math.sqrt(item.n_bits) - plan.deviations) / spread)
+        missed *= 1 - _SALT_AGREES * whole * plan.share_found(k, c)
     weights = np.exp(-(1 - _OVERLAPS) / _DECAY)
     return float(1 - np.average(missed, weights=weights))
 
 
-def _best_tables(
-    passes: tuple[PassSpec, ...],
-    found: npt.NDArray[np.float64],
-    n_records: int,
-    n_pairs: int,
-    rate: float,
-) -> tuple[float, int, int]:
-    """Return the cost in seconds, number of tables and bits of the cheapest tables that do."""
-    wanted = _WANTED_SHARE * _completeness(found)
-    best = (math.inf, _MOST_TABLES, _BITS_OF_TABLE[0])
-    for bits in _BITS_OF_TABLE:
-        low, high = 1, _MOST_TABLES
-        if _completeness(_by_tables(passes, found, high, bits)) < wanted:
-            continue
-        while low < high:
-            middle = (low + high) // 2
-            enough = _completeness(_by_tables(passes, found, middle, bits)) >= wanted
-            low, high = (low, middle) if enough else (middle + 1, high)
-        cost = len(passes) * low * (n_records * _SECONDS_PER_ROW + n_pairs / 2**bits / rate)
-        best = min(best, (cost, low, bits))
-    return best
+def most_tables(n_words: int, bits: int) -> int:
+    """Return how many tables there are in a filter of so many words, none of which share a bit."""
+    return (n_words - N_SIGNED_WORDS) * (64 // bits)
 
 
-def sampled_bits(pool: Pool, item: PassSpec, table: int, plan: PassPlan) -> list[int]:
-    """Return which bits of a pass's filter a table looks at, from public parameters only.
+def table_place(table: int, bits: int) -> tuple[int, int]:
+    """Return the word of a filter, and the first of its bits, that a table looks at.
 
-    They lie behind the bits that are compared first, so that agreement in them is not counted twice.
+    Which bits do not matter: to whoever has no key, all of a filter are alike.
     """
-    label = f"{pool.spec.digest} {item.name} {table}".encode()
-    width = item.n_bits - plan.n_first_bits
-    chosen: list[int] = []
-    counter = 0
-    while len(chosen) < plan.bits_per_table:
-        block = hashlib.sha256(label + counter.to_bytes(4, "big")).digest()
-        counter += 1
-        for i in range(0, len(block), 4):
-            position = plan.n_first_bits + int.from_bytes(block[i : i + 4], "big") % width
-            if position not in chosen and len(chosen) < plan.bits_per_table:
-                chosen.append(position)
-    return chosen
-
-
-def tables_of(
-    pool: Pool, item: PassSpec, plan: PassPlan, columns: npt.NDArray[np.uint64]
-) -> Iterator[BlockingPass]:
-    """Yield the ways through the pool in one pass, one at a time, as each fills much memory.
-
-    `columns` are the words of the pass's filters, shape (n_words, n_records).
-    """
-    everybody = np.arange(len(pool), dtype=np.int64)
-    if plan.is_exhaustive:
-        yield make_pass(pool, item.name, np.zeros(len(pool), dtype=np.uint16), everybody)
-        return
-    for table in range(plan.n_tables):
-        keys = np.zeros(len(pool), dtype=np.uint16)
-        for i, bit in enumerate(sampled_bits(pool, item, table, plan)):
-            one = (columns[bit // 64] >> np.uint64(bit % 64)).astype(np.uint16) & np.uint16(1)
-            keys |= one << np.uint16(i)
-        yield make_pass(pool, f"{item.name}, table {table + 1}", keys, everybody)
+    per_word = 64 // bits
+    return N_SIGNED_WORDS + table // per_word, table % per_word * bits

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
 from linkkit.exchange import EncodingSpec, PassSpec
+from linkkit.linkage.classify.known_strangers import Strangers
 from linkkit.linkage.classify.model import FieldWeights
+from linkkit.linkage.classify.pass_levels import ALIVE_FROM, pass_weights
 from linkkit.linkage.classify.pass_priors import (
     PASS_CLASSES,
     coincidences,
@@ -27,13 +28,15 @@ from linkkit.linkage.classify.pass_priors import (
     expected_same,
 )
 
-__all__ = ["PassModel", "fit_pass_model", "pass_levels"]
+__all__ = ["SIMILARITIES", "PassModel", "fit_pass_model"]
 
 _MATCH, _UNRELATED = 0, len(PASS_CLASSES) - 1
 _TWINS, _HOUSEHOLD = PASS_CLASSES.index("twins"), PASS_CLASSES.index("household")
 _TWINS_AMONG_SIBLINGS = 0.03
 
-_SIMILARITIES: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 41)
+SIMILARITIES: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 41)
+"""Shares of equal bits beyond chance, before diffusion, that are told apart."""
+
 _DECAY = 0.16
 _SPREAD = 0.10
 _FROM_HASHING = 0.02
@@ -46,9 +49,6 @@ _STRANGERS_OFF = 50.0
 _MAX_ROUNDS = 300
 _CONVERGED = 1e-4
 _FEWEST = 1e-12
-_LEVELS = ("disagree", "partly", "close", "equal")
-_LEVEL_FROM = (0.5, 0.75)
-_ALIVE_FROM = 3.0
 _SALTS_OF_MATCHES = 2
 _LEAST_SEEN = 0.2
 _MOST_LONELIER = 8.0
@@ -140,8 +140,8 @@ def _table(item: PassSpec) -> _Table:
     step = noise / 4
     bins = np.arange(round(-1 / step), round(1 / step) + 1)
     c = bins * step
-    expected = _SIMILARITIES**item.n_inputs
-    slope = item.n_inputs * _SIMILARITIES ** (item.n_inputs - 1) * _FROM_HASHING
+    expected = SIMILARITIES**item.n_inputs
+    slope = item.n_inputs * SIMILARITIES ** (item.n_inputs - 1) * _FROM_HASHING
     error = np.sqrt((1 - expected**2) / item.n_bits + slope**2 + step**2)
     alive = _density((c[:, None] - expected) / error) / error
     dead = _density(c / noise) / noise
@@ -205,7 +205,8 @@ class _Evidence:
     `lonely` pairs are alive with one salt at most. Most are strangers who share a postal code, say,
     and a name, and a town with few postal codes would teach that matches have nothing else in common.
     So nothing is learned of matches from them but, within bounds, how many they are: who has an error
-    in one salt has errors in others more often than others do.
+    in one salt has errors in others more often than others do. Where strangers are known, these alone
+    say how many strangers are alive with one salt; the others are as many as are left.
     """
 
     tables: list[_Table]
@@ -217,6 +218,20 @@ class _Evidence:
     seen_alive: _Floats
     same: _Floats
     similar: _Floats
+    strangers: Strangers
+
+    @property
+    def boost(self) -> float:
+        """How much likelier a pair is to match that neither record has another match of."""
+        return 1 / self.strangers.share_free if self.strangers.share else 1.0
+
+    @property
+    def weights(self) -> _Floats:
+        """How many pairs of strangers each pair stands for, if it is one."""
+        if not self.strangers.share:
+            return np.ones(len(self.lonely))
+        lonely = np.where(self.strangers.counted, 1 / self.strangers.share, 0.0)
+        return np.where(self.lonely, lonely, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -236,7 +251,8 @@ def fit_pass_model(
     n_pairs: int,
     most_matches: float,
     n_records: int,
-    deviations: float,
+    seen: _Floats,
+    strangers: Strangers | None = None,
 ) -> PassModel:
     """Learn the model by EM from candidate pairs, all other pairs being unrelated.
 
@@ -252,9 +268,12 @@ def fit_pass_model(
         How many pairs match at most.
     n_records : int
         How many records there are.
-    deviations : float
-        How many standard errors above chance a candidate is in some pass.
+    seen : ndarray of float64, shape (n_passes, n_similarities)
+        How often a pair with the same salt is a candidate, by :data:`SIMILARITIES`.
+    strangers : Strangers, optional
+        Which candidates are known to be no match.
     """
+    strangers = strangers or Strangers.unknown(len(correlations))
     tables = [_table(item) for item in spec.passes]
     places, groups = _places(tables, correlations), _by_salt(spec)
     same, similar = expected_same(spec), _first_similar(spec)
@@ -265,7 +284,8 @@ def fit_pass_model(
         lonely=_n_alive(spec, correlations, groups) < _SALTS_OF_MATCHES,
         n_pairs=float(max(n_pairs, 1)),
         most_matches=most_matches,
-        seen_alive=_seen_alive(spec, deviations),
+        seen_alive=seen,
+        strangers=strangers,
         same=same,
         similar=similar,
     )
@@ -289,7 +309,7 @@ def fit_pass_model(
         same=state.same,
         similar=state.similar,
         lonelier=state.lonelier,
-        fields=_weights(spec, correlations, match, n_pairs=evidence.n_pairs),
+        fields=pass_weights(spec, correlations, match, n_pairs=evidence.n_pairs),
         n_pairs=n_pairs,
         n_rounds=n_rounds,
         converged=converged,
@@ -303,7 +323,7 @@ def _density(z: _Floats) -> _Floats:
 
 def _first_similar(spec: EncodingSpec) -> _Floats:
     """Return what similarities are expected, shape (n_classes, n_passes, n_similarities)."""
-    match = np.exp(-(1 - _SIMILARITIES) / _DECAY)
+    match = np.exp(-(1 - SIMILARITIES) / _DECAY)
     rows = [[match for _ in spec.passes]]
     for pair_class in PASS_CLASSES[1:_UNRELATED]:
         overlaps = [expected_overlap(item, pair_class) for item in spec.passes]
@@ -322,17 +342,8 @@ def _first_similar(spec: EncodingSpec) -> _Floats:
 def _around(overlap: float) -> _Floats:
     """Return how often pairs that share so much of their tokens have each similarity."""
     # Half-full filters with a share o of their tokens in common are similar to 2 ** o - 1.
-    density = _density((_SIMILARITIES - (2**overlap - 1)) / _SPREAD)
+    density = _density((SIMILARITIES - (2**overlap - 1)) / _SPREAD)
     return np.asarray(density / density.sum())
-
-
-def _seen_alive(spec: EncodingSpec, deviations: float) -> _Floats:
-    """Return how often a pair with the same salt is a candidate, (n_passes, n_similarities)."""
-    rows = [
-        ndtr(_SIMILARITIES**item.n_inputs * np.sqrt(item.n_bits) - deviations)
-        for item in spec.passes
-    ]
-    return np.array(rows)
 
 
 def _em(evidence: _Evidence, state: _State) -> tuple[_State, int, bool]:
@@ -351,24 +362,26 @@ def _n_alive(
 ) -> npt.NDArray[np.int64]:
     """Return with how many salts each pair is more alike than chance explains."""
     errors = correlations * np.sqrt([item.n_bits for item in spec.passes])[None, :]
-    alive = [(errors[:, group] > _ALIVE_FROM).any(axis=1) for group in groups]
+    alive = [(errors[:, group] > ALIVE_FROM).any(axis=1) for group in groups]
     return np.asarray(np.sum(alive, axis=0), dtype=np.int64)
 
 
 def _round(evidence: _Evidence, state: _State) -> _State:
     tables, places = evidence.tables, evidence.places
     joint = _class_ratios(tables, places, evidence.groups, state.same, state.similar)
-    joint[_MATCH, evidence.lonely] *= state.lonelier
+    joint[_MATCH, evidence.lonely] *= state.lonelier * evidence.boost
+    joint[_MATCH, evidence.strangers.known] = 0.0
     joint *= state.shares[:, None]
     joint /= np.maximum(joint.sum(axis=0), 1e-300)
+    joint[_MATCH + 1 :] *= evidence.weights
     mass = joint.sum(axis=1)
     of_match = joint[_MATCH] * ~evidence.lonely
     lonely = _share_lonely([float(state.same[_MATCH, group[0]]) for group in evidence.groups])
     mass[_MATCH] = float(of_match.sum()) / max(1 - sum(lonely), _LEAST_SEEN)
     found = float(joint[_MATCH, evidence.lonely].sum())
-    most = min(
-        _MOST_LONELIER * sum(lonely) * float(mass[_MATCH]), _MOST_LONELY * float(of_match.sum())
-    )
+    most = _MOST_LONELY * float(of_match.sum())
+    if not evidence.strangers.share:
+        most = min(most, _MOST_LONELIER * sum(lonely) * float(mass[_MATCH]))
     lonelier = min(found, most) / max(sum(lonely) * float(mass[_MATCH]), _FEWEST)
     same, similar = state.same.copy(), state.similar.copy()
     for g, group in enumerate(evidence.groups):
@@ -439,37 +452,3 @@ def _with_rest(shares: _Floats) -> _Floats:
     positive = np.maximum(shares, _FEWEST)
     positive[_UNRELATED] = max(1 - float(positive[:_UNRELATED].sum()), _FEWEST)
     return np.asarray(positive / positive.sum(), dtype=np.float64)
-
-
-def pass_levels(spec: EncodingSpec, correlations: _Floats) -> npt.NDArray[np.int64]:
-    """Return agreement levels by pass, 1 to 4: how much of all tokens is in common, roughly."""
-    columns = []
-    for k, item in enumerate(spec.passes):
-        c = correlations[:, k]
-        similar = np.maximum(c, 0) ** (1 / item.n_inputs)
-        level = 1 + (similar >= _LEVEL_FROM[0]) + (similar >= _LEVEL_FROM[1])
-        level = np.where(c == 1, 4, level)
-        columns.append(np.where(c * np.sqrt(item.n_bits) < _ALIVE_FROM, 1, level))
-    return np.column_stack(columns).astype(np.int64)
-
-
-def _weights(
-    spec: EncodingSpec, correlations: _Floats, match: _Floats, *, n_pairs: float
-) -> tuple[FieldWeights, ...]:
-    levels = pass_levels(spec, correlations)
-    answer = []
-    for k, item in enumerate(spec.passes):
-        n_match = np.bincount(levels[:, k], weights=match, minlength=5)[1:] + 0.5
-        n_other = np.bincount(levels[:, k], weights=1 - match, minlength=5)[1:] + 0.5
-        n_other[0] = max(n_pairs - n_match.sum() - n_other[1:].sum(), n_other[0])
-        m, u = n_match / n_match.sum(), n_other / n_other.sum()
-        answer.append(
-            FieldWeights(
-                field=item.name,
-                levels=_LEVELS,
-                m=tuple(m.tolist()),
-                u=tuple(u.tolist()),
-                weight=tuple(np.log2(m / u).tolist()),
-            )
-        )
-    return tuple(answer)

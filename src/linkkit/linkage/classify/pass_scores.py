@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr
 
 from linkkit.linkage.block import PassPlan
 from linkkit.linkage.classify.competition import compete
-from linkkit.linkage.classify.pass_model import PassModel, fit_pass_model, pass_levels
+from linkkit.linkage.classify.known_strangers import Strangers
+from linkkit.linkage.classify.pass_levels import pass_levels
+from linkkit.linkage.classify.pass_model import SIMILARITIES, PassModel, fit_pass_model
 from linkkit.linkage.classify.scores import ScoredPairs
-from linkkit.linkage.compare.passes import PassPairs
+from linkkit.linkage.compare.matched import (
+    MATCHED_SALTS,
+    matched_records,
+    n_alike,
+    pairs_among,
+)
+from linkkit.linkage.compare.pass_pairs import PassPairs
 from linkkit.linkage.pool import Pool
 
 __all__ = ["fit_passes", "pass_log_odds", "score_passes"]
+
+_LEAST_KNOWN = 0.02
+"""Strangers are learned from those that are known if they are no smaller a share of all pairs."""
 
 
 def fit_passes(pool: Pool, pairs: PassPairs, plan: PassPlan, *, most_matches: int) -> PassModel:
@@ -35,7 +47,38 @@ def fit_passes(pool: Pool, pairs: PassPairs, plan: PassPlan, *, most_matches: in
         n_pairs=plan.n_pairs,
         most_matches=float(most_matches),
         n_records=len(pool),
-        deviations=plan.deviations,
+        seen=_seen(pool, plan),
+        strangers=_strangers(pool, pairs, plan),
+    )
+
+
+def _seen(pool: Pool, plan: PassPlan) -> npt.NDArray[np.float64]:
+    """Return how often a pair with the same salt is a candidate, (n_passes, n_similarities)."""
+    rows = []
+    for k, item in enumerate(pool.spec.passes):
+        correlation = SIMILARITIES**item.n_inputs
+        whole = ndtr(correlation * np.sqrt(item.n_bits) - plan.deviations)
+        rows.append(whole * plan.share_found(k, correlation))
+    return np.array(rows)
+
+
+def _strangers(pool: Pool, pairs: PassPairs, plan: PassPlan) -> Strangers | None:
+    """Return which pairs are no match because a record has its match elsewhere, if enough are."""
+    searched = np.ones(len(pool), dtype=np.bool_) if pairs.searched is None else pairs.searched
+    matched = matched_records(pool, pairs)
+    n_free = pairs_among(pool, np.flatnonzero(~matched))
+    n_known = pairs_among(pool, np.flatnonzero(searched)) - pairs_among(
+        pool, np.flatnonzero(searched & ~matched)
+    )
+    if not n_free or n_known < _LEAST_KNOWN * plan.n_pairs:
+        return None
+    alike, n_salts = n_alike(pool.spec, pairs)
+    known = (matched[pairs.left] | matched[pairs.right]) & (alike < min(MATCHED_SALTS, n_salts))
+    return Strangers(
+        known=known,
+        counted=known & searched[pairs.left] & searched[pairs.right],
+        share=n_known / plan.n_pairs,
+        share_free=n_free / plan.n_pairs,
     )
 
 

@@ -6,7 +6,8 @@ are alike enough to be a match, with an agreement level for each field.
 
 from linkkit.linkage.compare.levels import LEVELS, N_LEVELS, Comparison, make_comparison
 from linkkit.linkage.compare.pairs import ComparedPairs, compare_all, compare_pairs, sample_pairs
-from linkkit.linkage.compare.passes import PassPairs, compare_passes, find_pairs
+from linkkit.linkage.compare.pass_pairs import PassPairs, compare_passes
+from linkkit.linkage.compare.passes import find_pairs
 from linkkit.linkage.compare.record_filters import (
     RecordPairs,
     candidate_floor,

@@ -1,28 +1,22 @@
-"""Compares records by their passes, in threads: how many bits of two filters differ.
-
-The diffused bits of two records with the same salt whose inner filters differ in a share d of their bits
-differ with probability ``(1 - (1 - 2 d)^t) / 2``, so that ``1 - 2 h`` of the share h that does
-differ, here called the *correlation* of the pair, estimates ``(1 - 2 d)^t`` with a standard error of
-at most 1 / sqrt(bits). With different salts it is 0, with that error.
-"""
+"""Finds the pairs that are alike in some pass, in threads: among all pairs, or by tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from linkkit.engines import Progress, ProgressEvent, run_in_threads, silent
-from linkkit.linkage.block import BlockingPass, PassPlan
-from linkkit.linkage.block.passes import tables_of
+from linkkit.linkage.block import PassPlan
 from linkkit.linkage.compare import _pass_reference
 from linkkit.linkage.compare.pairs import has_numba
+from linkkit.linkage.compare.pass_pairs import PassPairs, compare_passes, farthest
+from linkkit.linkage.compare.pass_tables import find_in_tables
 from linkkit.linkage.pool import Pool
 
-__all__ = ["PassPairs", "compare_passes", "find_pairs"]
+__all__ = ["find_pairs"]
 
 _FIRST_CAPACITY = 4_096
 _COMPARISONS_PER_CHUNK = 50_000_000
@@ -31,105 +25,54 @@ _ROWS_PER_CHUNK = 256
 _Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class PassPairs:
-    """Pairs of records of a pool, compared in every pass.
-
-    Attributes
-    ----------
-    left, right : ndarray of int64, shape (n_pairs,)
-        Positions in the pool; the smaller is left.
-    correlations : ndarray of float64, shape (n_pairs, n_passes)
-        1 less twice the share of bits that differ, -1 to 1.
-    """
-
-    left: npt.NDArray[np.int64]
-    right: npt.NDArray[np.int64]
-    correlations: npt.NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.left)
-
-    def __repr__(self) -> str:
-        return f"<PassPairs: {len(self)} pairs>"
-
-
-def compare_passes(
-    pool: Pool, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]
-) -> PassPairs:
-    """Compare listed pairs in every pass.
-
-    Parameters
-    ----------
-    pool : Pool
-        Records with passes.
-    left, right : ndarray of int64, shape (n_pairs,)
-        Positions of the records.
-    """
-    starts = pool.word_starts
-    correlations = np.zeros((len(left), len(pool.spec.passes)))
-    for k, item in enumerate(pool.spec.passes):
-        distances = _distances(pool.words[:, starts[k] : starts[k + 1]], left, right)
-        correlations[:, k] = 1 - 2 * distances / item.n_bits
-    return PassPairs(left=left, right=right, correlations=correlations)
-
-
-def _distances(
-    words: npt.NDArray[np.uint64], left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    if not has_numba():
-        return _pass_reference.distances_of_pairs(words, left, right)
-    from linkkit.linkage.compare import _pass_kernels
-
-    out = np.zeros(len(left), dtype=np.int64)
-    kernel: Any = _pass_kernels.distances_of_pairs
-    kernel(words, left, right, out)
-    return out
-
-
 def find_pairs(
     pool: Pool,
     plan: PassPlan,
     *,
     n_threads: int | None = None,
     progress: Progress = silent,
-) -> PassPairs:
+) -> tuple[PassPairs, PassPlan]:
     """Find the pairs that are more alike in some pass than chance explains, as a plan says.
 
     Returns
     -------
-    PassPairs
-        Each pair once, sorted, compared in every pass.
+    PassPairs, PassPlan
+        Each pair once, sorted, compared in every pass; and the plan as it was carried out.
     """
+    if not plan.is_exhaustive:
+        return find_in_tables(pool, plan, n_threads=n_threads, progress=progress)
+    partners = _partners(pool)
+    tasks = list(_chunks_of(partners))
     keys = np.zeros(0, dtype=np.int64)
     done = 0
     for k, item in enumerate(pool.spec.passes):
         words = pool.words[:, pool.word_starts[k] : pool.word_starts[k + 1]]
-        columns = np.ascontiguousarray(words.T)
+        scan = _Scan(words, partners, plan, item.n_bits)
         found = [keys]
-        for table in tables_of(pool, item, plan, columns):
-            scan = _Scan(words, columns[: plan.n_first_bits // 64], table, plan, item.n_bits)
-            tasks = list(_chunks_of(table))
-            answers = run_in_threads(scan, tasks, n_threads=n_threads)
-            for task, pairs in zip(tasks, answers, strict=True):
-                one, other = table.order[pairs[0]], table.order[pairs[1]]
-                found.append(np.minimum(one, other) * len(pool) + np.maximum(one, other))
-                done += int((table.last[task] - table.first[task]).sum())
-                progress(
-                    ProgressEvent(
-                        stage="compare",
-                        done=min(done, plan.n_comparisons),
-                        total=plan.n_comparisons,
-                        unit="comparisons",
-                    )
+        for task, pairs in zip(
+            tasks, run_in_threads(scan, tasks, n_threads=n_threads), strict=True
+        ):
+            found.append(pairs[0] * len(pool) + pairs[1])
+            done += int((len(pool) - partners[task]).sum())
+            total = plan.n_comparisons
+            progress(
+                ProgressEvent(
+                    stage="compare", done=min(done, total), total=total, unit="comparisons"
                 )
+            )
         keys = np.unique(np.concatenate(found))
-    return compare_passes(pool, keys // len(pool), keys % len(pool))
+    return compare_passes(pool, keys // len(pool), keys % len(pool)), plan
 
 
-def _chunks_of(table: BlockingPass) -> Iterator[slice]:
+def _partners(pool: Pool) -> npt.NDArray[np.int64]:
+    """Return where the partners of each record begin, who are all from there on."""
+    ends = np.cumsum(pool.party_sizes())
+    return np.where(pool.clean[pool.party], ends[pool.party], np.arange(1, len(pool) + 1))
+
+
+def _chunks_of(partners: npt.NDArray[np.int64]) -> Iterator[slice]:
     """Cut the rows into chunks with enough rows to share what the processor's cache holds."""
-    ends = np.cumsum(table.last - table.first)
+    ends = np.cumsum(len(partners) - partners)
     start = 0
     while start < len(ends):
         before = ends[start - 1] if start else 0
@@ -140,22 +83,23 @@ def _chunks_of(table: BlockingPass) -> Iterator[slice]:
 
 
 class _Scan:
-    """One table as a task for threads: a chunk of rows in, the pairs found out."""
+    """All pairs in one pass as a task for threads: a chunk of rows in, the pairs found out."""
 
     def __init__(
         self,
         words: npt.NDArray[np.uint64],
-        columns: npt.NDArray[np.uint64],
-        table: BlockingPass,
+        partners: npt.NDArray[np.int64],
         plan: PassPlan,
         n_bits: int,
     ) -> None:
-        self.words, self.table = words, table
+        self.words, self.partners = words, partners
+        self.everybody = np.arange(len(partners))
+        self.end = np.full(len(partners), len(partners))
         # A lane is a partner, so that partners lie side by side, which indexing does not do.
-        self.columns = np.ascontiguousarray(columns[:, table.order])
-        self.most = _farthest(n_bits, plan.deviations)
+        self.columns = np.ascontiguousarray(words[:, : plan.n_first_bits // 64].T)
+        self.most = farthest(n_bits, plan.deviations)
         # The first bits of a near pair differ no more than all of them.
-        self.most_first = min(_farthest(plan.n_first_bits, plan.first_deviations), self.most)
+        self.most_first = min(farthest(plan.n_first_bits, plan.first_deviations), self.most)
         self.compiled = has_numba()
 
     def __call__(self, rows: slice) -> _Found:
@@ -164,7 +108,7 @@ class _Scan:
 
     def _plain_scan(self, rows: slice) -> _Found:
         return _pass_reference.scan_pairs(
-            self.words, self.table.order, self.table.first, self.table.last, rows.start, rows.stop,
+            self.words, self.everybody, self.partners, self.end, rows.start, rows.stop,
             n_first_words=len(self.columns), most_first=self.most_first, most=self.most,
         )  # fmt: skip
 
@@ -179,16 +123,10 @@ class _Scan:
             left = np.empty(capacity, dtype=np.int64)
             right = np.empty(capacity, dtype=np.int64)
             n_found = kernel(
-                self.columns, self.words, self.table.order, self.table.first, self.table.last,
+                self.columns, self.words, self.everybody, self.partners, self.end,
                 rows.start, rows.stop, self.most_first, self.most, distance, is_near,
                 is_near.view(np.uint64), left, right,
             )  # fmt: skip
             if n_found <= capacity:
                 return left[:n_found], right[:n_found]
             capacity = int(n_found)
-
-
-def _farthest(n_bits: int, deviations: float) -> int:
-    """Return the Hamming distance that is so many standard errors below what chance gives."""
-    distance = n_bits / 2 - max(deviations, -np.sqrt(n_bits)) * np.sqrt(n_bits) / 2
-    return int(np.floor(distance))

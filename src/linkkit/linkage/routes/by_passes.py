@@ -18,7 +18,7 @@ def link_passes(work: Work) -> Found:
     """Find and score the candidate pairs of a pool with passes."""
     pool = work.pool
     plan = plan_passes(pool, block=work.block)
-    candidates = find_pairs(pool, plan, n_threads=work.n_threads, progress=work.progress)
+    candidates, plan = find_pairs(pool, plan, n_threads=work.n_threads, progress=work.progress)
     model = fit_passes(pool, candidates, plan, most_matches=most_matches(pool))
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -1,0 +1,42 @@
+"""Candidates that are known to be of strangers, without any label.
+
+Where all parties hold each person once, whoever has a match is a stranger to everybody else. So pairs with
+such a record show how alike strangers are, which pairs whose match is open cannot show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Strangers"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Strangers:
+    """What is known of candidates because a record has its match elsewhere.
+
+    Attributes
+    ----------
+    known : ndarray of bool, shape (n_pairs,)
+        Pairs that are no match, as one of their records has another.
+    counted : ndarray of bool, shape (n_pairs,)
+        Those of them that were looked for as long as pairs that may match.
+    share : float
+        Share of all pairs that would be `counted` if they were candidates, 0 to 1; 0: none is known.
+    share_free : float
+        Share of all pairs neither of whose records has its match elsewhere.
+    """
+
+    known: npt.NDArray[np.bool_]
+    counted: npt.NDArray[np.bool_]
+    share: float
+    share_free: float
+
+    @classmethod
+    def unknown(cls, n_pairs: int) -> Strangers:
+        """Return that nothing is known."""
+        nobody = np.zeros(n_pairs, dtype=np.bool_)
+        return cls(known=nobody, counted=nobody, share=0.0, share_free=1.0)

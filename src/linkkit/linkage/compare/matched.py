@@ -1,0 +1,70 @@
+"""Which records are as good as matched, before any model is learned.
+
+Where all parties hold each person once, two records that are alike in several salts, and neither of
+which is that alike to another of the other's party, are of one person beyond reasonable doubt.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from linkkit.exchange import EncodingSpec
+from linkkit.linkage.compare.pass_pairs import PassPairs
+from linkkit.linkage.pool import Pool
+
+__all__ = ["LIKE_SALTS", "MATCHED_SALTS", "matched_records", "n_alike", "pairs_among"]
+
+LIKE_SALTS = 2
+"""Pairs alike in so many salts are hardly ever of strangers."""
+
+MATCHED_SALTS = 3
+"""Pairs alike in so many are of one person, where there are so many."""
+
+_ALIKE_FROM = 6.0
+"""Standard errors above chance at which a pair is alike beyond doubt."""
+
+
+def n_alike(spec: EncodingSpec, pairs: PassPairs) -> tuple[npt.NDArray[np.int64], int]:
+    """Return in how many salts each pair is alike beyond doubt, and how many salts there are."""
+    errors = np.sqrt([item.n_bits for item in spec.passes])
+    total = np.zeros(len(pairs), dtype=np.int64)
+    salts = [item.salt for item in spec.passes]
+    for salt in dict.fromkeys(salts):
+        group = [k for k, other in enumerate(salts) if other == salt]
+        total += (pairs.correlations[:, group] * errors[group] > _ALIKE_FROM).any(axis=1)
+    return total, len(set(salts))
+
+
+def matched_records(pool: Pool, pairs: PassPairs) -> npt.NDArray[np.bool_]:
+    """Return which records have a match beyond reasonable doubt in every other party.
+
+    Nobody has where some party may hold a person twice.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_records,)
+    """
+    n_parties = len(pool.parties)
+    if not bool(pool.clean.all()):
+        return np.zeros(len(pool), dtype=np.bool_)
+    alike, n_salts = n_alike(pool.spec, pairs)
+    rivals = np.flatnonzero(alike >= LIKE_SALTS)
+    left, right = pairs.left[rivals], pairs.right[rivals]
+    to_right = left * n_parties + pool.party[right]
+    to_left = right * n_parties + pool.party[left]
+    counts = np.bincount(np.concatenate([to_right, to_left]), minlength=len(pool) * n_parties)
+    alone = (counts[to_right] == 1) & (counts[to_left] == 1)
+    sure = alone & (alike[rivals] >= min(MATCHED_SALTS, n_salts))
+    n_matches = np.bincount(np.concatenate([left[sure], right[sure]]), minlength=len(pool))
+    return np.asarray(n_matches == n_parties - 1)
+
+
+def pairs_among(pool: Pool, members: npt.NDArray[np.int64]) -> int:
+    """Return how many pairs of some records may match."""
+    counts = np.bincount(pool.party[members], minlength=len(pool.parties))
+    sizes = [int(n) for n in counts]
+    whole = sum(sizes) * (sum(sizes) - 1) // 2
+    return whole - sum(
+        n * (n - 1) // 2 for n, clean in zip(sizes, pool.clean, strict=True) if clean
+    )
