@@ -32,7 +32,7 @@ from link_large import document_of
 
 import linkkit as lk
 from linkkit.linkage.compare import candidate_floor, find_candidates
-from linkkit.linkage.compare.record_filters import dice_of_pairs
+from linkkit.linkage.compare.vectors.record_filters import dice_of_pairs
 from linkkit.linkage.pool import Pool, make_pool
 from linkkit.partner.keys import ClkhashSecret
 

@@ -23,7 +23,7 @@ from harness.machine import describe
 
 from linkkit.linkage.block import BlockingPass
 from linkkit.linkage.compare import Comparison
-from linkkit.linkage.compare.scans import Bar, RowScan
+from linkkit.linkage.compare.fields.scans import Bar, RowScan
 
 WEIGHTS = [0.0, -4.0, 2.0, 5.0, 8.0]
 PARTLY, CLOSE = 0.45, 0.70

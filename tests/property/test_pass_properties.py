@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkkit.exchange import PassField, PassSpec, SaltField
-from linkkit.linkage.compare import _pass_reference as compared_plainly
-from linkkit.linkage.compare import _pass_table_reference as tables_plainly
+from linkkit.linkage.compare.passes import _reference as compared_plainly
+from linkkit.linkage.compare.passes import _table_reference as tables_plainly
 from linkkit.partner.encode import passes
 from linkkit.partner.encode.grams import gram_table
 from linkkit.partner.encode.passes import (
@@ -244,7 +244,7 @@ def test_no_sum_of_bits_is_constant():
 @given(st.integers(0, 2**32), st.integers(2, 700), st.sampled_from([4, 8, 16]))
 @settings(deadline=None, max_examples=30)
 def test_the_scan_finds_what_the_plain_scan_finds(seed, n, n_first):
-    from linkkit.linkage.compare import _pass_kernels
+    from linkkit.linkage.compare.passes import _kernels as _pass_kernels
 
     rng = np.random.default_rng(seed)
     words = rng.integers(0, 2**64, size=(n, 16), dtype=np.uint64)
@@ -296,7 +296,7 @@ def test_the_scan_finds_what_the_plain_scan_finds(seed, n, n_first):
 )
 @settings(deadline=None, max_examples=60)
 def test_a_table_finds_what_the_plain_table_finds(seed, sizes, bits, n_centers):
-    from linkkit.linkage.compare import _pass_table_kernels as kernels
+    from linkkit.linkage.compare.passes import _table_kernels as kernels
 
     rng = np.random.default_rng(seed)
     n = sum(sizes)

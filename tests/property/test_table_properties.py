@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkkit.engines import has_numba
-from linkkit.linkage.compare import _table_reference
+from linkkit.linkage.compare.vectors import _table_reference
 
 kernels = st.builds(
     lambda seed, n, n_words, n_parties, n_bits, fill: (
@@ -64,7 +64,7 @@ def test_all_pairs_that_agree_in_the_bits_meet_once_and_no_other(what):
 def test_the_kernels_equal_their_twins(what, most, threshold):
     if not has_numba():
         return
-    from linkkit.linkage.compare import _table_kernels as compiled
+    from linkkit.linkage.compare.vectors import _table_kernels as compiled
 
     _, words, party, clean, chosen = made(what)
     keys, order, first, last = in_buckets(words, party, clean, chosen)

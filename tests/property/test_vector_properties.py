@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkkit.errors import LinkageError, OptionError
-from linkkit.linkage.compare import Measure, similar_pairs, vectors
+from linkkit.linkage.compare import Measure, similar_pairs
+from linkkit.linkage.compare.vectors import similar as vectors
 
 MEASURES = get_args(Measure)
 

@@ -27,7 +27,8 @@ from linkkit.errors import (
 )
 from linkkit.exchange import EncodedExtract, Identity
 from linkkit.linkage import link
-from linkkit.linkage.compare import record_filters, tables, vectors
+from linkkit.linkage.compare.vectors import record_filters, tables
+from linkkit.linkage.compare.vectors import similar as vectors
 from linkkit.partner.encode import encode, encoding_spec
 from linkkit.partner.encode.clk_canary import fitting_cell
 from linkkit.partner.encode.clk_profile import (

@@ -21,9 +21,9 @@ from linkkit.linkage.compare import (
     make_comparison,
     sample_pairs,
 )
-from linkkit.linkage.compare import _reference as reference
-from linkkit.linkage.compare import scans as scans_module
-from linkkit.linkage.compare.pairs import unpack
+from linkkit.linkage.compare.fields import _reference as reference
+from linkkit.linkage.compare.fields import scans as scans_module
+from linkkit.linkage.compare.fields.pairs import unpack
 from linkkit.linkage.pool import Pool
 
 MakePool = Callable[..., Pool]

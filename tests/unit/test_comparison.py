@@ -17,7 +17,7 @@ from linkkit.agreement import Agreement, Compare, LinkageField
 from linkkit.errors import AgreementError, MismatchError
 from linkkit.exchange import EncodedExtract, EncodingSpec, FilterSpec
 from linkkit.linkage import link
-from linkkit.linkage.compare.levels import _thresholds
+from linkkit.linkage.compare.fields.levels import _thresholds
 from linkkit.partner.encode import encode
 from linkkit.partner.encode.bloom import BloomEncoder
 from linkkit.partner.encode.comparison import comparison_tokens

@@ -40,9 +40,9 @@ def two(
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut even small work into many tasks and partitions."""
-    monkeypatch.setattr("linkkit.linkage.compare.scans._COMPARISONS_PER_CHUNK", 9_000)
+    monkeypatch.setattr("linkkit.linkage.compare.fields.scans._COMPARISONS_PER_CHUNK", 9_000)
     monkeypatch.setattr("linkkit.linkage.block.keys._PAIRS_PER_PIECE", 50)
-    monkeypatch.setattr("linkkit.linkage.compare.pairs._LEAST_TASKS", 2)
+    monkeypatch.setattr("linkkit.linkage.compare.fields.pairs._LEAST_TASKS", 2)
     monkeypatch.setattr("linkkit.engines.local._ROWS_AT_ONCE", 100)
 
 
@@ -120,7 +120,7 @@ def test_interrupted_work_goes_on_where_it_was(
 
     calls: list[slice] = []
     for name in ("RowScan", "BlockScan"):
-        plain = getattr(__import__("linkkit.linkage.compare.scans", fromlist=[name]), name)
+        plain = getattr(__import__("linkkit.linkage.compare.fields.scans", fromlist=[name]), name)
         run = plain.__call__
 
         def counted(self: Any, task: slice, run: Any = run) -> Any:

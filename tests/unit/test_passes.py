@@ -26,8 +26,10 @@ from linkkit.linkage.block.passes import (
 from linkkit.linkage.classify.competition import compete
 from linkkit.linkage.classify.known_strangers import Strangers
 from linkkit.linkage.classify.pass_model import SIMILARITIES, fit_pass_model
-from linkkit.linkage.compare import find_pairs, pass_pairs, table_run
-from linkkit.linkage.compare.matched import matched_records, pairs_among
+from linkkit.linkage.compare import find_pairs
+from linkkit.linkage.compare.passes import pairs as pass_pairs
+from linkkit.linkage.compare.passes import table_run
+from linkkit.linkage.compare.passes.matched import matched_records, pairs_among
 from linkkit.linkage.pool import make_pool
 from linkkit.partner.encode import encoding_spec
 from linkkit.partner.encode.salts import salt_codes
@@ -456,7 +458,7 @@ def test_more_equal_filters_than_are_crossed_are_set_aside_and_said(two):
         [dataclasses.replace(north, filters=mine), dataclasses.replace(south, filters=filters)],
         block="blocks",
     )
-    (said,) = result.plan.skipped
+    (said,) = result.plan.warnings
     assert said.startswith("by_given_name: 301 records, whose filter is that of more than 10,000")
     assert len(result.pairs) < 10_000
 

@@ -12,11 +12,11 @@ from linkkit.engines import ProgressEvent
 from linkkit.errors import LinkageError, OptionError
 from linkkit.exchange import EncodingSpec, RecordFilterSpec
 from linkkit.linkage.block.lsh import FilterPlan, NearPairs, PeopleToLink, plan_tables
-from linkkit.linkage.compare import recall as recall_module
-from linkkit.linkage.compare import record_filters, tables
-from linkkit.linkage.compare.distinct import Distinct
-from linkkit.linkage.compare.record_filters import find_candidates, likely_matches
-from linkkit.linkage.compare.tables import Sampled, Sought, find_near
+from linkkit.linkage.compare.vectors import recall as recall_module
+from linkkit.linkage.compare.vectors import record_filters, tables
+from linkkit.linkage.compare.vectors.distinct import Distinct
+from linkkit.linkage.compare.vectors.record_filters import find_candidates, likely_matches
+from linkkit.linkage.compare.vectors.tables import Sampled, Sought, find_near
 from linkkit.linkage.pool import Pool
 
 
@@ -77,6 +77,7 @@ def pool_of(files, *, clean=None):
         tokens=rng.integers(0, 256, size=(len(words), 16), dtype=np.uint8),
         words=words,
         present=np.zeros((len(words), 0), dtype=bool),
+        block_keys=np.zeros((len(words), 0), dtype=np.uint64),
     )
 
 

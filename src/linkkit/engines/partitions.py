@@ -129,6 +129,10 @@ class Partitions:
             for other in list(self._in_memory):
                 self._write(other, self._in_memory.pop(other))
 
+    def get(self, name: str) -> Columns:
+        """Return the columns of one finished partition."""
+        return self._read(name)
+
     def columns(self) -> Columns:
         """Return all columns, partitions in the order of their names.
 

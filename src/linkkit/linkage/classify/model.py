@@ -20,7 +20,7 @@ from linkkit.engines import slices_of
 from linkkit.exchange import FilterSpec
 from linkkit.linkage.classify.priors import CLASSES, expected_levels, is_shared
 from linkkit.linkage.compare import LEVELS, N_LEVELS
-from linkkit.linkage.compare.pairs import unpack
+from linkkit.linkage.compare.fields.pairs import unpack
 
 __all__ = ["FieldWeights", "MatchModel", "first_weights", "fit_model"]
 

@@ -12,13 +12,13 @@ from linkkit.linkage.classify.known_strangers import Strangers
 from linkkit.linkage.classify.pass_levels import pass_levels
 from linkkit.linkage.classify.pass_model import SIMILARITIES, PassModel, fit_pass_model
 from linkkit.linkage.classify.scores import ScoredPairs
-from linkkit.linkage.compare.matched import (
+from linkkit.linkage.compare.passes.matched import (
     MATCHED_SALTS,
     matched_records,
     n_alike,
     pairs_among,
 )
-from linkkit.linkage.compare.pass_pairs import PassPairs
+from linkkit.linkage.compare.passes.pairs import PassPairs
 from linkkit.linkage.pool import Pool
 
 __all__ = ["fit_passes", "pass_log_odds", "score_passes"]

@@ -16,7 +16,7 @@ from linkkit.linkage.classify.record_model import (
     runners_up,
 )
 from linkkit.linkage.classify.scores import ScoredPairs
-from linkkit.linkage.compare.record_filters import RecordPairs, dice_of_pairs, party_blocks
+from linkkit.linkage.compare.vectors.record_filters import RecordPairs, dice_of_pairs, party_blocks
 from linkkit.linkage.pool import Pool
 
 __all__ = ["fit_records", "record_log_odds", "score_records"]

@@ -16,7 +16,7 @@ from linkkit.linkage.block.keys import block_sizes, filter_keys
 from linkkit.linkage.classify.model import MatchModel
 from linkkit.linkage.classify.priors import CLASSES
 from linkkit.linkage.compare import ComparedPairs
-from linkkit.linkage.compare.pairs import unpack
+from linkkit.linkage.compare.fields.pairs import unpack
 from linkkit.linkage.pool import Pool
 
 __all__ = ["FrequencyTable", "ScoredPairs", "frequency_table", "score_pairs"]

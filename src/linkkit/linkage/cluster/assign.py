@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from linkkit.errors import OptionError
 from linkkit.linkage.cluster import _assign_reference
-from linkkit.linkage.compare.pairs import has_numba
+from linkkit.linkage.compare.fields.pairs import has_numba
 
 __all__ = ["connected_records", "one_to_one"]
 

@@ -4,17 +4,22 @@ Runs at the linkage unit, after blocking. In: a pool and a blocking plan. Out: t
 are alike enough to be a match, with an agreement level for each field.
 """
 
-from linkkit.linkage.compare.levels import LEVELS, N_LEVELS, Comparison, make_comparison
-from linkkit.linkage.compare.pairs import ComparedPairs, compare_all, compare_pairs, sample_pairs
-from linkkit.linkage.compare.pass_pairs import PassPairs, compare_passes
-from linkkit.linkage.compare.passes import find_pairs
-from linkkit.linkage.compare.record_filters import (
+from linkkit.linkage.compare.fields.levels import LEVELS, N_LEVELS, Comparison, make_comparison
+from linkkit.linkage.compare.fields.pairs import (
+    ComparedPairs,
+    compare_all,
+    compare_pairs,
+    sample_pairs,
+)
+from linkkit.linkage.compare.passes.pairs import PassPairs, compare_passes
+from linkkit.linkage.compare.passes.scan import find_pairs
+from linkkit.linkage.compare.vectors.record_filters import (
     RecordPairs,
     candidate_floor,
     compare_filters,
     find_candidates,
 )
-from linkkit.linkage.compare.vectors import Measure, SimilarPairs, similar_pairs
+from linkkit.linkage.compare.vectors.similar import Measure, SimilarPairs, similar_pairs
 
 __all__ = [
     "LEVELS",

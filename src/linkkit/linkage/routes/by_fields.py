@@ -24,8 +24,8 @@ from linkkit.linkage.compare import (
     make_comparison,
     sample_pairs,
 )
-from linkkit.linkage.compare.pairs import CANDIDATE_TYPES, TOO_MANY, unpack
-from linkkit.linkage.compare.scans import Bar, scans_of
+from linkkit.linkage.compare.fields.pairs import CANDIDATE_TYPES, TOO_MANY, unpack
+from linkkit.linkage.compare.fields.scans import Bar, scans_of
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.pool import Pool
 from linkkit.linkage.routes.work import (

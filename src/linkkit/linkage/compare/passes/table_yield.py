@@ -15,8 +15,8 @@ import numpy.typing as npt
 from linkkit.exchange import EncodingSpec
 from linkkit.linkage.block import PassPlan
 from linkkit.linkage.block.passes import completeness, most_tables, table_seconds
-from linkkit.linkage.compare.matched import LIKE_SALTS, n_alike
-from linkkit.linkage.compare.pass_pairs import PassPairs
+from linkkit.linkage.compare.passes.matched import LIKE_SALTS, n_alike
+from linkkit.linkage.compare.passes.pairs import PassPairs
 
 __all__ = ["best_pass", "share_found", "with_tables"]
 

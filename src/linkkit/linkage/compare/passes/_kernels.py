@@ -1,6 +1,6 @@
 """The comparison of passes, compiled by numba when first used and cached on disk.
 
-Pure: arrays in, arrays out. :mod:`linkkit.linkage.compare._pass_reference` says what they compute.
+Pure: arrays in, arrays out. :mod:`linkkit.linkage.compare.passes._reference` says what they compute.
 """
 
 from __future__ import annotations

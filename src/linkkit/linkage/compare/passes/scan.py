@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from linkkit.engines import Progress, ProgressEvent, run_in_threads, silent
 from linkkit.linkage.block import PassPlan
-from linkkit.linkage.compare import _pass_reference
-from linkkit.linkage.compare.pairs import has_numba
-from linkkit.linkage.compare.pass_pairs import PassPairs, compare_passes, farthest
-from linkkit.linkage.compare.pass_tables import find_in_tables
+from linkkit.linkage.compare.fields.pairs import has_numba
+from linkkit.linkage.compare.passes import _reference as _pass_reference
+from linkkit.linkage.compare.passes.pairs import PassPairs, compare_passes, farthest
+from linkkit.linkage.compare.passes.tables import find_in_tables
 from linkkit.linkage.pool import Pool
 
 __all__ = ["find_pairs"]
@@ -113,7 +113,7 @@ class _Scan:
         )  # fmt: skip
 
     def _compiled_scan(self, rows: slice) -> _Found:
-        from linkkit.linkage.compare import _pass_kernels
+        from linkkit.linkage.compare.passes import _kernels as _pass_kernels
 
         kernel: Any = _pass_kernels.scan_pairs
         distance = np.zeros(_pass_kernels.LANES, dtype=np.uint64)

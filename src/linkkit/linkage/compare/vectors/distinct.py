@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.errors import LinkageError
-from linkkit.linkage.compare._vector_reference import similarities
+from linkkit.linkage.compare.vectors._reference import similarities
 
 __all__ = ["Distinct", "digests"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.exchange import EncodingSpec
-from linkkit.linkage.compare.pass_pairs import PassPairs
+from linkkit.linkage.compare.passes.pairs import PassPairs
 from linkkit.linkage.pool import Pool
 
 __all__ = ["LIKE_SALTS", "MATCHED_SALTS", "matched_records", "n_alike", "pairs_among"]

@@ -1,6 +1,6 @@
 """The comparison of filters that meet in a table, compiled by numba when first used and cached on disk.
 
-Pure: arrays in, arrays out. :mod:`linkkit.linkage.compare._table_reference` says what they compute.
+Pure: arrays in, arrays out. :mod:`linkkit.linkage.compare.vectors._table_reference` says what they compute.
 
 A table needs five short loops over all records, and one over the pairs that meet. Of a filter, a
 sketch of `SKETCH` words is compared first; the sketches of a bucket lie side by side, word by word, so
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from linkkit.engines.compiled import kernel, kernel_part, popcount, wide_vectors
-from linkkit.linkage.compare._vector_kernels import _needed as needed
+from linkkit.linkage.compare.vectors._kernels import _needed as needed
 
 __all__ = [
     "LANES",

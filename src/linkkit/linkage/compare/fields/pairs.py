@@ -19,9 +19,9 @@ from linkkit.engines import (
 )
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import BlockingPlan
-from linkkit.linkage.compare import _reference
-from linkkit.linkage.compare.levels import Comparison
-from linkkit.linkage.compare.scans import Bar, Found, scans_of
+from linkkit.linkage.compare.fields import _reference
+from linkkit.linkage.compare.fields.levels import Comparison
+from linkkit.linkage.compare.fields.scans import Bar, Found, scans_of
 from linkkit.linkage.pool import Pool
 
 __all__ = [
@@ -94,7 +94,7 @@ def compare_pairs(
     """
     if not has_numba():
         return _reference.codes_of_pairs(comparison, left, right)
-    from linkkit.linkage.compare import _kernels
+    from linkkit.linkage.compare.fields import _kernels
 
     out = np.zeros(len(left), dtype=np.uint64)
     kernel: Any = _kernels.codes_of_pairs

@@ -16,10 +16,10 @@ from linkkit.engines import Progress, ProgressEvent
 from linkkit.linkage.block import PassPlan
 from linkkit.linkage.block.equal_filters import MOST_EQUAL, meet_equal
 from linkkit.linkage.block.passes import completeness, plan_tables, table_seconds
-from linkkit.linkage.compare.matched import matched_records, pairs_among
-from linkkit.linkage.compare.pass_pairs import PassPairs, compare_passes
-from linkkit.linkage.compare.table_run import TableRun, among
-from linkkit.linkage.compare.table_yield import (
+from linkkit.linkage.compare.passes.matched import matched_records, pairs_among
+from linkkit.linkage.compare.passes.pairs import PassPairs, compare_passes
+from linkkit.linkage.compare.passes.table_run import TableRun, among
+from linkkit.linkage.compare.passes.table_yield import (
     best_pass,
     share_found,
     with_tables,

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.linkage.compare import _pass_reference
-from linkkit.linkage.compare.pairs import has_numba
+from linkkit.linkage.compare.fields.pairs import has_numba
+from linkkit.linkage.compare.passes import _reference as _pass_reference
 from linkkit.linkage.pool import Pool
 
 __all__ = ["PassPairs", "compare_passes", "farthest"]
@@ -72,7 +72,7 @@ def _distances(
 ) -> npt.NDArray[np.int64]:
     if not has_numba():
         return _pass_reference.distances_of_pairs(words, left, right)
-    from linkkit.linkage.compare import _pass_kernels
+    from linkkit.linkage.compare.passes import _kernels as _pass_kernels
 
     out = np.zeros(len(left), dtype=np.int64)
     kernel: Any = _pass_kernels.distances_of_pairs

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from linkkit.engines import Progress, ProgressEvent, run_in_threads, silent
 from linkkit.errors import LinkageError, OptionError
 from linkkit.linkage.block import FilterPlan
-from linkkit.linkage.compare import _vector_reference
-from linkkit.linkage.compare.pairs import has_numba
+from linkkit.linkage.compare.fields.pairs import has_numba
+from linkkit.linkage.compare.vectors import _reference as _vector_reference
 
 __all__ = ["Measure", "SimilarPairs", "similar_pairs"]
 
@@ -156,7 +156,7 @@ def similar_pairs(
     if problems:
         raise OptionError(problems, hint="See the help of similar_pairs.")
     if recall is not None:
-        from linkkit.linkage.compare.recall import pairs_in_tables
+        from linkkit.linkage.compare.vectors.recall import pairs_in_tables
 
         found_in_tables = pairs_in_tables(
             left, right, threshold=float(threshold), measure=measure, recall=float(recall),
@@ -239,12 +239,11 @@ class _Growing:
         self.common = np.empty(expected, dtype=np.uint16)
 
     def add(self, part: _Found) -> None:
-        start, self.size = self.size, self.size + len(part[0])
-        columns = (self.left, self.right, self.common)
+        new = slice(self.size, self.size + len(part[0]))
+        self.size = new.stop
         if self.size > len(self.left):
             self._resize(self.size + self.size // 2)
-        for column, values in zip(columns, part, strict=True):
-            column[start : self.size] = values
+        self.left[new], self.right[new], self.common[new] = part
 
     def done(self) -> _Found:
         """Return the columns as far as they are filled."""
@@ -317,7 +316,7 @@ class _Scan:
         return np.ascontiguousarray(first), np.ascontiguousarray(last)
 
     def _prepare(self) -> None:
-        from linkkit.linkage.compare._vector_kernels import LANES
+        from linkkit.linkage.compare.vectors._kernels import LANES
 
         self.n_early, self.density = self._first_words(LANES)
         late = self.right.n_late(self.n_early)
@@ -416,7 +415,7 @@ class _Scan:
         return p.astype(np.int32), q.astype(np.int32), c.astype(np.uint16)
 
     def _compiled(self, rows: slice) -> _Found:
-        from linkkit.linkage.compare import _vector_kernels
+        from linkkit.linkage.compare.vectors import _kernels as _vector_kernels
 
         kernel: Any = _vector_kernels.scan_vectors
         expected = 1.1 * self.density * self.comparisons_of(rows)

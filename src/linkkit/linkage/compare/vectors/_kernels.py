@@ -1,6 +1,6 @@
 """The comparison of bit vectors, compiled by numba when first used and cached on disk.
 
-Pure: arrays in, arrays out. :mod:`linkkit.linkage.compare._vector_reference` says what it computes.
+Pure: arrays in, arrays out. :mod:`linkkit.linkage.compare.vectors._reference` says what it computes.
 
 The same word of all candidates lies side by side, so that a vector lane is a candidate and nothing is
 added up across lanes. Candidates are sorted by how many bits they have, so that one bound holds

@@ -1,6 +1,6 @@
 """The comparison kernels, compiled by numba when first used and cached on disk.
 
-Pure: arrays in, arrays out. :mod:`linkkit.linkage.compare._reference` says what they compute.
+Pure: arrays in, arrays out. :mod:`linkkit.linkage.compare.fields._reference` says what they compute.
 """
 
 from __future__ import annotations

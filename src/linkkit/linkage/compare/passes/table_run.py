@@ -10,9 +10,9 @@ import numpy.typing as npt
 from linkkit.engines import run_in_threads
 from linkkit.linkage.block import PassPlan
 from linkkit.linkage.block.passes import N_SIGNED_WORDS, table_place
-from linkkit.linkage.compare import _pass_table_reference
-from linkkit.linkage.compare.pairs import has_numba
-from linkkit.linkage.compare.pass_pairs import farthest
+from linkkit.linkage.compare.fields.pairs import has_numba
+from linkkit.linkage.compare.passes import _table_reference as _pass_table_reference
+from linkkit.linkage.compare.passes.pairs import farthest
 from linkkit.linkage.pool import Pool
 
 __all__ = ["TableRun", "among"]
@@ -134,7 +134,7 @@ class TableRun:
         """Return as many words of some rows as there is room for."""
         if not self.compiled:
             return _pass_table_reference.gather_words(self.pool.words, rows, first, room.shape[1])
-        from linkkit.linkage.compare import _pass_table_kernels
+        from linkkit.linkage.compare.passes import _table_kernels as _pass_table_kernels
 
         kernel: Any = _pass_table_kernels.gather_words
         kernel(self.pool.words, rows, first, room)
@@ -163,7 +163,7 @@ class TableRun:
         column: int,
         shift: int,
     ) -> _Pairs:
-        from linkkit.linkage.compare import _pass_table_kernels
+        from linkkit.linkage.compare.passes import _table_kernels as _pass_table_kernels
 
         kernels: Any = _pass_table_kernels
         desk = self._desk(_pass_table_kernels.LANES)

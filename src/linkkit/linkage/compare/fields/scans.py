@@ -14,8 +14,8 @@ import numpy.typing as npt
 from linkkit.engines import has_numba
 from linkkit.linkage.block import BlockingPass, BlockingPlan, KeyPass
 from linkkit.linkage.block.keys import Blocks, sorted_blocks
-from linkkit.linkage.compare import _reference
-from linkkit.linkage.compare.levels import Comparison
+from linkkit.linkage.compare.fields import _reference
+from linkkit.linkage.compare.fields.levels import Comparison
 from linkkit.linkage.pool import Pool
 
 __all__ = ["Bar", "BlockScan", "Found", "RowScan", "scans_of"]
@@ -111,7 +111,7 @@ class RowScan:
         )  # fmt: skip
 
     def _compiled_scan(self, rows: slice) -> Found:
-        from linkkit.linkage.compare import _kernels
+        from linkkit.linkage.compare.fields import _kernels
 
         capacity = _FIRST_CAPACITY
         while True:
@@ -162,7 +162,7 @@ class BlockScan:
         )  # fmt: skip
 
     def _compiled_scan(self, task: slice) -> Found:
-        from linkkit.linkage.compare import _kernels
+        from linkkit.linkage.compare.fields import _kernels
 
         # Room for all pairs of a piece, whose pages are touched only as far as pairs are found.
         left, right = np.empty((2, self.blocks.most_pairs_of_piece), dtype=np.int64)

@@ -30,9 +30,10 @@ from linkkit.linkage.block.lsh import (
     seconds_of,
     unpacked,
 )
-from linkkit.linkage.compare import _table_reference, _vector_reference
-from linkkit.linkage.compare.distinct import Distinct, digests
-from linkkit.linkage.compare.vectors import Measure, similar_pairs
+from linkkit.linkage.compare.vectors import _reference as _vector_reference
+from linkkit.linkage.compare.vectors import _table_reference
+from linkkit.linkage.compare.vectors.distinct import Distinct, digests
+from linkkit.linkage.compare.vectors.similar import Measure, similar_pairs
 
 __all__ = ["Found", "Likely", "Sought", "find_near"]
 
@@ -275,7 +276,7 @@ def _exact(words: _Words, keys: _Words, sought: Sought) -> tuple[_Ints, _Ints, _
     left, right = (keys >> np.uint64(32)).astype(np.int64), (keys & _LOW).astype(np.int64)
     common = np.zeros(len(keys), dtype=np.int64)
     if has_numba():
-        from linkkit.linkage.compare import _table_kernels
+        from linkkit.linkage.compare.vectors import _table_kernels
 
         kernel: Any = _table_kernels.common_bits
         kernel(words, left, right, common)
@@ -360,7 +361,7 @@ class _Table:
         self.most_partners = max(_MOST_PARTNERS, int(_PARTNERS_OVER_EXPECTED * expected))
         self.compiled = has_numba()
         if self.compiled:
-            from linkkit.linkage.compare._table_kernels import SKETCH
+            from linkkit.linkage.compare.vectors._table_kernels import SKETCH
 
             missing = SKETCH - self.sketches.shape[1]
             self.sketches = np.pad(self.sketches, ((0, 0), (0, missing)))
@@ -430,7 +431,7 @@ class _Table:
             order, begin, end = _table_reference.bucket_ranges(keys, party, self.clean)
             first, last = begin.astype(np.int32), end.astype(np.int32)
         else:
-            from linkkit.linkage.compare import _table_kernels
+            from linkkit.linkage.compare.vectors import _table_kernels
 
             gather: Any = _table_kernels.gather_keys
             ranges: Any = _table_kernels.bucket_ranges
@@ -450,7 +451,7 @@ class _Table:
             return _table_reference.scan_buckets(
                 self.sketches, order, first.astype(np.int64), last.astype(np.int64), most=most
             )
-        from linkkit.linkage.compare import _table_kernels
+        from linkkit.linkage.compare.vectors import _table_kernels
 
         gather: Any = _table_kernels.gather_sketches
         scan: Any = _table_kernels.scan_buckets

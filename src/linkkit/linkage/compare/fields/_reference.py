@@ -15,7 +15,7 @@ import numpy.typing as npt
 from linkkit.linkage.block._key_reference import block_ranges
 
 if TYPE_CHECKING:
-    from linkkit.linkage.compare.levels import Comparison
+    from linkkit.linkage.compare.fields.levels import Comparison
 
 __all__ = ["codes_of_pairs", "count_bits", "scan_blocks", "scan_rows"]
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from linkkit.agreement import FieldKind
 from linkkit.engines import has_numba
 from linkkit.exchange import FilterSpec
-from linkkit.linkage.compare import _reference
+from linkkit.linkage.compare.fields import _reference
 from linkkit.linkage.pool import Pool
 
 __all__ = ["LEVELS", "N_LEVELS", "Comparison", "make_comparison"]
@@ -104,7 +104,7 @@ class Comparison:
         """Return how many bits are set in each filter, -1 where the field is missing; (n, n_fields)."""
         if not has_numba():
             return _reference.count_bits(self.words, self.present, self.word_starts)
-        from linkkit.linkage.compare import _kernels
+        from linkkit.linkage.compare.fields import _kernels
 
         kernel: Any = _kernels.count_bits
         n_set = np.empty(self.present.shape, dtype=np.int32)

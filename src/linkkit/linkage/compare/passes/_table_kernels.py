@@ -1,6 +1,6 @@
 """Tables of sampled bits, compiled by numba when first used and cached on disk.
 
-Pure: arrays in, arrays out. :mod:`linkkit.linkage.compare._pass_table_reference` says what they compute.
+Pure: arrays in, arrays out. :mod:`linkkit.linkage.compare.passes._table_reference` says what they compute.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.engines import Progress
-from linkkit.linkage.compare.tables import Sampled, Sought, find_near
-from linkkit.linkage.compare.vectors import Measure, SimilarPairs
+from linkkit.linkage.compare.vectors.similar import Measure, SimilarPairs
+from linkkit.linkage.compare.vectors.tables import Sampled, Sought, find_near
 
 __all__ = ["pairs_in_tables"]
 

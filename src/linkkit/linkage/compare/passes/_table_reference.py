@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.linkage.compare._pass_reference import distances_of_pairs
+from linkkit.linkage.compare.passes._reference import distances_of_pairs
 
 __all__ = ["gather_words", "join_table"]
 

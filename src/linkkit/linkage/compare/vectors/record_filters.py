@@ -18,9 +18,9 @@ from linkkit.engines import Progress, ProgressEvent, silent
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import Block, count_pairs
 from linkkit.linkage.block.lsh import FilterPlan, exhaustive_seconds, span
-from linkkit.linkage.compare.distinct import Distinct
-from linkkit.linkage.compare.tables import Sampled, Sought, find_near
-from linkkit.linkage.compare.vectors import similar_pairs
+from linkkit.linkage.compare.vectors.distinct import Distinct
+from linkkit.linkage.compare.vectors.similar import similar_pairs
+from linkkit.linkage.compare.vectors.tables import Sampled, Sought, find_near
 from linkkit.linkage.pool import Pool
 
 __all__ = [
@@ -350,7 +350,7 @@ def _set_aside(pool: Pool) -> tuple[npt.NDArray[np.int64] | None, tuple[str, ...
 def _part_of(pool: Pool, rows: npt.NDArray[np.int64]) -> Pool:
     return dataclasses.replace(
         pool, party=pool.party[rows], tokens=pool.tokens[rows], words=pool.words[rows],
-        present=pool.present[rows],
+        present=pool.present[rows], block_keys=pool.block_keys[rows],
     )  # fmt: skip
 
 
