@@ -167,7 +167,11 @@ class Artifact:
         with open_table(path, cls._kind, agreement, identity, deliveries=deliveries) as sealed:
             table = sealed.read()
             cls._check(table, sealed.manifest, agreement)
-            return cls.from_table(table, sealed.manifest)
+            artifact = cls.from_table(table, sealed.manifest)
+        # What was read is as large as what is returned; whoever loads several files needs the memory.
+        del table
+        pa.default_memory_pool().release_unused()
+        return artifact
 
     @classmethod
     def load_batches(

@@ -181,7 +181,8 @@ def all_pairs(pool: Pool) -> BlockingPass:
 
 def all_keys(pool: Pool) -> npt.NDArray[np.uint64]:
     """Return digests of all filters, then the blocking keys, shape (n_records, n_fields + n_keys)."""
-    return np.hstack([filter_keys(pool), pool.block_keys])
+    digests = filter_keys(pool)
+    return np.hstack([digests, pool.block_keys]) if pool.block_keys.shape[1] else digests
 
 
 def plan_blocking(
