@@ -71,7 +71,7 @@ def test_pairs_that_go_to_disk_make_the_same_people(
 
 def test_records_that_do_not_fit_are_refused_before_any_work(two: list[EncodedExtract]) -> None:
     events: list[ProgressEvent] = []
-    with pytest.raises(LinkageError, match="the records alone take .* is the limit") as caught:
+    with pytest.raises(LinkageError, match="linking takes .* is the limit") as caught:
         link(two, memory_limit="10 kB", progress=events.append)
     assert "Give a 'memory_limit' above" in caught.value.hint
     assert events == []

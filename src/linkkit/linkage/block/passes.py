@@ -23,6 +23,7 @@ from linkkit.linkage.block.plan import Block, count_pairs
 from linkkit.linkage.pool import Pool
 
 __all__ = [
+    "CHANCE_PER_RECORD",
     "N_SIGNED_WORDS",
     "PassPlan",
     "budget_seconds",
@@ -41,7 +42,9 @@ EXHAUSTIVE_LIMIT = 2_500_000_000
 N_SIGNED_WORDS = 4
 """First words of each filter: pairs that meet in a table are compared in these, and no table uses them."""
 
-_CHANCE_PER_RECORD = 0.5
+CHANCE_PER_RECORD = 0.5
+"""So many candidate pairs for each record are let in by chance, in each pass."""
+
 _LEAST_DEVIATIONS = 1.0
 _BUDGET_SECONDS = 12.0
 _BUDGET_PER_RECORD = 6.0e-6
@@ -163,7 +166,9 @@ def correlation_at(item: PassSpec, overlap: npt.NDArray[np.float64]) -> npt.NDAr
     return np.asarray(np.maximum(1 - 2 * differ, 0.0) ** item.n_inputs)
 
 
-def plan_passes(pool: Pool, *, block: Block = "auto") -> PassPlan:
+def plan_passes(
+    pool: Pool, *, block: Block = "auto", chance_per_record: float = CHANCE_PER_RECORD
+) -> PassPlan:
     """Choose how to find candidates, from sizes alone.
 
     Parameters
@@ -173,6 +178,8 @@ def plan_passes(pool: Pool, *, block: Block = "auto") -> PassPlan:
     block : {"auto", "exhaustive", "blocks"}
         Whether all pairs, or those of equal filters and tables; by default all up to
         :data:`EXHAUSTIVE_LIMIT`.
+    chance_per_record : float
+        How many candidate pairs for each record chance may make in a pass.
 
     Returns
     -------
@@ -181,7 +188,7 @@ def plan_passes(pool: Pool, *, block: Block = "auto") -> PassPlan:
         more where hardly a pair is left to be found.
     """
     passes, n_pairs = pool.spec.passes, count_pairs(pool)
-    by_chance = min(_CHANCE_PER_RECORD * len(pool) / max(n_pairs, 1), 0.5)
+    by_chance = min(chance_per_record * len(pool) / max(n_pairs, 1), 0.5)
     deviations = max(float(-ndtri(by_chance)), _LEAST_DEVIATIONS)
     plan = PassPlan(
         n_pairs=n_pairs, names=tuple(item.name for item in passes), deviations=deviations,

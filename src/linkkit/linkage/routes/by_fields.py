@@ -29,12 +29,16 @@ from linkkit.linkage.compare.fields.scans import Bar, scans_of
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.pool import Pool
 from linkkit.linkage.routes.work import (
+    BYTES_OF_CROSSWALK,
+    SECONDS_PER_CANDIDATE,
+    SECONDS_PER_RECORD,
     Found,
     Work,
-    memory_for_pairs,
+    memory_left,
     memory_of_pairs,
     memory_of_records,
     most_matches,
+    sizes_of,
     work_digest,
 )
 
@@ -49,12 +53,7 @@ _FLOOR_BELOW_EVEN_ODDS = 8.0
 _FEWEST_WEIGHT = 4.0
 _SAMPLED_COMPARISONS = 3_000_000
 _FLOOR_STEP = 0.5
-_SECONDS_PER_RECORD = 2.5e-6
-_SECONDS_PER_CANDIDATE = 1.0e-6
-"""What making the pool, scoring and clustering take beside comparing."""
-
 _BYTES_ON_DISK = sum(np.dtype(kind).itemsize for kind in CANDIDATE_TYPES.values()) + 2 * 8
-_BYTES_OF_CROSSWALK = 34
 
 
 class _Start(NamedTuple):
@@ -77,7 +76,7 @@ def link_fields(work: Work) -> Found:
         When the limits leave too little for a linkage.
     """
     pool, start = work.pool, _start(work)
-    memory = memory_for_pairs(work, start.plan)
+    memory = memory_left(work, memory_of_records(pool, start.plan))
     most = work.max_pairs or MOST_CANDIDATES
     if start.plan.n_comparisons > most:
         start = start._replace(floor=_affordable_floor(work, start, most))
@@ -118,18 +117,18 @@ def forecast_fields(work: Work) -> LinkForecast:
     n = round(float((_weight_of(codes, start.weights) >= floor).sum()) / share)
     pool, plan = work.pool, start.plan
     return LinkForecast(
-        n_records=dict(zip(pool.parties, pool.party_sizes().tolist(), strict=True)),
+        n_records=sizes_of(pool),
         plan=plan,
         n_comparisons=plan.n_comparisons,
         n_candidates=n,
         seconds=prepared
         + plan.n_comparisons / rate
-        + len(pool) * _SECONDS_PER_RECORD
-        + n * _SECONDS_PER_CANDIDATE,
+        + len(pool) * SECONDS_PER_RECORD
+        + n * SECONDS_PER_CANDIDATE,
         memory=memory_of_records(pool, plan) + memory_of_pairs(n),
         memory_of_records=memory_of_records(pool, plan),
         disk=n * (_BYTES_ON_DISK + len(pool.spec.filters)),
-        crosswalk=len(pool) * _BYTES_OF_CROSSWALK,
+        crosswalk=len(pool) * BYTES_OF_CROSSWALK,
     )
 
 

@@ -2,23 +2,60 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtri
 
-from linkkit.linkage.block import plan_passes
+from linkkit.engines import n_threads_available
+from linkkit.errors import LinkageError
+from linkkit.linkage.block import PassPlan, plan_passes
+from linkkit.linkage.block.passes import CHANCE_PER_RECORD, table_seconds
 from linkkit.linkage.classify import fit_passes, pass_log_odds, score_passes
 from linkkit.linkage.compare import compare_passes, find_pairs
+from linkkit.linkage.compare.fields.pairs import TOO_MANY
+from linkkit.linkage.compare.passes.pairs import PassPairs
+from linkkit.linkage.compare.passes.scan import sample_comparisons
 from linkkit.linkage.forecast import LinkForecast
-from linkkit.linkage.routes.work import Found, Work, most_matches
+from linkkit.linkage.routes.work import (
+    BYTES_OF_CROSSWALK,
+    SECONDS_PER_CANDIDATE,
+    SECONDS_PER_RECORD,
+    Found,
+    Work,
+    memory_left,
+    memory_of_records,
+    most_matches,
+    sizes_of,
+)
 
-__all__ = ["link_passes"]
+__all__ = ["forecast_passes", "link_passes"]
+
+_LEAST_CHANCE = 0.02
+_BYTES_IN_TABLES = 40
+_BYTES_OF_SIGNS = 40
+"""What tables take for each record: in each thread, and in each pass."""
+
+_BYTES_OF_CORRELATION = 32
+"""What a candidate pair takes for each pass while the model is learned."""
 
 
 def link_passes(work: Work) -> Found:
-    """Find and score the candidate pairs of a pool with passes."""
+    """Find and score the candidate pairs of a pool with passes.
+
+    Raises
+    ------
+    LinkageError
+        When the limits leave too little for a linkage.
+    """
     pool = work.pool
-    plan = plan_passes(pool, block=work.block)
+    plan = _plan(work)
+    memory_left(work, _memory_of_records(work, plan) + _memory_of_pairs(work, _most_pairs(work)))
     candidates, plan = find_pairs(pool, plan, n_threads=work.n_threads, progress=work.progress)
+    if work.max_pairs is not None and len(candidates) > work.max_pairs:
+        candidates, plan = _tightened(work, candidates, plan, work.max_pairs)
     model = fit_passes(pool, candidates, plan, most_matches=most_matches(pool))
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -30,5 +67,92 @@ def link_passes(work: Work) -> Found:
 
 
 def forecast_passes(work: Work) -> LinkForecast:
-    """TEMPORARY."""
-    raise NotImplementedError
+    """Say what :func:`link_passes` will take, from a sample of its comparisons."""
+    pool, plan = work.pool, _plan(work)
+    n_threads = work.n_threads or n_threads_available()
+    began = time.perf_counter()
+    each, share = sample_comparisons(pool, plan, n_threads=n_threads)
+    sampling = time.perf_counter() - began
+    # A pair that is alike in several passes counts in each, and tables find fewer: no more than this.
+    n = max(round(plan.n_pairs * len(plan.names) * share), 1)
+    if work.max_pairs is not None:
+        n = min(n, work.max_pairs)
+    seconds = plan.n_comparisons * each
+    if not plan.is_exhaustive:
+        seconds = sum(plan.n_tables) * table_seconds(plan, len(pool)) / n_threads
+    records = _memory_of_records(work, plan)
+    return LinkForecast(
+        n_records=sizes_of(pool),
+        plan=plan,
+        n_comparisons=plan.n_comparisons,
+        n_candidates=n,
+        seconds=sampling
+        + seconds
+        + len(pool) * SECONDS_PER_RECORD
+        + n * len(plan.names) * SECONDS_PER_CANDIDATE,
+        memory=records + _memory_of_pairs(work, n),
+        memory_of_records=records + _memory_of_pairs(work, n),
+        disk=0,
+        crosswalk=len(pool) * BYTES_OF_CROSSWALK,
+    )
+
+
+def _plan(work: Work) -> PassPlan:
+    return plan_passes(work.pool, block=work.block, chance_per_record=_chance_per_record(work))
+
+
+def _chance_per_record(work: Work) -> float:
+    """Return how many pairs chance may let in, so that with all matches they are not too many."""
+    if work.max_pairs is None:
+        return CHANCE_PER_RECORD
+    room = work.max_pairs - most_matches(work.pool)
+    chance = room / (len(work.pool) * len(work.pool.spec.passes))
+    if chance < _LEAST_CHANCE:
+        raise LinkageError(
+            f"'max_pairs' ({work.max_pairs:,}) leaves no room beside the {most_matches(work.pool):,} "
+            "matches that there may be",
+            hint="Allow more pairs, or link smaller extracts.",
+        )
+    return min(chance, CHANCE_PER_RECORD)
+
+
+def _tightened(
+    work: Work, candidates: PassPairs, plan: PassPlan, max_pairs: int
+) -> tuple[PassPairs, PassPlan]:
+    """Leave out the candidates that are least alike in the pass in which they are most."""
+    bits = np.array([item.n_bits for item in work.pool.spec.passes])
+    alike = (candidates.correlations * np.sqrt(bits)).max(axis=1)
+    deviations = float(np.sort(alike)[-max_pairs])
+    by_chance = _LEAST_CHANCE * len(work.pool) / max(plan.n_pairs, 1)
+    if deviations > -float(ndtri(min(by_chance, 0.5))):
+        raise LinkageError(
+            f"{len(candidates):,} candidate pairs are more than 'max_pairs' ({max_pairs:,}) allows, and "
+            "too few of them are so by chance",
+            hint=TOO_MANY,
+        )
+    keep = alike > deviations
+    kept = replace(
+        candidates,
+        left=candidates.left[keep],
+        right=candidates.right[keep],
+        correlations=candidates.correlations[keep],
+    )
+    return kept, replace(plan, deviations=deviations)
+
+
+def _most_pairs(work: Work) -> int:
+    """Return how many candidate pairs there may be: all matches, and what chance lets in."""
+    by_chance = _chance_per_record(work) * len(work.pool) * len(work.pool.spec.passes)
+    return most_matches(work.pool) + round(by_chance)
+
+
+def _memory_of_records(work: Work, plan: PassPlan) -> int:
+    own = 0
+    if not plan.is_exhaustive:
+        n_threads = work.n_threads or n_threads_available()
+        own = _BYTES_IN_TABLES * n_threads + _BYTES_OF_SIGNS * len(plan.names)
+    return memory_of_records(work.pool, plan) + len(work.pool) * own
+
+
+def _memory_of_pairs(work: Work, n: int) -> int:
+    return n * (64 + _BYTES_OF_CORRELATION * len(work.pool.spec.passes))

@@ -20,15 +20,26 @@ from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.pool import Pool
 
 __all__ = [
+    "BYTES_OF_CROSSWALK",
+    "SECONDS_PER_CANDIDATE",
+    "SECONDS_PER_RECORD",
     "Found",
     "Route",
     "Work",
-    "memory_for_pairs",
+    "memory_left",
     "memory_of_pairs",
     "memory_of_records",
     "most_matches",
+    "sizes_of",
     "work_digest",
 ]
+
+BYTES_OF_CROSSWALK = 34
+"""What the crosswalk takes for each record."""
+
+SECONDS_PER_RECORD = 2.5e-6
+SECONDS_PER_CANDIDATE = 1.0e-6
+"""What making the pool, scoring and clustering take beside comparing."""
 
 _BYTES_OF_CANDIDATE = 140
 """What a candidate pair takes while it is sorted and scored."""
@@ -107,29 +118,33 @@ def memory_of_pairs(n_pairs: int) -> int:
     return n_pairs * _BYTES_OF_CANDIDATE
 
 
-def memory_for_pairs(work: Work, plan: Plan) -> int | None:
-    """Return how many bytes are left for candidate pairs; None where no limit is known.
+def memory_left(work: Work, needed: int) -> int | None:
+    """Return how many bytes are left beside those that are needed; None where no limit is known.
 
     Raises
     ------
     LinkageError
-        When the records alone take more than the limit.
+        When what is needed is more than the limit.
     """
     limit, free = work.memory_limit, available_memory()
     if limit is None:
         if free is None:
             return None
         limit = int(_SHARE_OF_FREE_MEMORY * free)
-    needed = memory_of_records(work.pool, plan)
     if needed >= limit:
         whose = "is free" if work.memory_limit is None else "is the limit"
         raise LinkageError(
-            f"the records alone take {bytes_text(needed)} of memory, and {bytes_text(limit)} {whose}",
+            f"linking takes {bytes_text(needed)} of memory at least, and {bytes_text(limit)} {whose}",
             hint=f"Give a 'memory_limit' above {bytes_text(1.1 * needed)}"
             + (", on a machine that has it," if work.memory_limit is None else "")
             + " or link smaller extracts.",
         )
     return limit - needed
+
+
+def sizes_of(pool: Pool) -> dict[str, int]:
+    """Return how many records each party has."""
+    return dict(zip(pool.parties, pool.party_sizes().tolist(), strict=True))
 
 
 def work_digest(work: Work, *parameters: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,8 +17,9 @@ from linkkit.linkage.compare.passes.pairs import PassPairs, compare_passes, fart
 from linkkit.linkage.compare.passes.tables import find_in_tables
 from linkkit.linkage.pool import Pool
 
-__all__ = ["find_pairs"]
+__all__ = ["find_pairs", "sample_comparisons"]
 
+_SAMPLED_COMPARISONS = 40_000_000
 _FIRST_CAPACITY = 4_096
 _COMPARISONS_PER_CHUNK = 50_000_000
 _ROWS_PER_CHUNK = 256
@@ -62,6 +64,26 @@ def find_pairs(
             )
         keys = np.unique(np.concatenate(found))
     return compare_passes(pool, keys // len(pool), keys % len(pool)), plan
+
+
+def sample_comparisons(pool: Pool, plan: PassPlan, *, n_threads: int) -> tuple[float, float]:
+    """Return the seconds that a comparison of a pass takes here, and how often it finds a pair.
+
+    By comparing some in each pass, as if so many threads shared the work.
+    """
+    partners = _partners(pool)
+    ends = np.cumsum(len(pool) - partners)
+    last = min(int(np.searchsorted(ends, _SAMPLED_COMPARISONS)) + 1, len(pool))
+    seconds, n_found = 0.0, 0
+    for k, item in enumerate(pool.spec.passes):
+        words = pool.words[:, pool.word_starts[k] : pool.word_starts[k + 1]]
+        scan = _Scan(words, partners, plan, item.n_bits)
+        scan(slice(0, 1))  # what is compiled now is not timed
+        began = time.perf_counter()
+        n_found += len(scan(slice(0, last))[0])
+        seconds += time.perf_counter() - began
+    n = max(int(ends[last - 1]) * len(pool.spec.passes), 1)
+    return seconds / n / n_threads, n_found / n
 
 
 def _partners(pool: Pool) -> npt.NDArray[np.int64]:
