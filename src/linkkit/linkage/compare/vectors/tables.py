@@ -17,7 +17,14 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.engines import Progress, ProgressEvent, has_numba, run_in_threads, silent
+from linkkit.engines import (
+    Partitions,
+    Progress,
+    ProgressEvent,
+    has_numba,
+    run_in_threads,
+    silent,
+)
 from linkkit.errors import LinkageError
 from linkkit.linkage.block.lsh import (
     FilterPlan,
@@ -30,12 +37,13 @@ from linkkit.linkage.block.lsh import (
     seconds_of,
     unpacked,
 )
+from linkkit.linkage.compare.kept import groups_of, lasting
 from linkkit.linkage.compare.vectors import _reference as _vector_reference
 from linkkit.linkage.compare.vectors import _table_reference
 from linkkit.linkage.compare.vectors.distinct import Distinct, digests
 from linkkit.linkage.compare.vectors.similar import Measure, similar_pairs
 
-__all__ = ["Found", "Likely", "Sought", "find_near"]
+__all__ = ["Found", "Likely", "Sought", "common_bits", "find_near"]
 
 _SAMPLED_WORDS = 32_000_000_000
 _FEWEST_SAMPLED, _MOST_SAMPLED = 200, 4_000
@@ -121,6 +129,7 @@ def find_near(
     clean: npt.NDArray[np.bool_],
     sought: Sought,
     *,
+    store: Partitions | None = None,
     n_threads: int | None = None,
     progress: Progress = silent,
 ) -> Found | None:
@@ -136,6 +145,8 @@ def find_near(
         Whether a party's rows are not compared with each other.
     sought : Sought
         What is sought.
+    store : Partitions, optional
+        Where what groups of tables found is kept; what it has is not sought again.
 
     Returns
     -------
@@ -162,7 +173,7 @@ def find_near(
     if plan is None or (not sought.always_tables and seconds_of(plan, len(unique)) >= whole):
         return None
     table = _Table(unique, own, clean, plan=plan, sought=sought, digest=digest)
-    keys, plan = _run(table, max_pairs=sought.max_pairs, n_threads=n_threads, progress=progress)
+    keys, plan = _run(table, store=lasting(store), n_threads=n_threads, progress=progress)
     share = _share_found(sampled, weight, keys, plan, sought)
     left, right, common = rows.expanded(
         _exact(unique, keys, sought),
@@ -274,14 +285,7 @@ def _share_found(
 def _exact(words: _Words, keys: _Words, sought: Sought) -> tuple[_Ints, _Ints, _Ints]:
     """Return the pairs that are similar enough, and the bits they have in common."""
     left, right = (keys >> np.uint64(32)).astype(np.int64), (keys & _LOW).astype(np.int64)
-    common = np.zeros(len(keys), dtype=np.int64)
-    if has_numba():
-        from linkkit.linkage.compare.vectors import _table_kernels
-
-        kernel: Any = _table_kernels.common_bits
-        kernel(words, left, right, common)
-    else:
-        common = _table_reference.common_bits(words, left, right)
+    common = common_bits(words, left, right)
     n_set = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
     score = _vector_reference.similarities(
         sought.measure, common, n_set[left], n_set[right], n_bits=64 * words.shape[1]
@@ -290,16 +294,28 @@ def _exact(words: _Words, keys: _Words, sought: Sought) -> tuple[_Ints, _Ints, _
     return left[enough], right[enough], common[enough]
 
 
+def common_bits(words: _Words, left: _Ints, right: _Ints) -> _Ints:
+    """Return how many bits the rows of each pair have in common."""
+    if not has_numba():
+        return _table_reference.common_bits(words, left, right)
+    from linkkit.linkage.compare.vectors import _table_kernels
+
+    common = np.zeros(len(left), dtype=np.int64)
+    kernel: Any = _table_kernels.common_bits
+    kernel(words, left, right, common)
+    return common
+
+
 def _run(
-    table: _Table, *, max_pairs: int, n_threads: int | None, progress: Progress
+    table: _Table, *, store: Partitions | None, n_threads: int | None, progress: Progress
 ) -> tuple[_Words, FilterPlan]:
     """Go through all tables; return the keys of pairs, sorted, and what was done."""
-    plan = table.plan
+    plan, max_pairs = table.plan, table.sought.max_pairs
     keys, waiting = np.zeros(0, dtype=np.uint64), [np.zeros(0, dtype=np.uint64)]
     done, n_crowded, n_waiting, aside = 0, 0, 0, 0
-    for answer in run_in_threads(table, range(plan.n_tables), n_threads=n_threads):
+    for answer in _answers(table, store, n_threads):
         done += answer.n_comparisons
-        n_crowded, aside = n_crowded + (answer.n_set_aside > 0), max(aside, answer.n_set_aside)
+        n_crowded, aside = n_crowded + answer.n_crowded, max(aside, answer.n_set_aside)
         waiting.append(answer.keys)
         n_waiting += len(answer.keys)
         if n_waiting > max(len(keys), _COMPARISONS_PER_CHUNK):
@@ -323,6 +339,24 @@ def _run(
     return keys, replace(plan, n_comparisons=done, warnings=warnings)
 
 
+def _answers(
+    table: _Table, store: Partitions | None, n_threads: int | None
+) -> Iterator[_Answer]:
+    """Yield what each table finds, or the tables of a finished partition found."""
+    for g, numbers in enumerate(groups_of(range(table.plan.n_tables), store)):
+        name = f"tables-{g:05d}"
+        if store is not None and name in store:
+            yield _Answer.read(store.get(name)[0])
+            continue
+        answers = []
+        for answer in run_in_threads(table, numbers, n_threads=n_threads):
+            yield answer
+            if store is not None:
+                answers.append(answer)
+        if store is not None:
+            store.put(name, [_Answer.of_all(answers).written()])
+
+
 def _once(parts: list[_Words]) -> _Words:
     """Return all keys sorted, each once; by sorting, which is faster here than hashing."""
     keys = np.concatenate(parts)
@@ -332,11 +366,26 @@ def _once(parts: list[_Words]) -> _Words:
 
 
 class _Answer(NamedTuple):
-    """What a table found."""
+    """What tables found; of how many some rows were set aside, and how many at most."""
 
     keys: _Words
     n_comparisons: int
+    n_crowded: int
     n_set_aside: int
+
+    @classmethod
+    def of_all(cls, answers: list[_Answer]) -> _Answer:
+        keys, n_comparisons, n_crowded, n_set_aside = zip(*answers, strict=True)
+        return cls(_once(list(keys)), sum(n_comparisons), sum(n_crowded), max(n_set_aside))
+
+    def written(self) -> _Words:
+        """Return all in one column: numbers lead and pairs follow, so that none is kept alone."""
+        return np.concatenate([np.array(self[1:], dtype=np.uint64), self.keys])
+
+    @classmethod
+    def read(cls, column: _Words) -> _Answer:
+        n_comparisons, n_crowded, n_set_aside = column[:3].tolist()
+        return cls(column[3:], n_comparisons, n_crowded, n_set_aside)
 
 
 class _Table:
@@ -369,10 +418,12 @@ class _Table:
     def __call__(self, number: int) -> _Answer:
         bits = np.array(self.plan.tables[number], dtype=np.int64)
         answers = self._answers(None, bits, number, 0)
+        n_set_aside = sum(answer[2] for answer in answers)
         return _Answer(
             np.concatenate([part for answer in answers for part in answer[0]] or [self._none()]),
             sum(answer[1] for answer in answers),
-            sum(answer[2] for answer in answers),
+            int(n_set_aside > 0),
+            n_set_aside,
         )
 
     @staticmethod
