@@ -31,6 +31,7 @@ __all__ = ["find_in_tables"]
 
 _SHARE_LOOKING_ON = 1 / 16
 
+
 def find_in_tables(
     pool: Pool,
     plan: PassPlan,

@@ -9,18 +9,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.engines import Progress, ProgressEvent, silent
+from linkkit.engines import Partitions, Progress, silent
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import Block, count_pairs
 from linkkit.linkage.block.lsh import FilterPlan, exhaustive_seconds, span
+from linkkit.linkage.compare.kept import lasting
 from linkkit.linkage.compare.vectors.distinct import Distinct
+from linkkit.linkage.compare.vectors.samples import Sampled, Sought
 from linkkit.linkage.compare.vectors.similar import similar_pairs
-from linkkit.linkage.compare.vectors.tables import Sampled, Sought, find_near
+from linkkit.linkage.compare.vectors.slices import Done, similar_in_slices
+from linkkit.linkage.compare.vectors.tables import common_bits, find_near
 from linkkit.linkage.pool import Pool
 
 __all__ = [
@@ -243,6 +247,7 @@ def find_candidates(
     *,
     floor: float | None = None,
     block: Block = "auto",
+    store: Partitions | None = None,
     n_threads: int | None = None,
     progress: Progress = silent,
 ) -> Candidates:
@@ -258,6 +263,9 @@ def find_candidates(
         "auto" compares all pairs where that takes seconds, and else in tables if these are faster.
         Unless it is "exhaustive", filters of which a party has more than :data:`MOST_ALIKE` equal
         ones are set aside: each is as like a match as all the others.
+    store : Partitions, optional
+        Where finished partitions of :data:`~linkkit.linkage.compare.kept.PAIR_TYPES` are kept. Those
+        that it has are not made again; they are of one pool, floor and `block`.
     n_threads : int, optional
         As many as there are processors by default. Results do not depend on it.
     progress : callable
@@ -280,10 +288,13 @@ def find_candidates(
     if block != "exhaustive":
         sought = _sought(floor, always_tables=block == "blocks")
         found = find_near(
-            kept.words, kept.party, kept.clean, sought, n_threads=n_threads, progress=progress
-        )
+            kept.words, kept.party, kept.clean, sought,
+            store=store, n_threads=n_threads, progress=progress,
+        )  # fmt: skip
     if found is None:
-        pairs, plan = _all_pairs(kept, floor, block, n_threads=n_threads, progress=progress)
+        pairs, plan = _all_pairs(
+            kept, floor, block, store=store, n_threads=n_threads, progress=progress
+        )
     else:
         plan = found.plan
         n_set = _n_set(kept)
@@ -308,7 +319,13 @@ def _sought(floor: float, *, always_tables: bool) -> Sought:
 
 
 def _all_pairs(
-    pool: Pool, floor: float, block: Block, *, n_threads: int | None, progress: Progress
+    pool: Pool,
+    floor: float,
+    block: Block,
+    *,
+    store: Partitions | None,
+    n_threads: int | None,
+    progress: Progress,
 ) -> tuple[RecordPairs, FilterPlan]:
     n_pairs = count_pairs(pool)
     if n_pairs > MOST_PAIRS:
@@ -317,7 +334,7 @@ def _all_pairs(
             + ("" if block == "exhaustive" else ", and no tables of sampled bits find enough"),
             hint="Link smaller extracts, by year of birth say, or leave 'block' at its default.",
         )
-    pairs = compare_filters(pool, floor=floor, n_threads=n_threads, progress=progress)
+    pairs = compare_filters(pool, floor=floor, store=store, n_threads=n_threads, progress=progress)
     reason = {
         "exhaustive": "as asked",
         "blocks": "tables of sampled bits would find too few",
@@ -358,12 +375,14 @@ def compare_filters(
     pool: Pool,
     *,
     floor: float,
+    store: Partitions | None = None,
     n_threads: int | None = None,
     progress: Progress = silent,
 ) -> RecordPairs:
     """Compare all pairs, and keep those at least as alike as `floor`.
 
     `progress` is told how many comparisons are done; the result does not depend on `n_threads`.
+    Where a `store` is on disk, the pairs of finished slices are kept there, and not compared again.
 
     Returns
     -------
@@ -372,9 +391,17 @@ def compare_filters(
     """
     n_set = _n_set(pool)
     starts = np.cumsum(np.append(0, pool.party_sizes()))
+    if (kept := lasting(store)) is not None:
+        rows = [slice(a, b) for a, b in pairwise(starts.tolist())]
+        left, right = similar_in_slices(
+            pool.words, [(rows[p], rows[q]) for p, q in party_blocks(pool)], threshold=floor,
+            max_pairs=MOST_CANDIDATES, store=kept, n_threads=n_threads, progress=progress,
+        )  # fmt: skip
+        dice = _dice(common_bits(pool.words, left, right), n_set[left] + n_set[right])
+        return RecordPairs(left=left, right=right, dice=dice)
     nothing = np.zeros(0, dtype=np.int64)
     parts = [(nothing, nothing, nothing)]
-    done = _Done(progress, count_pairs(pool))
+    done = Done(progress, count_pairs(pool))
     for p, q in party_blocks(pool):
         one, other = (pool.words[starts[x] : starts[x + 1]] for x in (p, q))
         found = similar_pairs(
@@ -392,19 +419,3 @@ def compare_filters(
         right=right,
         dice=_dice(common[order], n_set[left] + n_set[right]),
     )
-
-
-class _Done:
-    """Adds up the progress of several comparisons."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self.progress, self.total = progress, total
-        self.before = self.here = 0
-
-    def __call__(self, event: ProgressEvent) -> None:
-        self.here = event.done
-        self.progress(dataclasses.replace(event, done=self.before + event.done, total=self.total))
-
-    def block(self) -> None:
-        """Note that a comparison is finished."""
-        self.before, self.here = self.before + self.here, 0
