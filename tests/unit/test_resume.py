@@ -95,7 +95,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("linkkit.linkage.compare.kept._LEAST_TASKS", 1)
     monkeypatch.setattr(scan, "_COMPARISONS_PER_CHUNK", 20_000)
     monkeypatch.setattr(scan, "_ROWS_PER_CHUNK", 1)
-    monkeypatch.setattr(slices, "_COMPARISONS_PER_SLICE", 200_000)
+    monkeypatch.setattr(slices, "_COMPARISONS_PER_SLICE", 100_000)
     monkeypatch.setattr(tables, "_MOST_PARTNERS", 50)
     monkeypatch.setattr(tables, "_PARTNERS_OVER_EXPECTED", 0)
 
@@ -138,10 +138,10 @@ def store_in(folder: Path) -> Partitions:
 
 
 def interrupted(way: Way, folder: Path, *, after: float, n_threads: int = 1) -> None:
-    """Find pairs until more than that share is done."""
+    """Find pairs until more than so many comparisons are done."""
 
     def stop(event: ProgressEvent) -> None:
-        if event.done > after * event.total:
+        if event.done > after:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), store_in(folder) as store:
@@ -167,17 +167,18 @@ def test_interrupted_work_goes_on_where_it_was(
     whole = way.find(n_threads=1)
     assert len(whole[0]["left"]) > 100
     calls = counted(way, monkeypatch)
-    resumed(way, tmp_path / "whole", n_threads=1)
-    n_whole = len(calls)
-    interrupted(way, tmp_path / "work", after=0.5)
+    events: list[ProgressEvent] = []
+    assert_same(resumed(way, tmp_path / "whole", progress=events.append), whole)
+    n_whole, last = len(calls), events[-1]
+    interrupted(way, tmp_path / "work", after=0.7 * whole[1].n_comparisons)
     assert len(list((tmp_path / "work").glob("*.arrow"))) >= 2
     calls.clear()
-    events: list[ProgressEvent] = []
+    events.clear()
     assert_same(resumed(way, tmp_path / "work", progress=events.append), whole)
     assert 0 < len(calls) < 0.7 * n_whole
     done = [event.done for event in events]
     assert done == sorted(done)
-    assert done[-1] == events[-1].total
+    assert events[-1] == last
     assert list((tmp_path / "work").iterdir()) == []
 
 
@@ -186,7 +187,7 @@ def test_it_makes_no_difference_when_and_how_often_work_was_interrupted(
 ) -> None:
     whole = way.find()
     for share in (0, 0.2, 0.6, 0.9):
-        interrupted(way, tmp_path, after=share, n_threads=1 + round(share))
+        interrupted(way, tmp_path, after=share * whole[1].n_comparisons, n_threads=1 + round(share))
     assert_same(resumed(way, tmp_path, n_threads=1), whole)
 
 
@@ -194,7 +195,7 @@ def test_it_makes_no_difference_which_partitions_are_there(
     way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = way.find()
-    interrupted(way, tmp_path, after=0.95)
+    interrupted(way, tmp_path, after=0.95 * whole[1].n_comparisons)
     files = sorted(tmp_path.glob("*.arrow"))
     assert len(files) > 4
     for file in files[::2]:
@@ -263,7 +264,7 @@ def test_more_candidates_than_allowed_are_refused_with_and_without_a_folder(
     monkeypatch.setattr(record_filters, "MOST_CANDIDATES", 500_000)
     with store_in(tmp_path) as store:
         find_candidates(of_filters, floor=FLOOR, block="exhaustive", store=store)
-    # 200,000 in a slice are few enough, 1,200,000 in all are not, and it stays so.
+    # 100,000 in a slice are few enough, 1,200,000 in all are not, and it stays so.
     for _ in range(2):
         with (
             pytest.raises(LinkageError, match="more than 500,000 pairs"),
