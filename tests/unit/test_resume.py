@@ -19,9 +19,10 @@ from linkkit.exchange import EncodedExtract, EncodingSpec, RecordFilterSpec
 from linkkit.linkage.block import plan_passes
 from linkkit.linkage.compare import find_candidates, find_pairs, similar_pairs
 from linkkit.linkage.compare.kept import PAIR_TYPES
-from linkkit.linkage.compare.passes import scan
+from linkkit.linkage.compare.passes import pairs as pass_pairs
+from linkkit.linkage.compare.passes import scan, table_run
 from linkkit.linkage.compare.passes.table_run import TableRun
-from linkkit.linkage.compare.vectors import record_filters, similar, slices, tables
+from linkkit.linkage.compare.vectors import record_filters, similar, tables
 from linkkit.linkage.pool import Pool, make_pool
 
 Answer = tuple[dict[str, npt.NDArray[Any]], Any]
@@ -95,7 +96,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("linkkit.linkage.compare.kept._LEAST_TASKS", 1)
     monkeypatch.setattr(scan, "_COMPARISONS_PER_CHUNK", 20_000)
     monkeypatch.setattr(scan, "_ROWS_PER_CHUNK", 1)
-    monkeypatch.setattr(slices, "_COMPARISONS_PER_SLICE", 100_000)
+    monkeypatch.setattr(similar, "_COMPARISONS_PER_CHUNK", 50_000)
     monkeypatch.setattr(tables, "_MOST_PARTNERS", 50)
     monkeypatch.setattr(tables, "_PARTNERS_OVER_EXPECTED", 0)
 
@@ -115,7 +116,7 @@ def way(request: pytest.FixtureRequest, in_passes: Pool, of_filters: Pool) -> Wa
     return {
         "passes": Way(passes, scan._Scan, "__call__"),
         "passes in tables": Way(passes, TableRun, "tables"),
-        "filters": Way(filters, similar._Scan, "__call__"),
+        "filters": Way(filters, similar.VectorScan, "__call__"),
         "filters in tables": Way(filters, tables._Table, "__call__"),
     }[request.param]
 
@@ -205,6 +206,16 @@ def test_it_makes_no_difference_which_partitions_are_there(
     assert len(calls) > 0
 
 
+def test_what_compiled_code_found_is_gone_on_with_where_there_is_none(
+    way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = way.find()
+    interrupted(way, tmp_path, after=0.7 * whole[1].n_comparisons)
+    for module in (scan, table_run, pass_pairs, similar, tables):
+        monkeypatch.setattr(module, "has_numba", lambda: False)
+    assert_same(resumed(way, tmp_path), whole)
+
+
 def test_little_memory_makes_no_difference(
     way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,7 +258,7 @@ def test_filters_that_were_set_aside_are_counted_over_all_tables(
     assert "filters that hardly differ were set aside" in plan.warnings[0]
 
 
-def test_slices_compare_each_pair_once(of_filters: Pool, tmp_path: Path) -> None:
+def test_partitions_of_filters_hold_each_pair_once(of_filters: Pool, tmp_path: Path) -> None:
     words = of_filters.words
     with store_in(tmp_path) as store:
         pairs, plan, _ = find_candidates(of_filters, floor=0.0, block="exhaustive", store=store)
@@ -264,7 +275,7 @@ def test_more_candidates_than_allowed_are_refused_with_and_without_a_folder(
     monkeypatch.setattr(record_filters, "MOST_CANDIDATES", 500_000)
     with store_in(tmp_path) as store:
         find_candidates(of_filters, floor=FLOOR, block="exhaustive", store=store)
-    # 100,000 in a slice are few enough, 1,200,000 in all are not, and it stays so.
+    # Those of a partition are few enough, 1,200,000 in all are not, and it stays so.
     for _ in range(2):
         with (
             pytest.raises(LinkageError, match="more than 500,000 pairs"),

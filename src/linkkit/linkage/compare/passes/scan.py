@@ -66,8 +66,9 @@ def find_pairs(
         words = pool.words[:, pool.word_starts[k] : pool.word_starts[k + 1]]
         scan = _Scan(words, partners, plan, item.n_bits)
         found = [keys]
-        for g, tasks in enumerate(groups):
-            for part in _parts(scan, tasks, f"alike-{k:03d}-{g:05d}", store, n_threads):
+        for tasks in groups:
+            name = f"alike-{k:03d}-{tasks[0].start:010d}-{tasks[-1].stop:010d}"
+            for part in _parts(scan, tasks, name, store, n_threads):
                 found.append(part.keys)
                 done += sum(int((len(pool) - partners[task]).sum()) for task in part.tasks)
                 progress(_event(done, total))

@@ -21,9 +21,9 @@ from linkkit.linkage.block import Block, count_pairs
 from linkkit.linkage.block.lsh import FilterPlan, exhaustive_seconds, span
 from linkkit.linkage.compare.kept import lasting
 from linkkit.linkage.compare.vectors.distinct import Distinct
+from linkkit.linkage.compare.vectors.kept_pairs import Done, similar_and_kept
 from linkkit.linkage.compare.vectors.samples import Sampled, Sought
 from linkkit.linkage.compare.vectors.similar import similar_pairs
-from linkkit.linkage.compare.vectors.slices import Done, similar_in_slices
 from linkkit.linkage.compare.vectors.tables import common_bits, find_near
 from linkkit.linkage.pool import Pool
 
@@ -382,7 +382,7 @@ def compare_filters(
     """Compare all pairs, and keep those at least as alike as `floor`.
 
     `progress` is told how many comparisons are done; the result does not depend on `n_threads`.
-    Where a `store` is on disk, the pairs of finished slices are kept there, and not compared again.
+    Where a `store` is on disk, the pairs of finished partitions are kept there, and not compared again.
 
     Returns
     -------
@@ -391,17 +391,17 @@ def compare_filters(
     """
     n_set = _n_set(pool)
     starts = np.cumsum(np.append(0, pool.party_sizes()))
+    done = Done(progress, count_pairs(pool))
     if (kept := lasting(store)) is not None:
         rows = [slice(a, b) for a, b in pairwise(starts.tolist())]
-        left, right = similar_in_slices(
+        left, right = similar_and_kept(
             pool.words, [(rows[p], rows[q]) for p, q in party_blocks(pool)], threshold=floor,
-            max_pairs=MOST_CANDIDATES, store=kept, n_threads=n_threads, progress=progress,
+            max_pairs=MOST_CANDIDATES, store=kept, n_threads=n_threads, progress=done,
         )  # fmt: skip
         dice = _dice(common_bits(pool.words, left, right), n_set[left] + n_set[right])
         return RecordPairs(left=left, right=right, dice=dice)
     nothing = np.zeros(0, dtype=np.int64)
     parts = [(nothing, nothing, nothing)]
-    done = Done(progress, count_pairs(pool))
     for p, q in party_blocks(pool):
         one, other = (pool.words[starts[x] : starts[x + 1]] for x in (p, q))
         found = similar_pairs(

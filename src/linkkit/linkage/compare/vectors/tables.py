@@ -213,8 +213,8 @@ def _run(
 
 def _answers(table: _Table, store: Partitions | None, n_threads: int | None) -> Iterator[_Answer]:
     """Yield what each table finds, or the tables of a finished partition found."""
-    for g, numbers in enumerate(groups_of(range(table.plan.n_tables), store)):
-        name = f"tables-{g:05d}"
+    for numbers in groups_of(range(table.plan.n_tables), store):
+        name = f"tables-{numbers[0]:05d}-{numbers[-1]:05d}"
         if store is not None and name in store:
             yield _Answer.read(store.get(name)[0])
             continue
