@@ -42,7 +42,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut even small work into many tasks and partitions."""
     monkeypatch.setattr("linkkit.linkage.compare.fields.scans._COMPARISONS_PER_CHUNK", 9_000)
     monkeypatch.setattr("linkkit.linkage.block.keys._PAIRS_PER_PIECE", 50)
-    monkeypatch.setattr("linkkit.linkage.compare.fields.pairs._LEAST_TASKS", 2)
+    monkeypatch.setattr("linkkit.linkage.compare.kept._LEAST_TASKS", 2)
     monkeypatch.setattr("linkkit.engines.local._ROWS_AT_ONCE", 100)
 
 

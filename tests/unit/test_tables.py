@@ -13,10 +13,11 @@ from linkkit.errors import LinkageError, OptionError
 from linkkit.exchange import EncodingSpec, RecordFilterSpec
 from linkkit.linkage.block.lsh import FilterPlan, NearPairs, PeopleToLink, plan_tables
 from linkkit.linkage.compare.vectors import recall as recall_module
-from linkkit.linkage.compare.vectors import record_filters, tables
+from linkkit.linkage.compare.vectors import record_filters, samples, tables
 from linkkit.linkage.compare.vectors.distinct import Distinct
 from linkkit.linkage.compare.vectors.record_filters import find_candidates, likely_matches
-from linkkit.linkage.compare.vectors.tables import Sampled, Sought, find_near
+from linkkit.linkage.compare.vectors.samples import Sampled, Sought
+from linkkit.linkage.compare.vectors.tables import find_near
 from linkkit.linkage.pool import Pool
 
 
@@ -252,7 +253,7 @@ def test_where_very_many_are_alike_fewer_records_are_sampled(monkeypatch):
     left, right = two_files(3_000, n_bits=512, fill=0.45, differ=0.03)
     what = sought(0.8, recall=0.9)
     whole = find(left, right, what)
-    monkeypatch.setattr(tables, "_MOST_SAMPLED_PAIRS", 0)
+    monkeypatch.setattr(samples, "_MOST_SAMPLED_PAIRS", 0)
     fewer = find(left, right, what)
     assert fewer.plan != whole.plan
     assert len(fewer.left) > 0.5 * len(whole.left)

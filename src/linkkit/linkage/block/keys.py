@@ -6,6 +6,7 @@ listed but one number for each record, half of it a digest of its keys and half 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = [
     "block_sizes",
     "crowded_members",
     "filter_keys",
+    "pairs_of_blocks",
     "repeated_records",
     "sorted_blocks",
 ]
@@ -165,6 +167,24 @@ def block_sizes(
     starts = np.flatnonzero(np.append(True, (packed[1:] ^ packed[:-1]) > _POSITION)[: len(packed)])
     sizes = np.diff(np.append(starts, len(packed)))
     return (packed & _POSITION).astype(np.int64), np.repeat(sizes, sizes)
+
+
+def pairs_of_blocks(
+    pool: Pool, blocks: Blocks
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Yield the pairs of blocks that are small enough, some at a time, the smaller position first."""
+    start = 0
+    for end in blocks.cuts.tolist():
+        packed = blocks.packed[start:end]
+        start = end
+        first, last, block = _key_reference.block_ranges(packed, pool.party_starts(), pool.clean)
+        small = (np.bincount(block, weights=last - first) <= blocks.largest)[block]
+        n_partners = np.where(small, last - first, 0)
+        one = np.repeat(np.arange(len(packed)), n_partners)
+        before = np.repeat(np.cumsum(n_partners) - n_partners, n_partners)
+        other = np.arange(len(one)) - before + np.repeat(first, n_partners)
+        position = (packed & _POSITION).astype(np.int64)
+        yield position[one], position[other]
 
 
 def repeated_records(pool: Pool, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:

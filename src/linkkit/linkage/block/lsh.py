@@ -126,6 +126,8 @@ class FilterPlan:
         Why it is done that way.
     skipped : tuple of str
         Always empty: no table is left out.
+    keys : tuple of str
+        Blocking keys in which pairs were looked for, beside the tables.
     warnings : tuple of str
         What was set aside, with counts.
     """
@@ -139,6 +141,7 @@ class FilterPlan:
     pair_completeness: float = 1.0
     reason: str = ""
     skipped: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -156,7 +159,8 @@ class FilterPlan:
         """What the records that meet have in common."""
         if self.is_exhaustive:
             return ("all pairs",)
-        return (f"{self.bits_per_table} sampled bits, in one of {self.n_tables} tables",)
+        tables = f"{self.bits_per_table} sampled bits, in one of {self.n_tables} tables"
+        return (tables, *(f"blocking key {name}" for name in self.keys))
 
     @property
     def is_exhaustive(self) -> bool:
@@ -173,7 +177,9 @@ class FilterPlan:
         if not self.is_exhaustive:
             how = (
                 f"{self.n_comparisons:,} comparisons in {self.n_tables} tables of "
-                f"{self.bits_per_table} bits, {self.reduction_ratio:.2%} of {self.n_pairs:,} pairs "
+                f"{self.bits_per_table} bits"
+                + "".join(f" and blocking key {name}" for name in self.keys)
+                + f", {self.reduction_ratio:.2%} of {self.n_pairs:,} pairs "
                 f"saved, about {self.pair_completeness:.1%} of the matches that comparing all would "
                 "find expected among candidates"
             )

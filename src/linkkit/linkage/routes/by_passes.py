@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from linkkit.engines import n_threads_available
+from linkkit.engines import Partitions, n_threads_available
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import PassPlan, plan_passes
 from linkkit.linkage.block.passes import CHANCE_PER_RECORD, table_seconds
 from linkkit.linkage.classify import fit_passes, pass_log_odds, score_passes
 from linkkit.linkage.compare import compare_passes, find_pairs
 from linkkit.linkage.compare.fields.pairs import TOO_MANY
+from linkkit.linkage.compare.kept import PAIR_TYPES
 from linkkit.linkage.compare.passes.pairs import PassPairs
 from linkkit.linkage.compare.passes.scan import sample_comparisons
 from linkkit.linkage.forecast import LinkForecast
@@ -29,6 +30,7 @@ from linkkit.linkage.routes.work import (
     memory_of_records,
     most_matches,
     sizes_of,
+    work_digest,
 )
 
 __all__ = ["forecast_passes", "link_passes"]
@@ -53,7 +55,11 @@ def link_passes(work: Work) -> Found:
     pool = work.pool
     plan = _plan(work)
     memory_left(work, _memory_of_records(work, plan) + _memory_of_pairs(work, _most_pairs(work)))
-    candidates, plan = find_pairs(pool, plan, n_threads=work.n_threads, progress=work.progress)
+    digest = "" if work.work_folder is None else work_digest(work, str(plan))
+    with Partitions(PAIR_TYPES, folder=work.work_folder, work=digest) as store:
+        candidates, plan = find_pairs(
+            pool, plan, store=store, n_threads=work.n_threads, progress=work.progress
+        )
     if work.max_pairs is not None and len(candidates) > work.max_pairs:
         candidates, plan = _tightened(work, candidates, plan, work.max_pairs)
     model = fit_passes(pool, candidates, plan, most_matches=most_matches(pool))

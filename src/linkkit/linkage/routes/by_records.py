@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import numpy.typing as npt
 
+from linkkit.engines import Partitions
+from linkkit.errors import LinkageError
 from linkkit.linkage.classify import fit_records, record_log_odds, score_records
-from linkkit.linkage.compare import find_candidates
+from linkkit.linkage.compare.fields.pairs import TOO_MANY
+from linkkit.linkage.compare.kept import PAIR_TYPES
+from linkkit.linkage.compare.vectors.record_filters import find_candidates, forecast_candidates
 from linkkit.linkage.forecast import LinkForecast
-from linkkit.linkage.routes.work import Found, Work
+from linkkit.linkage.routes.work import (
+    BYTES_OF_CROSSWALK,
+    SECONDS_PER_CANDIDATE,
+    SECONDS_PER_RECORD,
+    Found,
+    Work,
+    memory_left,
+    memory_of_pairs,
+    sizes_of,
+    work_digest,
+)
 
-__all__ = ["link_records"]
+__all__ = ["forecast_records", "link_records"]
+
+_BYTES_BESIDE_FILTERS = 400
+_COPIES_OF_FILTERS = 3
+"""The pool's filters, those that are distinct, and those sorted to be compared."""
 
 
 def link_records(work: Work) -> Found:
-    """Find and score the candidate pairs of a pool with one filter for each record."""
+    """Find and score the candidate pairs of a pool with one filter for each record.
+
+    Raises
+    ------
+    LinkageError
+        When the limits leave too little for a linkage.
+    """
     pool = work.pool
-    candidates, plan, floor = find_candidates(
-        pool, block=work.block, n_threads=work.n_threads, progress=work.progress
-    )
+    memory_left(work, _memory_of_records(work))
+    digest = "" if work.work_folder is None else work_digest(work, work.block)
+    with Partitions(PAIR_TYPES, folder=work.work_folder, work=digest) as store:
+        candidates, plan, floor = find_candidates(
+            pool, block=work.block, store=store, n_threads=work.n_threads, progress=work.progress
+        )
+    if work.max_pairs is not None and len(candidates) > work.max_pairs:
+        raise LinkageError(
+            f"{len(candidates):,} candidate pairs are more than 'max_pairs' ({work.max_pairs:,}) allows",
+            hint=TOO_MANY,
+        )
     model = fit_records(pool, candidates, floor=floor, n_pairs=plan.n_pairs)
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -30,5 +64,28 @@ def link_records(work: Work) -> Found:
 
 
 def forecast_records(work: Work) -> LinkForecast:
-    """TEMPORARY."""
-    raise NotImplementedError
+    """Say what :func:`link_records` will take, from a sample of its pairs."""
+    pool = work.pool
+    began = time.perf_counter()
+    plan, n, seconds = forecast_candidates(pool, block=work.block, n_threads=work.n_threads)
+    records = _memory_of_records(work)
+    return LinkForecast(
+        n_records=sizes_of(pool),
+        plan=plan,
+        n_comparisons=plan.n_comparisons,
+        n_candidates=n,
+        seconds=time.perf_counter()
+        - began
+        + seconds
+        + len(pool) * SECONDS_PER_RECORD
+        + n * SECONDS_PER_CANDIDATE,
+        memory=records + memory_of_pairs(n),
+        memory_of_records=records + memory_of_pairs(n),
+        disk=0,
+        crosswalk=len(pool) * BYTES_OF_CROSSWALK,
+    )
+
+
+def _memory_of_records(work: Work) -> int:
+    filters = 8 * int(work.pool.words.shape[1])
+    return len(work.pool) * (_COPIES_OF_FILTERS * filters + _BYTES_BESIDE_FILTERS)

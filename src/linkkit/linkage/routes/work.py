@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from linkkit._version import __version__
 from linkkit.engines import Progress, available_memory, bytes_text, silent
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import Block, Plan
@@ -150,7 +151,9 @@ def sizes_of(pool: Pool) -> dict[str, int]:
 def work_digest(work: Work, *parameters: object) -> str:
     """Return a digest of all that decides which candidate pairs are found."""
     pool = work.pool
-    digest = hashlib.sha256(repr((pool.spec.digest, pool.parties, parameters)).encode())
+    versions = (__version__, np.__version__)
+    known = (versions, pool.spec.digest, pool.parties, work.block, parameters)
+    digest = hashlib.sha256(repr(known).encode())
     for content in (pool.clean, pool.party_sizes(), pool.tokens, pool.words):
         digest.update(np.ascontiguousarray(content).data)
     return digest.hexdigest()

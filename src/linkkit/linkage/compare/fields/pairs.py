@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +21,7 @@ from linkkit.linkage.block import BlockingPlan
 from linkkit.linkage.compare.fields import _reference
 from linkkit.linkage.compare.fields.levels import Comparison
 from linkkit.linkage.compare.fields.scans import Bar, Found, scans_of
+from linkkit.linkage.compare.kept import groups_of
 from linkkit.linkage.pool import Pool
 
 __all__ = [
@@ -43,8 +43,6 @@ TOO_MANY = (
     "pairs alike."
 )
 _RECORDS_SAMPLED = 20_000
-_PARTITIONS = 200
-_LEAST_TASKS = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -192,7 +190,7 @@ def compare_all(
     done = 0
     store = Partitions(CANDIDATE_TYPES) if store is None else store
     for k, scan in enumerate(scans_of(pool, comparison, plan, Bar(weights, floor))):
-        for g, tasks in enumerate(_groups(scan.tasks(), store)):
+        for g, tasks in enumerate(groups_of(scan.tasks(), store)):
             name = f"compared-{k:03d}-{g:05d}"
             if name in store:
                 done += sum(map(scan.size, tasks))
@@ -225,13 +223,6 @@ def _require_few(n_found: int, max_pairs: int | None, done: int, plan: BlockingP
             f"than 'max_pairs' allows, even if the least likely are left out",
             hint=TOO_MANY,
         )
-
-
-def _groups(tasks: list[slice], store: Partitions) -> Iterator[list[slice]]:
-    """Yield the tasks of each partition: all together, or where they are kept on disk, some hundreds."""
-    size = max(len(tasks) // _PARTITIONS, _LEAST_TASKS) if store.may_be_on_disk else len(tasks)
-    for start in range(0, len(tasks), max(size, 1)):
-        yield tasks[start : start + size]
 
 
 def _sorted(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.engines import Progress, ProgressEvent, run_in_threads, silent
+from linkkit.engines import Partitions, Progress, ProgressEvent, run_in_threads, silent
 from linkkit.linkage.block import PassPlan
 from linkkit.linkage.compare.fields.pairs import has_numba
+from linkkit.linkage.compare.kept import groups_of, lasting
 from linkkit.linkage.compare.passes import _reference as _pass_reference
 from linkkit.linkage.compare.passes.pairs import PassPairs, compare_passes, farthest
 from linkkit.linkage.compare.passes.tables import find_in_tables
@@ -31,10 +32,25 @@ def find_pairs(
     pool: Pool,
     plan: PassPlan,
     *,
+    store: Partitions | None = None,
     n_threads: int | None = None,
     progress: Progress = silent,
 ) -> tuple[PassPairs, PassPlan]:
     """Find the pairs that are more alike in some pass than chance explains, as a plan says.
+
+    Parameters
+    ----------
+    pool : Pool
+        Records with passes.
+    plan : PassPlan
+        Which pairs.
+    store : Partitions, optional
+        Where finished partitions of :data:`~linkkit.linkage.compare.kept.PAIR_TYPES` are kept. Those
+        that it has are not made again.
+    n_threads : int, optional
+        As many as there are processors by default. Results do not depend on it.
+    progress : callable
+        Told how many comparisons are done.
 
     Returns
     -------
@@ -42,26 +58,22 @@ def find_pairs(
         Each pair once, sorted, compared in every pass; and the plan as it was carried out.
     """
     if not plan.is_exhaustive:
-        return find_in_tables(pool, plan, n_threads=n_threads, progress=progress)
+        return find_in_tables(pool, plan, store=store, n_threads=n_threads, progress=progress)
     partners = _partners(pool)
-    tasks = list(_chunks_of(partners))
+    store = lasting(store)
+    groups = list(groups_of(list(_chunks_of(partners)), store, n_scans=len(pool.spec.passes)))
     keys = np.zeros(0, dtype=np.int64)
-    done = 0
+    done, total = 0, plan.n_comparisons
     for k, item in enumerate(pool.spec.passes):
         words = pool.words[:, pool.word_starts[k] : pool.word_starts[k + 1]]
         scan = _Scan(words, partners, plan, item.n_bits)
         found = [keys]
-        for task, pairs in zip(
-            tasks, run_in_threads(scan, tasks, n_threads=n_threads), strict=True
-        ):
-            found.append(pairs[0] * len(pool) + pairs[1])
-            done += int((len(pool) - partners[task]).sum())
-            total = plan.n_comparisons
-            progress(
-                ProgressEvent(
-                    stage="compare", done=min(done, total), total=total, unit="comparisons"
-                )
-            )
+        for tasks in groups:
+            name = f"alike-{k:03d}-{tasks[0].start:010d}-{tasks[-1].stop:010d}"
+            for part in _parts(scan, tasks, name, store, n_threads):
+                found.append(part.keys)
+                done += sum(int((len(pool) - partners[task]).sum()) for task in part.tasks)
+                progress(_event(done, total))
         keys = np.unique(np.concatenate(found))
     return compare_passes(pool, keys // len(pool), keys % len(pool)), plan
 
@@ -84,6 +96,35 @@ def sample_comparisons(pool: Pool, plan: PassPlan, *, n_threads: int) -> tuple[f
         seconds += time.perf_counter() - began
     n = max(int(ends[last - 1]) * len(pool.spec.passes), 1)
     return seconds / n / n_threads, n_found / n
+
+
+def _event(done: int, total: int) -> ProgressEvent:
+    return ProgressEvent(stage="compare", done=min(done, total), total=total, unit="comparisons")
+
+
+class _Part(NamedTuple):
+    """Pairs that some tasks found, each as one number: left times the number of records, plus right."""
+
+    tasks: Sequence[slice]
+    keys: npt.NDArray[np.int64]
+
+
+def _parts(
+    scan: _Scan, tasks: Sequence[slice], name: str, store: Partitions | None, n_threads: int | None
+) -> Iterator[_Part]:
+    """Yield what each task of a partition finds, or all that they found when they are finished."""
+    if store is not None and name in store:
+        yield _Part(tasks, store.get(name)[0].astype(np.int64))
+        return
+    found = []
+    results = run_in_threads(scan, tasks, n_threads=n_threads)
+    for task, (left, right) in zip(tasks, results, strict=True):
+        keys = left * len(scan.partners) + right
+        yield _Part([task], keys)
+        if store is not None:
+            found.append(keys)
+    if store is not None:
+        store.put(name, [np.concatenate(found)])
 
 
 def _partners(pool: Pool) -> npt.NDArray[np.int64]:

@@ -12,10 +12,11 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.engines import Progress, ProgressEvent
+from linkkit.engines import Partitions, Progress, ProgressEvent
 from linkkit.linkage.block import PassPlan
 from linkkit.linkage.block.equal_filters import MOST_EQUAL, meet_equal
 from linkkit.linkage.block.passes import completeness, plan_tables, table_seconds
+from linkkit.linkage.compare.kept import lasting
 from linkkit.linkage.compare.passes.matched import matched_records, pairs_among
 from linkkit.linkage.compare.passes.pairs import PassPairs, compare_passes
 from linkkit.linkage.compare.passes.table_run import TableRun, among
@@ -30,11 +31,14 @@ __all__ = ["find_in_tables"]
 
 _SHARE_LOOKING_ON = 1 / 16
 
-_Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
-
 
 def find_in_tables(
-    pool: Pool, plan: PassPlan, *, n_threads: int | None, progress: Progress
+    pool: Pool,
+    plan: PassPlan,
+    *,
+    store: Partitions | None = None,
+    n_threads: int | None,
+    progress: Progress,
 ) -> tuple[PassPairs, PassPlan]:
     """Find the pairs that are alike in some pass, as far as tables do.
 
@@ -44,6 +48,9 @@ def find_in_tables(
         Records with passes.
     plan : PassPlan
         A plan with tables.
+    store : Partitions, optional
+        Where what a round of tables found is kept. Which round is next follows from what was found
+        before, so that finished ones are read in the order in which they were made.
     n_threads : int, optional
         As many as there are processors by default.
     progress : callable
@@ -72,7 +79,7 @@ def find_in_tables(
             members, is_first = _open_members(pool, found), False
             plan = replace(plan, n_meeting=pairs_among(pool, members))
             run.go_on_with(members)
-        found = _united(pool, found, run.tables(plan, k, n_new))
+        found = _united(pool, found, _new_pairs(run, plan, k, n_new, store))
         left -= n_new * table_seconds(plan, run.n_members)
         plan = with_tables(plan, k, n_new)
         progress(_event(plan.n_comparisons, total))
@@ -116,11 +123,25 @@ def _open_members(pool: Pool, found: PassPairs) -> npt.NDArray[np.int64]:
     return np.flatnonzero(is_open)
 
 
-def _united(pool: Pool, found: PassPairs, new: _Pairs) -> PassPairs:
-    """Return the pairs found with new ones, which are compared in all passes if they are new."""
+def _new_pairs(
+    run: TableRun, plan: PassPlan, k: int, n_new: int, store: Partitions | None
+) -> npt.NDArray[np.int64]:
+    """Return the pairs that the next tables find or found, each once, as ascending numbers."""
+    store, before = lasting(store), plan.n_tables
+    name = f"tables-{sum(before):05d}-{k:03d}-{before[k]:05d}-{n_new:03d}"
+    if store is not None and name in store:
+        return store.get(name)[0].astype(np.int64)
+    left, right = run.tables(plan, k, n_new)
+    keys = np.unique(left * len(run.pool) + right)
+    if store is not None:
+        store.put(name, [keys])
+    return keys
+
+
+def _united(pool: Pool, found: PassPairs, new: npt.NDArray[np.int64]) -> PassPairs:
+    """Return the pairs found with others, which are compared in all passes if they are new."""
     keys = found.left * len(pool) + found.right
-    more = np.unique(new[0] * len(pool) + new[1])
-    more = more[~among(more, keys)]
+    more = new[~among(new, keys)]
     if not len(more):
         return found
     compared = compare_passes(pool, more // len(pool), more % len(pool))

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.engines import Progress
+from linkkit.linkage.compare.vectors.samples import Sampled, Sought
 from linkkit.linkage.compare.vectors.similar import Measure, SimilarPairs
-from linkkit.linkage.compare.vectors.tables import Sampled, Sought, find_near
+from linkkit.linkage.compare.vectors.tables import find_near
 
 __all__ = ["pairs_in_tables"]
 

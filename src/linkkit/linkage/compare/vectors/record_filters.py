@@ -9,18 +9,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.engines import Progress, ProgressEvent, silent
+from linkkit.engines import Partitions, Progress, n_threads_available, silent
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import Block, count_pairs
+from linkkit.linkage.block.keys import pairs_of_blocks, sorted_blocks
 from linkkit.linkage.block.lsh import FilterPlan, exhaustive_seconds, span
+from linkkit.linkage.block.plan import FREE_PER_RECORD
+from linkkit.linkage.compare.kept import lasting
 from linkkit.linkage.compare.vectors.distinct import Distinct
+from linkkit.linkage.compare.vectors.kept_pairs import Done, similar_and_kept
+from linkkit.linkage.compare.vectors.samples import Sampled, Sought
 from linkkit.linkage.compare.vectors.similar import similar_pairs
-from linkkit.linkage.compare.vectors.tables import Sampled, Sought, find_near
+from linkkit.linkage.compare.vectors.tables import common_bits, find_near, plan_near
 from linkkit.linkage.pool import Pool
 
 __all__ = [
@@ -68,6 +74,7 @@ SCALE = 1 << 16
 """A floor is rounded down to so many parts of 1."""
 
 _PAIRS_AT_ONCE = 100_000
+_POSITION = 0xFFFFFFFF
 
 _Counts = npt.NDArray[np.int64]
 
@@ -243,6 +250,7 @@ def find_candidates(
     *,
     floor: float | None = None,
     block: Block = "auto",
+    store: Partitions | None = None,
     n_threads: int | None = None,
     progress: Progress = silent,
 ) -> Candidates:
@@ -258,6 +266,9 @@ def find_candidates(
         "auto" compares all pairs where that takes seconds, and else in tables if these are faster.
         Unless it is "exhaustive", filters of which a party has more than :data:`MOST_ALIKE` equal
         ones are set aside: each is as like a match as all the others.
+    store : Partitions, optional
+        Where finished partitions of :data:`~linkkit.linkage.compare.kept.PAIR_TYPES` are kept. Those
+        that it has are not made again; they are of one pool, floor and `block`.
     n_threads : int, optional
         As many as there are processors by default. Results do not depend on it.
     progress : callable
@@ -280,19 +291,66 @@ def find_candidates(
     if block != "exhaustive":
         sought = _sought(floor, always_tables=block == "blocks")
         found = find_near(
-            kept.words, kept.party, kept.clean, sought, n_threads=n_threads, progress=progress
-        )
+            kept.words, kept.party, kept.clean, sought,
+            store=store, n_threads=n_threads, progress=progress,
+        )  # fmt: skip
     if found is None:
-        pairs, plan = _all_pairs(kept, floor, block, n_threads=n_threads, progress=progress)
+        pairs, plan = _all_pairs(
+            kept, floor, block, store=store, n_threads=n_threads, progress=progress
+        )
     else:
         plan = found.plan
         n_set = _n_set(kept)
         dice = _dice(found.common, n_set[found.left] + n_set[found.right])
         pairs = RecordPairs(left=found.left, right=found.right, dice=dice)
+        pairs, plan = _with_keys(kept, pairs, plan, floor)
     if alone is not None:
         pairs = dataclasses.replace(pairs, left=alone[pairs.left], right=alone[pairs.right])
     plan = dataclasses.replace(plan, n_pairs=count_pairs(pool), warnings=warnings + plan.warnings)
     return Candidates(pairs=pairs, plan=plan, floor=floor)
+
+
+def forecast_candidates(
+    pool: Pool, *, block: Block = "auto", n_threads: int | None = None
+) -> tuple[FilterPlan, int, float]:
+    """Return what :func:`find_candidates` would do: the plan, candidate pairs and seconds expected."""
+    alone, warnings = (None, ()) if block == "exhaustive" else _set_aside(pool)
+    kept = pool if alone is None else _part_of(pool, alone)
+    floor = candidate_floor(kept)
+    sought = _sought(floor, always_tables=block == "blocks")
+    planned = None
+    if block != "exhaustive":
+        planned = plan_near(kept.words, kept.party, kept.clean, sought, n_threads=n_threads)
+    n_pairs = count_pairs(kept)
+    left, right = _random_pairs(kept, np.random.default_rng(1), min(_SAMPLE_PAIRS, 4 * n_pairs))
+    share = float((dice_of_pairs(kept, left, right) >= floor).mean()) if len(left) else 0.0
+    whole = exhaustive_seconds(n_pairs, pool.words.shape[1])
+    plan, seconds = planned or (FilterPlan(n_pairs=n_pairs, n_comparisons=n_pairs), whole)
+    plan = dataclasses.replace(plan, n_pairs=count_pairs(pool), warnings=warnings + plan.warnings)
+    return plan, round(share * n_pairs), seconds / (n_threads or n_threads_available())
+
+
+def _with_keys(
+    pool: Pool, pairs: RecordPairs, plan: FilterPlan, floor: float
+) -> tuple[RecordPairs, FilterPlan]:
+    """Add the pairs that agree in a blocking key of the partners, where these are few enough."""
+    place = [(pairs.left << 32) | pairs.right]
+    dice, names, n_compared = [pairs.dice], [], 0
+    for k, key in enumerate(pool.spec.keys):
+        blocks = sorted_blocks(pool, pool.block_keys, (k,))
+        if blocks.n_comparisons > FREE_PER_RECORD * len(pool):
+            continue
+        names.append(key.name)
+        n_compared += blocks.n_comparisons
+        for left, right in pairs_of_blocks(pool, blocks):
+            alike = dice_of_pairs(pool, left, right)
+            enough = alike >= floor
+            place.append(((left << 32) | right)[enough])
+            dice.append(alike[enough])
+    once, first = np.unique(np.concatenate(place), return_index=True)
+    united = RecordPairs(left=once >> 32, right=once & _POSITION, dice=np.concatenate(dice)[first])
+    n_comparisons = plan.n_comparisons + n_compared
+    return united, dataclasses.replace(plan, n_comparisons=n_comparisons, keys=tuple(names))
 
 
 def _sought(floor: float, *, always_tables: bool) -> Sought:
@@ -308,7 +366,13 @@ def _sought(floor: float, *, always_tables: bool) -> Sought:
 
 
 def _all_pairs(
-    pool: Pool, floor: float, block: Block, *, n_threads: int | None, progress: Progress
+    pool: Pool,
+    floor: float,
+    block: Block,
+    *,
+    store: Partitions | None,
+    n_threads: int | None,
+    progress: Progress,
 ) -> tuple[RecordPairs, FilterPlan]:
     n_pairs = count_pairs(pool)
     if n_pairs > MOST_PAIRS:
@@ -317,7 +381,7 @@ def _all_pairs(
             + ("" if block == "exhaustive" else ", and no tables of sampled bits find enough"),
             hint="Link smaller extracts, by year of birth say, or leave 'block' at its default.",
         )
-    pairs = compare_filters(pool, floor=floor, n_threads=n_threads, progress=progress)
+    pairs = compare_filters(pool, floor=floor, store=store, n_threads=n_threads, progress=progress)
     reason = {
         "exhaustive": "as asked",
         "blocks": "tables of sampled bits would find too few",
@@ -358,12 +422,14 @@ def compare_filters(
     pool: Pool,
     *,
     floor: float,
+    store: Partitions | None = None,
     n_threads: int | None = None,
     progress: Progress = silent,
 ) -> RecordPairs:
     """Compare all pairs, and keep those at least as alike as `floor`.
 
     `progress` is told how many comparisons are done; the result does not depend on `n_threads`.
+    Where a `store` is on disk, the pairs of finished partitions are kept there, and not compared again.
 
     Returns
     -------
@@ -372,9 +438,17 @@ def compare_filters(
     """
     n_set = _n_set(pool)
     starts = np.cumsum(np.append(0, pool.party_sizes()))
+    done = Done(progress, count_pairs(pool))
+    if (kept := lasting(store)) is not None:
+        rows = [slice(a, b) for a, b in pairwise(starts.tolist())]
+        left, right = similar_and_kept(
+            pool.words, [(rows[p], rows[q]) for p, q in party_blocks(pool)], threshold=floor,
+            max_pairs=MOST_CANDIDATES, store=kept, n_threads=n_threads, progress=done,
+        )  # fmt: skip
+        dice = _dice(common_bits(pool.words, left, right), n_set[left] + n_set[right])
+        return RecordPairs(left=left, right=right, dice=dice)
     nothing = np.zeros(0, dtype=np.int64)
     parts = [(nothing, nothing, nothing)]
-    done = _Done(progress, count_pairs(pool))
     for p, q in party_blocks(pool):
         one, other = (pool.words[starts[x] : starts[x + 1]] for x in (p, q))
         found = similar_pairs(
@@ -392,19 +466,3 @@ def compare_filters(
         right=right,
         dice=_dice(common[order], n_set[left] + n_set[right]),
     )
-
-
-class _Done:
-    """Adds up the progress of several comparisons."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self.progress, self.total = progress, total
-        self.before = self.here = 0
-
-    def __call__(self, event: ProgressEvent) -> None:
-        self.here = event.done
-        self.progress(dataclasses.replace(event, done=self.before + event.done, total=self.total))
-
-    def block(self) -> None:
-        """Note that a comparison is finished."""
-        self.before, self.here = self.before + self.here, 0

@@ -16,7 +16,7 @@ from linkkit.linkage.block import FilterPlan
 from linkkit.linkage.compare.fields.pairs import has_numba
 from linkkit.linkage.compare.vectors import _reference as _vector_reference
 
-__all__ = ["Measure", "SimilarPairs", "similar_pairs"]
+__all__ = ["Measure", "SimilarPairs", "VectorScan", "similar_pairs", "too_many"]
 
 Measure = Literal["dice", "jaccard", "matching", "cosine", "overlap"]
 """How alike two sets of bits are; see :func:`similar_pairs`."""
@@ -174,7 +174,7 @@ def _all_similar(
     left: _Words, right: _Words | None, *, threshold: float, measure: Measure, max_pairs: int,
     n_threads: int | None, progress: Progress,
 ) -> SimilarPairs:  # fmt: skip
-    scan = _Scan(left, right, measure=measure, threshold=threshold, max_pairs=max_pairs)
+    scan = VectorScan(left, right, measure=measure, threshold=threshold, max_pairs=max_pairs)
     tasks = scan.chunks()
     total, done = scan.n_comparisons, 0
     expected = math.ceil(1.1 * scan.density * total)
@@ -183,17 +183,22 @@ def _all_similar(
         found.add(pairs)
         done += scan.comparisons_of(task)
         if found.size > max_pairs:
-            raise LinkageError(
-                f"more than {max_pairs:,} pairs are at least {threshold:g} alike: {found.size:,} after "
-                f"{done:,} of {total:,} comparisons",
-                hint="Raise the threshold, or max_pairs if there is memory: a pair takes 10 bytes.",
-            )
+            raise too_many(max_pairs, threshold, found.size, f"{done:,} of {total:,}")
         progress(ProgressEvent(stage="compare", done=done, total=total, unit="comparisons"))
     lefts, rights, commons = found.done()
     return SimilarPairs(
         left=lefts, right=rights, common=commons, measure=measure, n_bits=scan.n_bits,
         n_left_set=scan.left.n_set_of_row, n_right_set=scan.right.n_set_of_row,
     )  # fmt: skip
+
+
+def too_many(max_pairs: int, threshold: float, n_found: int, after: str) -> LinkageError:
+    """Return the error of more pairs than are allowed, found after some comparisons."""
+    return LinkageError(
+        f"more than {max_pairs:,} pairs are at least {threshold:g} alike: {n_found:,} after {after} "
+        "comparisons",
+        hint="Raise the threshold, or max_pairs if there is memory: a pair takes 10 bytes.",
+    )
 
 
 def _array_problems(left: object, right: object) -> Iterator[str]:
@@ -271,7 +276,7 @@ class _Side:
         return np.asarray(np.bitwise_count(self.words[:, n_early:]).sum(axis=1, dtype=np.int64))
 
 
-class _Scan:
+class VectorScan:
     """All comparisons of two arrays: a chunk of rows in, the pairs found out."""
 
     def __init__(
@@ -388,9 +393,11 @@ class _Scan:
         return chunks
 
     def comparisons_of(self, rows: slice) -> int:
+        """Return how many comparisons a chunk of rows takes."""
         return int((self.last[rows] - self.first[rows]).sum())
 
     def __call__(self, rows: slice) -> _Found:
+        """Return the pairs of a chunk of rows, and how many bits they have in common."""
         p, q, common = self._compiled(rows) if self.compiled else self._plain(rows)
         left, right = self.left.order[p], self.right.order[q]
         if self.within:

@@ -9,40 +9,46 @@ ask whether it did; what is found twice is kept once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.engines import Progress, ProgressEvent, has_numba, run_in_threads, silent
+from linkkit.engines import (
+    Partitions,
+    Progress,
+    ProgressEvent,
+    has_numba,
+    run_in_threads,
+    silent,
+)
 from linkkit.errors import LinkageError
 from linkkit.linkage.block.lsh import (
     FilterPlan,
-    NearPairs,
-    PeopleToLink,
     count_all,
     exhaustive_seconds,
     plan_tables,
-    sampled_rows,
     seconds_of,
     unpacked,
 )
+from linkkit.linkage.compare.kept import groups_of, lasting
 from linkkit.linkage.compare.vectors import _reference as _vector_reference
 from linkkit.linkage.compare.vectors import _table_reference
 from linkkit.linkage.compare.vectors.distinct import Distinct, digests
-from linkkit.linkage.compare.vectors.similar import Measure, similar_pairs
+from linkkit.linkage.compare.vectors.samples import (
+    Sampled,
+    Sought,
+    affordable_rows,
+    near_pairs,
+    people_to_link,
+    sampled_pairs,
+)
+from linkkit.linkage.compare.vectors.similar import Measure
 
-__all__ = ["Found", "Likely", "Sought", "find_near"]
+__all__ = ["Found", "common_bits", "find_near"]
 
-_SAMPLED_WORDS = 32_000_000_000
-_FEWEST_SAMPLED, _MOST_SAMPLED = 200, 4_000
-_MOST_SAMPLED_PAIRS, _FEWEST_OF_MANY = 10_000_000, 20
-_PAIRS_FOR_DENSITY = 20_000
-_ROWS_FOR_PLAN = 16_000
-_BITS_FOR_PLAN = 64_000_000
 _COMPARISONS_PER_CHUNK = 20_000_000
 _FIRST_CAPACITY = 65_536
 _MOST_PARTNERS = 4_096
@@ -56,53 +62,6 @@ _LOW = np.uint64(0xFFFFFFFF)
 _Ints = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float64]
 _Words = npt.NDArray[np.uint64]
-
-
-class Sampled(NamedTuple):
-    """Similar pairs of sampled rows with all rows: keys of pairs, sampled row, other's party, score."""
-
-    key: _Words
-    row: _Ints
-    other: _Ints
-    score: _Floats
-
-
-Likely = Callable[[Sampled], _Floats]
-"""From sampled pairs to how likely each is one that is wanted, 0 to 1."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class Sought:
-    """What is sought among filters.
-
-    Attributes
-    ----------
-    measure, threshold : str, float
-        How similar pairs are at least.
-    recall : float
-        Which share of the wanted pairs is to be found, above 0 and below 1.
-    always_tables : bool
-        Whether tables are used even where comparing all is cheaper.
-    affordable : float
-        Seconds of one processor for which all pairs are compared without asking further.
-    likely : callable
-        Which pairs are wanted.
-    expected_shares, expected_weight : ndarray of float64, float
-        Shares of bits that differ in wanted pairs, as expected before any is seen, and for how many
-        pairs they count.
-    max_pairs : int
-        Refuse to find more.
-    """
-
-    measure: Measure
-    threshold: float
-    recall: float
-    always_tables: bool
-    affordable: float
-    likely: Likely
-    expected_shares: _Floats
-    expected_weight: float
-    max_pairs: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -121,6 +80,7 @@ def find_near(
     clean: npt.NDArray[np.bool_],
     sought: Sought,
     *,
+    store: Partitions | None = None,
     n_threads: int | None = None,
     progress: Progress = silent,
 ) -> Found | None:
@@ -136,6 +96,8 @@ def find_near(
         Whether a party's rows are not compared with each other.
     sought : Sought
         What is sought.
+    store : Partitions, optional
+        Where what groups of tables found is kept; what it has is not sought again.
 
     Returns
     -------
@@ -147,117 +109,78 @@ def find_near(
     LinkageError
         When there are more pairs than `max_pairs`.
     """
+    prepared = _prepared(words, party, clean, sought, n_threads)
+    if prepared is None:
+        return None
+    rows, sampled, weight, table = prepared
+    keys, plan = _run(table, store=lasting(store), n_threads=n_threads, progress=progress)
+    share = _share_found(sampled, weight, keys, plan, sought)
+    left, right, common = rows.expanded(
+        _exact(rows.words, keys, sought),
+        clean=clean,
+        measure=sought.measure,
+        threshold=sought.threshold,
+        max_pairs=sought.max_pairs,
+    )
+    n_pairs = count_all(np.bincount(party, minlength=len(clean)).astype(np.int64), clean)
+    done = replace(plan, n_pairs=n_pairs, pair_completeness=share)
+    return Found(left=left, right=right, common=common, plan=done)
+
+
+def plan_near(
+    words: _Words,
+    party: _Ints,
+    clean: npt.NDArray[np.bool_],
+    sought: Sought,
+    *,
+    n_threads: int | None = None,
+) -> tuple[FilterPlan, float] | None:
+    """Return the tables by which :func:`find_near` would go, and their seconds on one processor."""
+    prepared = _prepared(words, party, clean, sought, n_threads)
+    if prepared is None:
+        return None
+    plan = prepared.table.plan
+    return plan, seconds_of(plan, len(prepared.rows.words))
+
+
+class _Prepared(NamedTuple):
+    """Rows that are distinct, similar pairs of some of them and how likely each is wanted, tables."""
+
+    rows: Distinct
+    sampled: Sampled
+    weight: _Floats
+    table: _Table
+
+
+def _prepared(
+    words: _Words,
+    party: _Ints,
+    clean: npt.NDArray[np.bool_],
+    sought: Sought,
+    n_threads: int | None,
+) -> _Prepared | None:
     everybody = np.bincount(party, minlength=len(clean)).astype(np.int64)
     if not sought.always_tables and _whole(everybody, clean, words) <= sought.affordable:
         return None
     rows = Distinct.of(words, party, n_parties=len(clean))
     unique, own = rows.words, rows.party
     digest = digests(unique)
-    people = _people(unique, own, clean, digest)
-    n_sampled = _affordable_rows(people, unique, sought)
-    sampled = _sampled(unique, own, clean, sought, digest, n_rows=n_sampled, n_threads=n_threads)
+    people = people_to_link(unique, own, clean, digest)
+    n_sampled = affordable_rows(people, unique, sought)
+    sampled = sampled_pairs(
+        unique, own, clean, sought, digest, n_rows=n_sampled, n_threads=n_threads
+    )
     weight = sought.likely(sampled)
-    plan = plan_tables(people, _near(unique, sampled, weight, sought), recall=sought.recall)
+    plan = plan_tables(people, near_pairs(unique, sampled, weight, sought), recall=sought.recall)
     whole = _whole(people.sizes, clean, words)
     if plan is None or (not sought.always_tables and seconds_of(plan, len(unique)) >= whole):
         return None
     table = _Table(unique, own, clean, plan=plan, sought=sought, digest=digest)
-    keys, plan = _run(table, max_pairs=sought.max_pairs, n_threads=n_threads, progress=progress)
-    share = _share_found(sampled, weight, keys, plan, sought)
-    left, right, common = rows.expanded(
-        _exact(unique, keys, sought),
-        clean=clean,
-        measure=sought.measure,
-        threshold=sought.threshold,
-        max_pairs=sought.max_pairs,
-    )
-    done = replace(plan, n_pairs=count_all(everybody, clean), pair_completeness=share)
-    return Found(left=left, right=right, common=common, plan=done)
+    return _Prepared(rows, sampled, weight, table)
 
 
 def _whole(sizes: _Ints, clean: npt.NDArray[np.bool_], words: _Words) -> float:
     return exhaustive_seconds(count_all(sizes, clean), words.shape[1])
-
-
-def _people(
-    words: _Words, party: _Ints, clean: npt.NDArray[np.bool_], digest: _Words
-) -> PeopleToLink:
-    blocks = _blocks(party, len(clean))
-    n = min(_ROWS_FOR_PLAN, _BITS_FOR_PLAN // (64 * words.shape[1]))
-    rows = sampled_rows([digest[block] for block in blocks], n)
-    chosen = np.concatenate([own + block.start for own, block in zip(rows, blocks, strict=True)])
-    chosen = chosen[np.argsort(digest[chosen], kind="stable")]
-    sizes = np.bincount(party, minlength=len(clean)).astype(np.int64)
-    return PeopleToLink(sizes=sizes, clean=clean, sample=words[chosen], party=party[chosen])
-
-
-def _blocks(party: _Ints, n_parties: int) -> list[slice]:
-    """Return the rows of each party."""
-    ends = np.cumsum(np.bincount(party, minlength=n_parties))
-    return [slice(a, b) for a, b in pairwise([0, *ends.tolist()])]
-
-
-def _affordable_rows(people: PeopleToLink, words: _Words, sought: Sought) -> int:
-    """Return how many rows can be compared with all, in time and in memory for what is found."""
-    n = int(np.clip(_SAMPLED_WORDS / max(words.size, 1), _FEWEST_SAMPLED, _MOST_SAMPLED))
-    if len(people.sample) < 2:
-        return n
-    rng = np.random.default_rng(0)
-    one, other = people.sample[rng.integers(0, len(people.sample), (2, _PAIRS_FOR_DENSITY))]
-    n_one, n_other, common = (
-        np.bitwise_count(x).sum(axis=1, dtype=np.int64) for x in (one, other, one & other)
-    )
-    score = _vector_reference.similarities(
-        sought.measure, common, n_one, n_other, n_bits=64 * words.shape[1]
-    )
-    found_of_row = float((score >= sought.threshold).mean()) * len(words)
-    return max(min(n, int(_MOST_SAMPLED_PAIRS / max(found_of_row, 1e-9))), _FEWEST_OF_MANY)
-
-
-def _sampled(
-    words: _Words, party: _Ints, clean: npt.NDArray[np.bool_], sought: Sought, digest: _Words,
-    *, n_rows: int, n_threads: int | None,
-) -> Sampled:  # fmt: skip
-    """Compare some rows with all others that they may match."""
-    blocks = _blocks(party, len(clean))
-    nothing = np.zeros(0, dtype=np.int64)
-    parts = [(nothing.astype(np.uint64), nothing, nothing, np.zeros(0))]
-    for p, chosen in enumerate(sampled_rows([digest[block] for block in blocks], n_rows)):
-        rows = chosen + blocks[p].start
-        for q, block in enumerate(blocks):
-            if p == q and clean[p]:
-                continue
-            found = similar_pairs(
-                words[rows], words[block], threshold=sought.threshold, measure=sought.measure,
-                max_pairs=sought.max_pairs, n_threads=n_threads,
-            )  # fmt: skip
-            one, other = rows[found.left], found.right.astype(np.int64) + block.start
-            apart = one != other
-            one, other, score = one[apart], other[apart], found.score[apart]
-            parts.append((_key_of(one, other), one, np.full(len(one), q), score))
-    key, row, party_of, score = (np.concatenate(part) for part in zip(*parts, strict=True))
-    # An order that no order of rows or parties changes, as sums of floats depend on it.
-    one, two = digest[key >> np.uint64(32)], digest[key & _LOW]
-    order = np.lexsort((digest[row], np.maximum(one, two), np.minimum(one, two), score))
-    return Sampled(key=key[order], row=row[order], other=party_of[order], score=score[order])
-
-
-def _key_of(one: _Ints, other: _Ints) -> _Words:
-    low, high = np.minimum(one, other), np.maximum(one, other)
-    return (low.astype(np.uint64) << np.uint64(32)) | high.astype(np.uint64)
-
-
-def _near(words: _Words, sampled: Sampled, weight: _Floats, sought: Sought) -> NearPairs:
-    kept = np.flatnonzero(weight > 0)
-    most = min(_MOST_SAMPLED, _BITS_FOR_PLAN // (64 * words.shape[1]))
-    kept = kept[:: max(math.ceil(len(kept) / most), 1)]
-    key = sampled.key[kept]
-    return NearPairs(
-        differ=words[key >> np.uint64(32)] ^ words[key & _LOW],
-        weight=weight[kept],
-        expected_shares=sought.expected_shares,
-        expected_weight=sought.expected_weight,
-    )
 
 
 def _share_found(
@@ -274,14 +197,7 @@ def _share_found(
 def _exact(words: _Words, keys: _Words, sought: Sought) -> tuple[_Ints, _Ints, _Ints]:
     """Return the pairs that are similar enough, and the bits they have in common."""
     left, right = (keys >> np.uint64(32)).astype(np.int64), (keys & _LOW).astype(np.int64)
-    common = np.zeros(len(keys), dtype=np.int64)
-    if has_numba():
-        from linkkit.linkage.compare.vectors import _table_kernels
-
-        kernel: Any = _table_kernels.common_bits
-        kernel(words, left, right, common)
-    else:
-        common = _table_reference.common_bits(words, left, right)
+    common = common_bits(words, left, right)
     n_set = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
     score = _vector_reference.similarities(
         sought.measure, common, n_set[left], n_set[right], n_bits=64 * words.shape[1]
@@ -290,16 +206,28 @@ def _exact(words: _Words, keys: _Words, sought: Sought) -> tuple[_Ints, _Ints, _
     return left[enough], right[enough], common[enough]
 
 
+def common_bits(words: _Words, left: _Ints, right: _Ints) -> _Ints:
+    """Return how many bits the rows of each pair have in common."""
+    if not has_numba():
+        return _table_reference.common_bits(words, left, right)
+    from linkkit.linkage.compare.vectors import _table_kernels
+
+    common = np.zeros(len(left), dtype=np.int64)
+    kernel: Any = _table_kernels.common_bits
+    kernel(words, left, right, common)
+    return common
+
+
 def _run(
-    table: _Table, *, max_pairs: int, n_threads: int | None, progress: Progress
+    table: _Table, *, store: Partitions | None, n_threads: int | None, progress: Progress
 ) -> tuple[_Words, FilterPlan]:
     """Go through all tables; return the keys of pairs, sorted, and what was done."""
-    plan = table.plan
+    plan, max_pairs = table.plan, table.sought.max_pairs
     keys, waiting = np.zeros(0, dtype=np.uint64), [np.zeros(0, dtype=np.uint64)]
     done, n_crowded, n_waiting, aside = 0, 0, 0, 0
-    for answer in run_in_threads(table, range(plan.n_tables), n_threads=n_threads):
+    for answer in _answers(table, store, n_threads):
         done += answer.n_comparisons
-        n_crowded, aside = n_crowded + (answer.n_set_aside > 0), max(aside, answer.n_set_aside)
+        n_crowded, aside = n_crowded + answer.n_crowded, max(aside, answer.n_set_aside)
         waiting.append(answer.keys)
         n_waiting += len(answer.keys)
         if n_waiting > max(len(keys), _COMPARISONS_PER_CHUNK):
@@ -323,6 +251,22 @@ def _run(
     return keys, replace(plan, n_comparisons=done, warnings=warnings)
 
 
+def _answers(table: _Table, store: Partitions | None, n_threads: int | None) -> Iterator[_Answer]:
+    """Yield what each table finds, or the tables of a finished partition found."""
+    for numbers in groups_of(range(table.plan.n_tables), store):
+        name = f"tables-{numbers[0]:05d}-{numbers[-1]:05d}"
+        if store is not None and name in store:
+            yield _Answer.read(store.get(name)[0])
+            continue
+        answers = []
+        for answer in run_in_threads(table, numbers, n_threads=n_threads):
+            yield answer
+            if store is not None:
+                answers.append(answer)
+        if store is not None:
+            store.put(name, [_Answer.of_all(answers).written()])
+
+
 def _once(parts: list[_Words]) -> _Words:
     """Return all keys sorted, each once; by sorting, which is faster here than hashing."""
     keys = np.concatenate(parts)
@@ -332,11 +276,26 @@ def _once(parts: list[_Words]) -> _Words:
 
 
 class _Answer(NamedTuple):
-    """What a table found."""
+    """What tables found; of how many some rows were set aside, and how many at most."""
 
     keys: _Words
     n_comparisons: int
+    n_crowded: int
     n_set_aside: int
+
+    @classmethod
+    def of_all(cls, answers: list[_Answer]) -> _Answer:
+        keys, n_comparisons, n_crowded, n_set_aside = zip(*answers, strict=True)
+        return cls(_once(list(keys)), sum(n_comparisons), sum(n_crowded), max(n_set_aside))
+
+    def written(self) -> _Words:
+        """Return all in one column: numbers lead and pairs follow, so that none is kept alone."""
+        return np.concatenate([np.array(self[1:], dtype=np.uint64), self.keys])
+
+    @classmethod
+    def read(cls, column: _Words) -> _Answer:
+        n_comparisons, n_crowded, n_set_aside = column[:3].tolist()
+        return cls(column[3:], n_comparisons, n_crowded, n_set_aside)
 
 
 class _Table:
@@ -369,10 +328,12 @@ class _Table:
     def __call__(self, number: int) -> _Answer:
         bits = np.array(self.plan.tables[number], dtype=np.int64)
         answers = self._answers(None, bits, number, 0)
+        n_set_aside = sum(answer[2] for answer in answers)
         return _Answer(
             np.concatenate([part for answer in answers for part in answer[0]] or [self._none()]),
             sum(answer[1] for answer in answers),
-            sum(answer[2] for answer in answers),
+            int(n_set_aside > 0),
+            n_set_aside,
         )
 
     @staticmethod
