@@ -35,9 +35,11 @@ def test_it_holds_party_token_and_person_id_and_nothing_else(pool: Pool) -> None
     assert build_crosswalk(pool, PERSON).table.column_names == ["party", "token", "person_id"]
 
 
-def test_rows_are_sorted_by_person_and_token(pool: Pool) -> None:
+def test_rows_are_sorted_by_person_and_within_as_in_the_pool(pool: Pool) -> None:
+    place = {pool.tokens[i].tobytes(): i for i in range(len(pool))}
     rows = [
-        (row["person_id"], row["token"]) for row in build_crosswalk(pool, PERSON).table.to_pylist()
+        (row["person_id"], place[row["token"]])
+        for row in build_crosswalk(pool, PERSON).table.to_pylist()
     ]
     assert rows == sorted(rows)
 
