@@ -23,7 +23,7 @@ class LinkForecast:
     n_comparisons : int
         Comparisons that will be made.
     n_candidates : int
-        Pairs expected to be alike enough to be scored.
+        Pairs expected to be alike enough to be scored; those that tables miss are among them.
     seconds : float
         Time by the clock, from a sample of the comparisons timed on this machine.
     memory : int
