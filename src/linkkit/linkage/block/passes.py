@@ -46,7 +46,7 @@ CHANCE_PER_RECORD = 0.5
 """So many candidate pairs for each record are let in by chance, in each pass."""
 
 _LEAST_DEVIATIONS = 1.0
-_BUDGET_SECONDS = 12.0
+_BUDGET_SECONDS = 15.0
 _BUDGET_PER_RECORD = 6.0e-6
 
 _FIRST_PARTS = ((1_024, 1.65, 1.0e9), (512, 2.05, 1.5e9), (256, 2.4, 2.2e9))
