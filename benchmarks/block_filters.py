@@ -27,14 +27,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from harness.attacked_profiles import as_profile
 from harness.machine import describe
-from harness.people import two_files
-from link_large import document_of
 
 import linkkit as lk
 from linkkit.linkage.compare import candidate_floor, find_candidates
 from linkkit.linkage.compare.vectors.record_filters import dice_of_pairs
 from linkkit.linkage.pool import Pool, make_pool
 from linkkit.partner.keys import ClkhashSecret
+from linkkit.synth import large_agreement, large_files
 
 
 class Files(NamedTuple):
@@ -47,13 +46,16 @@ class Files(NamedTuple):
 
 
 def encoded(n: int, seed: int) -> Files:
-    files = two_files(n, seed=seed)
-    agreement = as_profile(document_of("field"), "clkhash")
+    files = large_files(n, seed=seed)
+    agreement = as_profile(large_agreement(files.parties), "clkhash")
     secret = ClkhashSecret(b"a secret of the benchmark, used for nothing else")
     results = []
-    for party, table in (("left", files.left), ("right", files.right)):
+    for party in files.parties:
+        table = files.table(party)
         ids = pa.array(np.arange(len(table)).astype(str))
-        results.append(lk.encode(table.append_column("row", ids), agreement, secret, party=party))
+        place = table.column_names.index("record_id")
+        numbered = table.set_column(place, "record_id", ids)
+        results.append(lk.encode(numbered, agreement, secret, party=party))
     pool = make_pool([result.encodings for result in results])
     place_of = {bytes(token): place for place, token in enumerate(pool.tokens)}
     places = []
@@ -62,9 +64,10 @@ def encoded(n: int, seed: int) -> Files:
         rows = np.array(result.token_map.record_ids.to_pylist(), dtype=np.int64)
         place[rows] = [place_of[bytes(token)] for token in result.token_map.tokens]
         places.append(place)
-    left, right = places[0][files.matches[:, 0]], places[1][files.matches[:, 1]]
+    true = files.matches(*files.parties)
+    left, right = places[0][true.left], places[1][true.right]
     kept = (left >= 0) & (right >= 0)
-    return Files(pool, left[kept], right[kept], files.corrupted[kept])
+    return Files(pool, left[kept], right[kept], true.with_errors[kept])
 
 
 def timed(function: Callable[[], Any]) -> tuple[Any, float]:
