@@ -10,12 +10,15 @@ from linkkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from linkkit.agreement import Agreement as Agreement
+    from linkkit.engines import progress_bar as progress_bar
     from linkkit.errors import LinkkitError as LinkkitError
     from linkkit.exchange import Crosswalk as Crosswalk
     from linkkit.exchange import EncodedExtract as EncodedExtract
     from linkkit.exchange import Identity as Identity
     from linkkit.exchange import PayloadExtract as PayloadExtract
+    from linkkit.linkage import LinkForecast as LinkForecast
     from linkkit.linkage import LinkResult as LinkResult
+    from linkkit.linkage import forecast_link as forecast_link
     from linkkit.linkage import link as link
     from linkkit.linkage.cluster import one_to_one as one_to_one
     from linkkit.linkage.compare import similar_pairs as similar_pairs

@@ -303,7 +303,7 @@ class _Expected:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.fields = _distinctive(pool)[:_MOST_FIELDS]
-        kinds = [pool.spec.filters[f].kind for f in self.fields]
+        kinds: list[FieldKind] = [pool.spec.filters[f].kind for f in self.fields]
         equal = np.array([_EQUAL_IN_MATCHES.get(kind, 0.7) for kind in kinds])
         equal *= pool.present[:, self.fields].mean(axis=0) ** 2 if len(pool) else 1.0
         patterns = np.arange(1 << len(equal))[:, None] >> np.arange(len(equal)) & 1
