@@ -255,3 +255,43 @@ def test_all_records_alike_end_in_seconds_with_nobody_linked(
         result = link(same, block=block)
         assert len(result.pairs) == result.quality.n_links == 0
         assert result.crosswalk.n_people == 7_000
+
+
+def test_visits_of_one_person_are_not_set_aside_where_a_party_has_them(
+    plain_agreement: Callable[..., Agreement], encode_plainly: Encode, made_people: Make
+) -> None:
+    plain, everybody = plain_agreement(clean=("north",)), made_people(150, seed=5)
+    visits = pd.concat([everybody.iloc[50:], *[everybody.iloc[[60]]] * 130])
+    result = link(
+        [
+            encode_plainly(everybody.iloc[:100], plain, "north"),
+            encode_plainly(numbered(visits), plain, "south"),
+        ]
+    )
+    assert result.plan.warnings == ()
+    assert result.crosswalk.n_people == 150
+
+
+@pytest.mark.parametrize(
+    "options", [{"work_folder": 5}, {"work_folder": ""}, {"progress": True}], ids=str
+)
+def test_places_that_are_none_are_refused(
+    two: list[EncodedExtract], options: dict[str, Any]
+) -> None:
+    with pytest.raises(OptionError, match=f"'{next(iter(options))}' is "):
+        link(two, **options)
+
+
+def test_finished_partitions_stay_until_people_are_made(
+    two: list[EncodedExtract], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("linkkit.linkage.crosswalk.build._person_ids", fail)
+        with pytest.raises(MemoryError):
+            link(two, work_folder=tmp_path)
+    assert list(tmp_path.glob("*.arrow"))
+    assert link(two, work_folder=tmp_path).quality.n_links > 400
+    assert list(tmp_path.iterdir()) == []

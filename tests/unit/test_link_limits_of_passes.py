@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import pytest
 
+import linkkit as lk
 from linkkit.errors import LinkageError
 from linkkit.linkage import forecast_link, link
 
 pytestmark = pytest.mark.parametrize("town", ["standard"], indirect=True)
+
+
+@pytest.fixture
+def repeated_town(town: Any, secret: Any, token_key_of: Any) -> list[Any]:
+    """The offices, those with each person once with a row of theirs on 500 rows more."""
+    encoded = []
+    for party, frame in town.frames.items():
+        clause = town.agreement.parties[party]
+        n = 500 if clause.one_record_per_person else 0
+        record_id = clause.record_id
+        more = pd.concat([frame.iloc[[0]]] * n) if n else frame.iloc[:0]
+        more = more.assign(**{record_id: [f"more {i}" for i in range(n)]})
+        both = pd.concat([frame, more], ignore_index=True)
+        key = token_key_of(party)
+        result = lk.encode(both, town.agreement, secret, party=party, token_key=key)
+        encoded.append(result.encodings)
+    return encoded
 
 
 @pytest.mark.parametrize("block", ["exhaustive", "blocks"])
@@ -43,3 +62,13 @@ def test_no_room_for_matches_is_refused(town: Any) -> None:
 def test_too_little_memory_is_refused(town: Any) -> None:
     with pytest.raises(LinkageError, match="is the limit"):
         link(town.encodings, memory_limit="100 kB")
+
+
+def test_a_placeholder_on_hundreds_of_rows_is_set_aside_in_passes(
+    town: Any, repeated_town: list[Any]
+) -> None:
+    result = link(repeated_town)
+    assert any("records of 'district' were set aside" in text for text in result.plan.warnings)
+    assert len(result.pairs) < 100_000
+    assert result.quality.n_links == pytest.approx(link(town.encodings).quality.n_links, rel=0.05)
+    assert forecast_link(repeated_town).n_candidates < 100_000

@@ -160,3 +160,37 @@ def test_amounts_of_memory_are_written_as_people_do() -> None:
     assert [bytes_text(n) for n in (3, 2_500, 10**7, 1.26e9, 5e12)] == [
         "3 bytes", "2.5 kB", "10.0 MB", "1.3 GB", "5.0 TB",
     ]  # fmt: skip
+
+
+def test_a_partition_that_is_not_what_was_written_is_made_again(tmp_path: Path) -> None:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        Partitions(TYPES, folder=tmp_path, work="one") as store,
+    ):
+        store.put("a", columns(400))
+        store.put("b", columns(400, start=7))
+        raise KeyboardInterrupt
+    content = bytearray((tmp_path / "b.arrow").read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 64] = bytes(64)
+    (tmp_path / "b.arrow").write_bytes(content)
+    with Partitions(TYPES, folder=tmp_path, work="one") as store:
+        assert "a" in store
+        assert "b" not in store
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_two_linkages_do_not_work_in_one_folder(tmp_path: Path) -> None:
+    with Partitions(TYPES, folder=tmp_path, work="one") as store:
+        store.put("a", columns(4))
+        with pytest.raises(OptionError, match="another linkage works in it"):
+            Partitions(TYPES, folder=tmp_path, work="one")
+        assert len(store.columns()[0]) == 4
+    with Partitions(TYPES, folder=tmp_path, work="two") as store:
+        assert len(store) == 0
+
+
+def test_files_that_the_system_puts_into_folders_do_not_matter(tmp_path: Path) -> None:
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    with Partitions(TYPES, folder=tmp_path, work="one") as store:
+        store.put("a", columns(4))
+    assert [path.name for path in tmp_path.iterdir()] == [".DS_Store"]

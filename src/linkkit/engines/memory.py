@@ -14,6 +14,7 @@ _UNITS = {
     "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
     "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
 }  # fmt: skip
+_MOST_DIGITS = 30
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
 
 
@@ -41,12 +42,12 @@ def parse_bytes(amount: object, *, option: str) -> int:
     size = 0
     if isinstance(amount, int) and not isinstance(amount, bool):
         size = amount
-    elif found and found[2].lower() in _UNITS:
+    elif found and found[2].lower() in _UNITS and len(found[1]) < _MOST_DIGITS:
         size = int(float(found[1]) * _UNITS[found[2].lower()])
     if size <= 0:
         raise OptionError(
             f"'{option}' is a number of bytes above 0, or text such as '2 GB'",
-            hint="Leave it out for no limit.",
+            hint="Leave it out for the default.",
         )
     return size
 

@@ -10,7 +10,9 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+import weakref
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -66,12 +68,13 @@ class Partitions:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._folder = None if folder is None else Path(folder)
         self._is_kept = self._folder is not None
+        self._unlock: Callable[[], object] = lambda: None
         if self._folder is not None:
-            _claim(self._folder, work)
+            self._unlock = weakref.finalize(self, os.close, _claim(self._folder, work))
             for file in sorted(self._folder.glob(f"*{_SUFFIX}")):
-                n = _length(file)
+                n = _length(file, self._types) if file.is_file() else None
                 if n is None:
-                    file.unlink()
+                    _remove(file)
                 else:
                     self._n[file.stem] = n
 
@@ -90,6 +93,7 @@ class Partitions:
             for name in self._n:
                 (self._folder / f"{name}{_SUFFIX}").unlink(missing_ok=True)
             (self._folder / _NOTE).unlink(missing_ok=True)
+        self._unlock()
 
     def __contains__(self, name: str) -> bool:
         return name in self._n
@@ -197,9 +201,14 @@ class Partitions:
         place, problem = self._place(), ""
         part = place / f".{name}.part"
         table = pa.table(dict(zip(self._types, map(pa.array, columns), strict=True)))
+        table = table.replace_schema_metadata({"checksum": _checksum(columns)})
         try:
-            with part.open("xb") as file, pa.ipc.new_file(file, table.schema) as writer:
-                writer.write_table(table)
+            with part.open("xb") as file:
+                with pa.ipc.new_file(file, table.schema) as writer:
+                    writer.write_table(table)
+                if self._is_kept:
+                    file.flush()
+                    os.fsync(file.fileno())
             part.replace(place / f"{name}{_SUFFIX}")
         except OSError as error:
             problem = _said(error)
@@ -213,45 +222,98 @@ class Partitions:
     def _read(self, name: str) -> Columns:
         if name in self._in_memory:
             return self._in_memory[name]
-        with pa.memory_map(str(self._place() / f"{name}{_SUFFIX}")) as file:
-            table = pa.ipc.open_file(file).read_all()
-        return tuple(
-            table.column(column).to_numpy().astype(kind, copy=False)
-            for column, kind in self._types.items()
-        )
+        return _loaded(self._place() / f"{name}{_SUFFIX}", self._types)[0]
 
 
-def _claim(folder: Path, work: str) -> None:
-    """Make a folder that of some work, or find that it is already."""
-    problem, note = "", {"format": _FORMAT, "work": work}
+def _claim(folder: Path, work: str) -> int:
+    """Make a folder that of some work, or find that it is already.
+
+    Returns the handle of an open file, which keeps others out until it is closed.
+    """
+    problem, lock = "", -1
     try:
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if any(folder.iterdir()):
-            if not (folder / _NOTE).is_file():
-                problem = "it holds other files"
-            elif json.loads((folder / _NOTE).read_text("utf-8")) != note:
-                problem = "it holds the unfinished work of another linkage"
+        own = folder / _NOTE
+        others = [x for x in folder.iterdir() if not x.name.startswith(".") and x != own]
+        if others and not own.is_file():
+            problem = "it holds other files"
         else:
-            (folder / _NOTE).write_text(json.dumps(note), encoding="utf-8")
-        for file in folder.glob(".*.part"):
-            file.unlink()
+            lock = os.open(own, os.O_RDWR | os.O_CREAT, 0o600)
+            problem = _locked(lock) or _noted(lock, work)
+        if not problem:
+            for file in folder.glob(".*.part"):
+                file.unlink()
     except (OSError, ValueError) as error:
-        problem = type(error).__name__
+        problem = f"it cannot be made ({type(error).__name__})"
+        if isinstance(error, NotADirectoryError):
+            problem = "it is a file"
     if problem:
+        if lock >= 0:
+            os.close(lock)
         raise OptionError(
             f"the work folder '{folder}' cannot be used: {problem}",
-            hint="Give an empty folder, or that of the same linkage to go on with it.",
+            hint="Give an empty folder, or that of the same linkage to go on with it: of the same files, "
+            "or of extracts encoded with the same token key.",
         )
+    return lock
 
 
-def _length(file: Path) -> int | None:
+def _locked(lock: int) -> str:
+    """Keep other processes out until the file is closed, where the system can."""
+    try:
+        import fcntl
+    except ImportError:
+        return ""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return "another linkage works in it"
+    return ""
+
+
+def _noted(note: int, work: str) -> str:
+    """Write whose folder it is, unless that is there; says what is wrong if it is another's."""
+    own = json.dumps({"format": _FORMAT, "work": work}).encode()
+    known = os.read(note, 2 * len(own))
+    if not known:
+        os.write(note, own)
+        os.fsync(note)
+        return ""
+    return "" if known == own else "it holds the unfinished work of another linkage"
+
+
+def _remove(file: Path) -> None:
+    """Remove what is no finished partition."""
+    with suppress(OSError):
+        file.unlink()
+
+
+def _checksum(columns: Columns) -> str:
+    total = 0
+    for column in columns:
+        total = zlib.crc32(column.data, total)
+    return f"{total:08x}"
+
+
+def _length(file: Path, types: Mapping[str, np.dtype[Any]]) -> int | None:
     """Return how many rows a partition has; None if the machine went down while it was written."""
     try:
-        with pa.memory_map(str(file)) as source:
-            reader = pa.ipc.open_file(source)
-            return sum(len(reader.get_batch(i)) for i in range(reader.num_record_batches))
-    except (OSError, pa.ArrowException):
+        columns, noted = _loaded(file, types)
+    except (OSError, KeyError, ValueError, pa.ArrowException):
         return None
+    return len(columns[0]) if _checksum(columns) == noted else None
+
+
+def _loaded(file: Path, types: Mapping[str, np.dtype[Any]]) -> tuple[Columns, str]:
+    with pa.memory_map(str(file)) as source:
+        table = pa.ipc.open_file(source).read_all()
+    noted = (table.schema.metadata or {}).get(b"checksum", b"").decode()
+    columns = (
+        table.column(name).to_numpy().astype(kind, copy=False) for name, kind in types.items()
+    )
+    return tuple(np.ascontiguousarray(column) for column in columns), noted
 
 
 def _reserve(handle: int, n_bytes: int) -> None:

@@ -94,14 +94,15 @@ def link(
         fields or in a blocking key of the partners, or with passes and with ``clkhash`` in sampled
         bits. "auto" compares all where that takes seconds (up to 1,000 million pairs, with passes 2,500
         million, with filters of 1,024 bits 30,000 million), or where blocks are not expected to be faster.
-        Records of which a party has more than 100 that are all equal are compared in "exhaustive"
-        only. The result's ``plan`` says what was chosen, and what was set aside.
+        Records of which a party that holds each person once has more than 100 that are all equal
+        are compared in "exhaustive" only. The result's ``plan`` says what was chosen, and what was set aside.
     max_pairs : int, optional
         The most candidate pairs to keep. Where more are expected, those least likely to match are left
-        out, as long as none is that probably matches. 100 million by default.
+        out, as long as none is that probably matches; with ``clkhash``, more are refused. 100 million by
+        default.
     memory_limit : int or str, optional
-        Bytes of memory to use beside the extracts, or text such as ``"2 GB"``. Candidate pairs
-        beyond it go to disk. By default four fifths of what is free. :func:`forecast_link` says what is needed.
+        Bytes of memory to use beside the extracts, or text such as ``"2 GB"``. With ``field``,
+        candidate pairs beyond it go to disk, else what does not fit is refused. By default four fifths of what is free. :func:`forecast_link` says what is needed.
     work_folder : path, optional
         An empty folder, or that of the same linkage when it was interrupted: finished partitions of the
         comparison are kept there until all is done, and are not made again. It holds positions and
@@ -143,6 +144,7 @@ def link(
     ['district', 'jobs', 'summer']
     """
     _check_options(threshold, block, max_pairs, n_threads)
+    _check_places(work_folder, progress)
     limit = None if memory_limit is None else parse_bytes(memory_limit, option="memory_limit")
     pool = make_pool(extracts)
     work = Work(
@@ -154,6 +156,12 @@ def link(
         n_threads=n_threads,
         progress=progress or silent,
     )
+    with work.until_done:
+        return _linked_people(work, threshold)
+
+
+def _linked_people(work: Work, threshold: float) -> LinkResult:
+    pool = work.pool
     found = _route(pool).link(work)
     person = cluster_records(pool, found.scored, threshold=threshold, score=found.score)
     scored = found.scored
@@ -239,12 +247,26 @@ def _check_options(threshold: object, block: object, max_pairs: object, n_thread
         problems.append("'threshold' is a probability, above 0 and at most 1")
     if block not in get_args(Block):
         problems.append(f"'block' is one of {', '.join(get_args(Block))}")
-    if max_pairs is not None and not (_is_number(max_pairs) and max_pairs >= 1):
+    if max_pairs is not None and not (_is_whole(max_pairs) and max_pairs >= 1):
         problems.append("'max_pairs' is a number of pairs, 1 or more")
-    if n_threads is not None and not (isinstance(n_threads, int) and n_threads >= 1):
+    if n_threads is not None and not (_is_whole(n_threads) and n_threads >= 1):
         problems.append("'n_threads' is 1 or more, or None for all processors")
     if problems:
         raise OptionError(problems, hint="Leave it out for the default.")
+
+
+def _check_places(work_folder: object, progress: object) -> None:
+    problems = []
+    if work_folder is not None and not (isinstance(work_folder, (str, Path)) and str(work_folder)):
+        problems.append("'work_folder' is the path of a folder")
+    if progress is not None and not callable(progress):
+        problems.append("'progress' is a function, such as 'with progress_bar() as progress' gives")
+    if problems:
+        raise OptionError(problems, hint="Leave it out for the default.")
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from linkkit.errors import LinkageError, MismatchError, WrongStageError
 from linkkit.exchange import EncodedExtract, EncodingSpec
 from linkkit.exchange.spec import spec_difference
 
-__all__ = ["Pool", "make_pool"]
+__all__ = ["Pool", "make_pool", "part_of"]
 
 _ROWS_AT_ONCE = 1_024
 
@@ -74,6 +74,14 @@ class Pool:
     def party_sizes(self) -> npt.NDArray[np.int64]:
         """Return how many records each party has, in the order of `parties`."""
         return np.diff(self.party_starts())
+
+
+def part_of(pool: Pool, rows: npt.NDArray[np.int64]) -> Pool:
+    """Return the pool of some records, given by their positions, ascending."""
+    return replace(
+        pool, party=pool.party[rows], tokens=pool.tokens[rows], words=pool.words[rows],
+        present=pool.present[rows], block_keys=pool.block_keys[rows],
+    )  # fmt: skip
 
 
 def make_pool(extracts: Sequence[EncodedExtract]) -> Pool:

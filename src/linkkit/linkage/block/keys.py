@@ -27,6 +27,7 @@ __all__ = [
     "filter_keys",
     "pairs_of_blocks",
     "repeated_records",
+    "repeated_warnings",
     "sorted_blocks",
 ]
 
@@ -190,17 +191,27 @@ def pairs_of_blocks(
 def repeated_records(pool: Pool, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     """Return the records of which a party has more than :data:`MOST_ALIKE` that agree in all keys.
 
-    None of them can be told from the others. What a record lacks, it lacks alike. Positions, ascending.
+    Of a party that holds each person once, so that none of them can be told from the others. What a record lacks, it lacks alike. Positions, ascending.
     """
     digest = pool.party.astype(np.uint64)
     for column in range(keys.shape[1]):
         digest = (digest ^ keys[:, column]) * _ODD
         digest ^= digest >> np.uint64(29)
     position, n_alike = block_sizes((digest | np.uint64(1))[:, None], (0,))
-    many = np.sort(position[n_alike > MOST_ALIKE])
+    many = np.sort(position[(n_alike > MOST_ALIKE) & pool.clean[pool.party[position]]])
     # Half of a digest brought them together; the whole one tells.
     _, number, n_same = np.unique(digest[many], return_inverse=True, return_counts=True)
     return np.asarray(many[n_same[number] > MOST_ALIKE], dtype=np.int64)
+
+
+def repeated_warnings(pool: Pool, repeated: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    """Say of each party how many of its records are not compared because they are repeated."""
+    counts = np.bincount(pool.party[repeated], minlength=len(pool.parties)).tolist()
+    return tuple(
+        f"{n:,} records of '{party}' were set aside, as more than {MOST_ALIKE} of them are equal"
+        for party, n in zip(pool.parties, counts, strict=True)
+        if n
+    )
 
 
 def crowded_members(pool: Pool, blocks: Blocks) -> npt.NDArray[np.int64]:

@@ -155,6 +155,9 @@ class BlockingPlan:
         """Share of all pairs that is not compared, 0 to 1."""
         return 1 - min(1.0, self.n_comparisons / self.n_pairs) if self.n_pairs else 0.0
 
+    def __repr__(self) -> str:
+        return f"<BlockingPlan: {self}>"
+
     def __str__(self) -> str:
         how = f"all {self.n_pairs:,} pairs"
         if not self.is_exhaustive:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from linkkit.engines import Partitions, n_threads_available, run_in_threads
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import BlockingPlan, plan_blocking
-from linkkit.linkage.block.keys import MOST_ALIKE, repeated_records
+from linkkit.linkage.block.keys import repeated_records, repeated_warnings
 from linkkit.linkage.block.plan import all_keys
 from linkkit.linkage.classify import first_weights, fit_model, score_pairs
 from linkkit.linkage.classify.scores import frequency_table
@@ -81,23 +81,25 @@ def link_fields(work: Work) -> Found:
     if start.plan.n_comparisons > most:
         start = start._replace(floor=_affordable_floor(work, start, most))
     digest = "" if work.work_folder is None else work_digest(work, start.floor, start.plan.names)
-    with Partitions(CANDIDATE_TYPES, folder=work.work_folder, work=digest, memory=memory) as store:
-        candidates = compare_all(
-            pool, start.comparison, start.plan, weights=start.weights, floor=start.floor,
-            store=store, max_pairs=round(_MOST_BEFORE_TIGHTENED * most), n_threads=work.n_threads,
-            progress=work.progress,
-        )  # fmt: skip
-        if len(candidates) > most:
-            start, candidates = _tightened(start, candidates, most)
-        model = fit_model(
-            pool.spec.filters,
-            candidates.codes,
-            start.sample,
-            n_pairs=start.plan.n_pairs,
-            is_candidate=_weight_of(start.sample, start.weights) >= start.floor,
-        )
-        frequencies = frequency_table(pool, start.plan.keys)
-        scored = score_pairs(candidates, model, frequencies, room=store.scratch)
+    store = work.until_done.enter_context(
+        Partitions(CANDIDATE_TYPES, folder=work.work_folder, work=digest, memory=memory)
+    )
+    candidates = compare_all(
+        pool, start.comparison, start.plan, weights=start.weights, floor=start.floor,
+        store=store, max_pairs=round(_MOST_BEFORE_TIGHTENED * most), n_threads=work.n_threads,
+        progress=work.progress,
+    )  # fmt: skip
+    if len(candidates) > most:
+        start, candidates = _tightened(start, candidates, most)
+    model = fit_model(
+        pool.spec.filters,
+        candidates.codes,
+        start.sample,
+        n_pairs=start.plan.n_pairs,
+        is_candidate=_weight_of(start.sample, start.weights) >= start.floor,
+    )
+    frequencies = frequency_table(pool, start.plan.keys)
+    scored = score_pairs(candidates, model, frequencies, room=store.scratch)
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         codes = compare_pairs(start.comparison, left, right)
@@ -158,13 +160,7 @@ def _without_repeated(
         return pool, keys, ()
     present = pool.present.copy()
     present[repeated], keys[repeated] = False, 0
-    counts = np.bincount(pool.party[repeated], minlength=len(pool.parties)).tolist()
-    warnings = tuple(
-        f"{n:,} records of '{party}' were set aside, as more than {MOST_ALIKE} of them are equal"
-        for party, n in zip(pool.parties, counts, strict=True)
-        if n
-    )
-    return replace(pool, present=present), keys, warnings
+    return replace(pool, present=present), keys, repeated_warnings(pool, repeated)
 
 
 def _sampled(work: Work, start: _Start) -> tuple[npt.NDArray[np.uint64], float, float]:

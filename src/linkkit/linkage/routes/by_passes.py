@@ -11,7 +11,8 @@ from scipy.special import ndtri
 
 from linkkit.engines import Partitions, n_threads_available
 from linkkit.errors import LinkageError
-from linkkit.linkage.block import PassPlan, plan_passes
+from linkkit.linkage.block import PassPlan, count_pairs, plan_passes
+from linkkit.linkage.block.keys import repeated_records, repeated_warnings
 from linkkit.linkage.block.passes import CHANCE_PER_RECORD, table_seconds
 from linkkit.linkage.classify import fit_passes, pass_log_odds, score_passes
 from linkkit.linkage.compare import compare_passes, find_pairs
@@ -20,6 +21,7 @@ from linkkit.linkage.compare.kept import PAIR_TYPES
 from linkkit.linkage.compare.passes.pairs import PassPairs
 from linkkit.linkage.compare.passes.scan import sample_comparisons
 from linkkit.linkage.forecast import LinkForecast
+from linkkit.linkage.pool import part_of
 from linkkit.linkage.routes.work import (
     BYTES_OF_CROSSWALK,
     SECONDS_PER_CANDIDATE,
@@ -36,6 +38,7 @@ from linkkit.linkage.routes.work import (
 __all__ = ["forecast_passes", "link_passes"]
 
 _LEAST_CHANCE = 0.02
+_MOST_CANDIDATES = 100_000_000
 _BYTES_IN_TABLES = 40
 _BYTES_OF_SIGNS = 40
 """What tables take for each record: in each thread, and in each pass."""
@@ -52,29 +55,50 @@ def link_passes(work: Work) -> Found:
     LinkageError
         When the limits leave too little for a linkage.
     """
-    pool = work.pool
-    plan = _plan(work)
+    whole, (work, rows, warnings) = work.pool, _without_repeated(work)
+    pool, plan = work.pool, _plan(work)
     memory_left(work, _memory_of_records(work, plan) + _memory_of_pairs(work, _most_pairs(work)))
     digest = "" if work.work_folder is None else work_digest(work, str(plan))
-    with Partitions(PAIR_TYPES, folder=work.work_folder, work=digest) as store:
-        candidates, plan = find_pairs(
-            pool, plan, store=store, n_threads=work.n_threads, progress=work.progress
-        )
+    store = work.until_done.enter_context(
+        Partitions(PAIR_TYPES, folder=work.work_folder, work=digest)
+    )
+    candidates, plan = find_pairs(
+        pool, plan, store=store, max_pairs=_affordable_pairs(work, plan),
+        n_threads=work.n_threads, progress=work.progress,
+    )  # fmt: skip
     if work.max_pairs is not None and len(candidates) > work.max_pairs:
         candidates, plan = _tightened(work, candidates, plan, work.max_pairs)
     model = fit_passes(pool, candidates, plan, most_matches=most_matches(pool))
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        pairs = compare_passes(pool, left, right)
+        pairs = compare_passes(whole, left, right)
         return np.asarray(pass_log_odds(pairs, model) / np.log(2), dtype=np.float64)
 
     scored = score_passes(pool, candidates, model)
+    scored = replace(scored, left=rows[scored.left], right=rows[scored.right])
+    plan = replace(plan, n_pairs=count_pairs(whole), warnings=warnings + plan.warnings)
     return Found(plan=plan, scored=scored, model=model, score=score)
+
+
+def _without_repeated(work: Work) -> tuple[Work, npt.NDArray[np.int64], tuple[str, ...]]:
+    """Return the work without repeated records, the positions of the others, and who has such."""
+    pool = work.pool
+    everybody = np.arange(len(pool))
+    if work.block == "exhaustive":
+        return work, everybody, ()
+    # Equal filters have equal first words, and others hardly ever in all passes.
+    repeated = repeated_records(pool, pool.words[:, pool.word_starts[:-1]])
+    if not len(repeated):
+        return work, everybody, ()
+    rows = np.setdiff1d(everybody, repeated)
+    others = replace(work, pool=part_of(pool, rows))
+    return others, rows, repeated_warnings(pool, repeated)
 
 
 def forecast_passes(work: Work) -> LinkForecast:
     """Say what :func:`link_passes` will take, from a sample of its comparisons."""
-    pool, plan = work.pool, _plan(work)
+    sizes, (work, _, warnings) = sizes_of(work.pool), _without_repeated(work)
+    pool, plan = work.pool, replace(_plan(work), warnings=warnings)
     n_threads = work.n_threads or n_threads_available()
     began = time.perf_counter()
     each, share = sample_comparisons(pool, plan, n_threads=n_threads)
@@ -88,7 +112,7 @@ def forecast_passes(work: Work) -> LinkForecast:
         seconds = sum(plan.n_tables) * table_seconds(plan, len(pool)) / n_threads
     records = _memory_of_records(work, plan)
     return LinkForecast(
-        n_records=sizes_of(pool),
+        n_records=sizes,
         plan=plan,
         n_comparisons=plan.n_comparisons,
         n_candidates=n,
@@ -114,10 +138,13 @@ def _chance_per_record(work: Work) -> float:
     room = work.max_pairs - most_matches(work.pool)
     chance = room / (len(work.pool) * len(work.pool.spec.passes))
     if chance < _LEAST_CHANCE:
+        least = most_matches(work.pool) + _LEAST_CHANCE * len(work.pool) * len(
+            work.pool.spec.passes
+        )
         raise LinkageError(
             f"'max_pairs' ({work.max_pairs:,}) leaves no room beside the {most_matches(work.pool):,} "
             "matches that there may be",
-            hint="Allow more pairs, or link smaller extracts.",
+            hint=f"Allow {least + 1:,.0f} pairs or more, or link smaller extracts.",
         )
     return min(chance, CHANCE_PER_RECORD)
 
@@ -158,6 +185,17 @@ def _memory_of_records(work: Work, plan: PassPlan) -> int:
         n_threads = work.n_threads or n_threads_available()
         own = _BYTES_IN_TABLES * n_threads + _BYTES_OF_SIGNS * len(plan.names)
     return memory_of_records(work.pool, plan) + len(work.pool) * own
+
+
+def _affordable_pairs(work: Work, plan: PassPlan) -> int:
+    """Return with how many candidate pairs work is given up."""
+    left = memory_left(work, _memory_of_records(work, plan))
+    most = (
+        _MOST_CANDIDATES
+        if left is None
+        else min(left // _memory_of_pairs(work, 1), _MOST_CANDIDATES)
+    )
+    return most if work.max_pairs is None else min(most, 3 * work.max_pairs)
 
 
 def _memory_of_pairs(work: Work, n: int) -> int:

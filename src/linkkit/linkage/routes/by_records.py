@@ -42,17 +42,21 @@ def link_records(work: Work) -> Found:
         When the limits leave too little for a linkage.
     """
     pool = work.pool
-    memory_left(work, _memory_of_records(work))
+    left_over = memory_left(work, _memory_of_records(work))
     digest = "" if work.work_folder is None else work_digest(work, work.block)
-    with Partitions(PAIR_TYPES, folder=work.work_folder, work=digest) as store:
-        candidates, plan, floor = find_candidates(
-            pool, block=work.block, store=store, n_threads=work.n_threads, progress=work.progress
-        )
+    store = work.until_done.enter_context(
+        Partitions(PAIR_TYPES, folder=work.work_folder, work=digest)
+    )
+    candidates, plan, floor = find_candidates(
+        pool, block=work.block, store=store, n_threads=work.n_threads, progress=work.progress
+    )
     if work.max_pairs is not None and len(candidates) > work.max_pairs:
         raise LinkageError(
             f"{len(candidates):,} candidate pairs are more than 'max_pairs' ({work.max_pairs:,}) allows",
             hint=TOO_MANY,
         )
+    if left_over is not None and memory_of_pairs(len(candidates)) > left_over:
+        memory_left(work, _memory_of_records(work) + memory_of_pairs(len(candidates)))
     model = fit_records(pool, candidates, floor=floor, n_pairs=plan.n_pairs)
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -71,6 +72,8 @@ class Work:
         All processors by default.
     progress : callable
         Told how far it is.
+    until_done : ExitStack
+        What is closed when all is done: partitions stay in the work folder until then.
     """
 
     pool: Pool
@@ -80,6 +83,7 @@ class Work:
     work_folder: Path | None = None
     n_threads: int | None = None
     progress: Progress = silent
+    until_done: ExitStack = field(default_factory=ExitStack)
 
 
 class Route(NamedTuple):

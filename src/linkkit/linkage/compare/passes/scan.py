@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.engines import Partitions, Progress, ProgressEvent, run_in_threads, silent
+from linkkit.errors import LinkageError
 from linkkit.linkage.block import PassPlan
-from linkkit.linkage.compare.fields.pairs import has_numba
+from linkkit.linkage.compare.fields.pairs import TOO_MANY, has_numba
 from linkkit.linkage.compare.kept import groups_of, lasting
 from linkkit.linkage.compare.passes import _reference as _pass_reference
 from linkkit.linkage.compare.passes.pairs import PassPairs, compare_passes, farthest
@@ -33,6 +34,7 @@ def find_pairs(
     plan: PassPlan,
     *,
     store: Partitions | None = None,
+    max_pairs: int | None = None,
     n_threads: int | None = None,
     progress: Progress = silent,
 ) -> tuple[PassPairs, PassPlan]:
@@ -47,6 +49,8 @@ def find_pairs(
     store : Partitions, optional
         Where finished partitions of :data:`~linkkit.linkage.compare.kept.PAIR_TYPES` are kept. Those
         that it has are not made again.
+    max_pairs : int, optional
+        With more pairs than this in a pass the work ends, where all pairs are compared.
     n_threads : int, optional
         As many as there are processors by default. Results do not depend on it.
     progress : callable
@@ -56,6 +60,11 @@ def find_pairs(
     -------
     PassPairs, PassPlan
         Each pair once, sorted, compared in every pass; and the plan as it was carried out.
+
+    Raises
+    ------
+    LinkageError
+        When there are more pairs than `max_pairs`.
     """
     if not plan.is_exhaustive:
         return find_in_tables(pool, plan, store=store, n_threads=n_threads, progress=progress)
@@ -67,15 +76,25 @@ def find_pairs(
     for k, item in enumerate(pool.spec.passes):
         words = pool.words[:, pool.word_starts[k] : pool.word_starts[k + 1]]
         scan = _Scan(words, partners, plan, item.n_bits)
-        found = [keys]
+        found, n_found = [keys], 0
         for tasks in groups:
             name = f"alike-{k:03d}-{tasks[0].start:010d}-{tasks[-1].stop:010d}"
             for part in _parts(scan, tasks, name, store, n_threads):
                 found.append(part.keys)
+                n_found += len(part.keys)
+                _require_few(n_found, max_pairs)
                 done += sum(int((len(pool) - partners[task]).sum()) for task in part.tasks)
                 progress(_event(done, total))
         keys = np.unique(np.concatenate(found))
     return compare_passes(pool, keys // len(pool), keys % len(pool)), plan
+
+
+def _require_few(n_found: int, max_pairs: int | None) -> None:
+    if max_pairs is not None and n_found > max_pairs:
+        raise LinkageError(
+            f"more than {max_pairs:,} pairs are alike in a pass, for which there is no room",
+            hint=TOO_MANY,
+        )
 
 
 def sample_comparisons(pool: Pool, plan: PassPlan, *, n_threads: int) -> tuple[float, float]:

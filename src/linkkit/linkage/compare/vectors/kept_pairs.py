@@ -33,6 +33,12 @@ class Done:
         self.here = event.done
         self.progress(dataclasses.replace(event, done=self.before + event.done, total=self.total))
 
+    def end(self) -> None:
+        """Tell that all is done, what could not be similar enough too."""
+        self.progress(
+            ProgressEvent(stage="compare", done=self.total, total=self.total, unit="comparisons")
+        )
+
     def block(self) -> None:
         """Note that a comparison is finished."""
         self.before, self.here = self.before + self.here, 0

@@ -27,7 +27,7 @@ from linkkit.linkage.compare.vectors.kept_pairs import Done, similar_and_kept
 from linkkit.linkage.compare.vectors.samples import Sampled, Sought
 from linkkit.linkage.compare.vectors.similar import similar_pairs
 from linkkit.linkage.compare.vectors.tables import common_bits, find_near, plan_near
-from linkkit.linkage.pool import Pool
+from linkkit.linkage.pool import Pool, part_of
 
 __all__ = [
     "MOST_PAIRS",
@@ -75,6 +75,7 @@ SCALE = 1 << 16
 
 _PAIRS_AT_ONCE = 100_000
 _POSITION = 0xFFFFFFFF
+_MEET_MORE_OFTEN = 3.0
 
 _Counts = npt.NDArray[np.int64]
 
@@ -264,8 +265,8 @@ def find_candidates(
         The least similarity; :func:`candidate_floor` by default.
     block : {"auto", "exhaustive", "blocks"}
         "auto" compares all pairs where that takes seconds, and else in tables if these are faster.
-        Unless it is "exhaustive", filters of which a party has more than :data:`MOST_ALIKE` equal
-        ones are set aside: each is as like a match as all the others.
+        Unless it is "exhaustive", filters of which a party that holds each person once has more than
+        :data:`MOST_ALIKE` equal ones are set aside: each is as like a match as all the others.
     store : Partitions, optional
         Where finished partitions of :data:`~linkkit.linkage.compare.kept.PAIR_TYPES` are kept. Those
         that it has are not made again; they are of one pool, floor and `block`.
@@ -285,7 +286,7 @@ def find_candidates(
         When there are too many pairs to compare, or too many similar ones.
     """
     alone, warnings = (None, ()) if block == "exhaustive" else _set_aside(pool)
-    kept = pool if alone is None else _part_of(pool, alone)
+    kept = pool if alone is None else part_of(pool, alone)
     floor = candidate_floor(kept) if floor is None else floor
     found = None
     if block != "exhaustive":
@@ -315,7 +316,7 @@ def forecast_candidates(
 ) -> tuple[FilterPlan, int, float]:
     """Return what :func:`find_candidates` would do: the plan, candidate pairs and seconds expected."""
     alone, warnings = (None, ()) if block == "exhaustive" else _set_aside(pool)
-    kept = pool if alone is None else _part_of(pool, alone)
+    kept = pool if alone is None else part_of(pool, alone)
     floor = candidate_floor(kept)
     sought = _sought(floor, always_tables=block == "blocks")
     planned = None
@@ -327,7 +328,11 @@ def forecast_candidates(
     whole = exhaustive_seconds(n_pairs, pool.words.shape[1])
     plan, seconds = planned or (FilterPlan(n_pairs=n_pairs, n_comparisons=n_pairs), whole)
     plan = dataclasses.replace(plan, n_pairs=count_pairs(pool), warnings=warnings + plan.warnings)
-    return plan, round(share * n_pairs), seconds / (n_threads or n_threads_available())
+    n = share * n_pairs
+    if not plan.is_exhaustive:
+        # Strangers that are alike meet more often than others do.
+        n = min(n, share * _MEET_MORE_OFTEN * plan.n_comparisons + len(pool))
+    return plan, round(n), seconds / (n_threads or n_threads_available())
 
 
 def _with_keys(
@@ -393,7 +398,7 @@ def _all_pairs(
 def _set_aside(pool: Pool) -> tuple[npt.NDArray[np.int64] | None, tuple[str, ...]]:
     """Return the records that are compared, None for all, and what was set aside."""
     rows = Distinct.of(pool.words, pool.party, n_parties=len(pool.parties))
-    crowds = np.flatnonzero(rows.sizes > MOST_ALIKE)
+    crowds = np.flatnonzero((rows.sizes > MOST_ALIKE) & pool.clean[rows.party])
     if not len(crowds):
         return None, ()
     kept = np.ones(len(pool), dtype=np.bool_)
@@ -409,13 +414,6 @@ def _set_aside(pool: Pool) -> tuple[npt.NDArray[np.int64] | None, tuple[str, ...
                 "or more others of that party"
             )
     return np.flatnonzero(kept), tuple(warnings)
-
-
-def _part_of(pool: Pool, rows: npt.NDArray[np.int64]) -> Pool:
-    return dataclasses.replace(
-        pool, party=pool.party[rows], tokens=pool.tokens[rows], words=pool.words[rows],
-        present=pool.present[rows], block_keys=pool.block_keys[rows],
-    )  # fmt: skip
 
 
 def compare_filters(
@@ -446,6 +444,7 @@ def compare_filters(
             max_pairs=MOST_CANDIDATES, store=kept, n_threads=n_threads, progress=done,
         )  # fmt: skip
         dice = _dice(common_bits(pool.words, left, right), n_set[left] + n_set[right])
+        done.end()
         return RecordPairs(left=left, right=right, dice=dice)
     nothing = np.zeros(0, dtype=np.int64)
     parts = [(nothing, nothing, nothing)]
@@ -461,6 +460,7 @@ def compare_filters(
     left, right, common = (np.concatenate(part) for part in zip(*parts, strict=True))
     order = np.lexsort((right, left))
     left, right = left[order], right[order]
+    done.end()
     return RecordPairs(
         left=left,
         right=right,

@@ -218,6 +218,10 @@ def common_bits(words: _Words, left: _Ints, right: _Ints) -> _Ints:
     return common
 
 
+def _event(done: int, total: int) -> ProgressEvent:
+    return ProgressEvent(stage="compare", done=done, total=total, unit="comparisons")
+
+
 def _run(
     table: _Table, *, store: Partitions | None, n_threads: int | None, progress: Progress
 ) -> tuple[_Words, FilterPlan]:
@@ -234,9 +238,9 @@ def _run(
             keys, waiting, n_waiting = _once([keys, *waiting]), [], 0
         if len(keys) > max_pairs:
             break
-        total = max(plan.n_comparisons, done)
-        progress(ProgressEvent(stage="compare", done=done, total=total, unit="comparisons"))
+        progress(_event(min(done, plan.n_comparisons), plan.n_comparisons))
     keys = _once([keys, *waiting])
+    progress(_event(done, done))  # the total before was that expected
     if len(keys) > max_pairs:
         raise LinkageError(
             f"more than {max_pairs:,} pairs are at least {table.sought.threshold:g} alike",
