@@ -1,0 +1,143 @@
+"""What is known of some pairs for sure: the same person, or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from linkkit.errors import OptionError
+from linkkit.linkage.pool import Pool
+
+__all__ = ["LabelledPairs", "PairLabels"]
+
+_TOKEN_BYTES = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class LabelledPairs:
+    """Labels on the records of a pool.
+
+    Attributes
+    ----------
+    left, right : ndarray of int64, shape (n_labels,)
+        Positions in the pool, left before right; each pair once, in ascending order.
+    same : ndarray of bool, shape (n_labels,)
+        Whether both records are of one person.
+    """
+
+    left: npt.NDArray[np.int64]
+    right: npt.NDArray[np.int64]
+    same: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    def __repr__(self) -> str:
+        return f"<LabelledPairs: {len(self)} pairs, {int(self.same.sum())} of one person>"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class PairLabels:
+    """Pairs of record tokens that somebody who sees the records has judged.
+
+    Attributes
+    ----------
+    one, other : ndarray of uint8, shape (n_labels, 16)
+        Record tokens.
+    same : ndarray of bool, shape (n_labels,)
+        Whether both records are of one person.
+
+    Raises
+    ------
+    OptionError
+        When the arrays do not fit each other.
+
+    Examples
+    --------
+    >>> labels = PairLabels.of([("00" * 16, "01" * 16, True)])
+    >>> len(labels)
+    1
+    """
+
+    one: npt.NDArray[np.uint8]
+    other: npt.NDArray[np.uint8]
+    same: npt.NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        shape = (len(self.same), _TOKEN_BYTES)
+        if not self.one.shape == self.other.shape == shape:
+            raise OptionError(
+                "labels are two record tokens of 16 bytes and a verdict for each pair",
+                hint="Make them with PairLabels.of.",
+            )
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[str, str, bool]]) -> PairLabels:
+        """Return labels of rows of two tokens in hexadecimal and whether they are one person's.
+
+        Raises
+        ------
+        OptionError
+            When a row does not hold that.
+        """
+        ones, others, same = [], [], []
+        for number, row in enumerate(rows, start=1):
+            tokens = [_token(text) for text in row[:2]]
+            if len(row) != 3 or None in tokens or not isinstance(row[2], (bool, np.bool_)):
+                raise OptionError(
+                    f"label {number} is not two record tokens and True or False",
+                    hint="Write tokens as 32 hexadecimal digits.",
+                )
+            ones.append(tokens[0])
+            others.append(tokens[1])
+            same.append(bool(row[2]))
+        return cls(one=_matrix(ones), other=_matrix(others), same=np.array(same, dtype=np.bool_))
+
+    def __len__(self) -> int:
+        return len(self.same)
+
+    def __repr__(self) -> str:
+        return f"<PairLabels: {len(self)} pairs, {int(self.same.sum())} of one person>"
+
+    def on(self, pool: Pool) -> LabelledPairs:
+        """Return the labels whose records are both in the pool.
+
+        Raises
+        ------
+        OptionError
+            When a pair has both verdicts, or is a record with itself.
+        """
+        place = {token.tobytes(): row for row, token in enumerate(pool.tokens)}
+        known: dict[tuple[int, int], bool] = {}
+        for one, other, same in zip(self.one, self.other, self.same.tolist(), strict=True):
+            a, b = place.get(one.tobytes()), place.get(other.tobytes())
+            if a is None or b is None:
+                continue
+            pair = (min(a, b), max(a, b))
+            if a == b or known.setdefault(pair, same) != same:
+                raise OptionError(
+                    "a label is of a record with itself"
+                    if a == b
+                    else "a pair is labelled the same and not the same",
+                    hint="Ask the partners again, and give each pair one label.",
+                )
+        rows = np.array([(*pair, known[pair]) for pair in sorted(known)], dtype=np.int64)
+        left, right, same_of = rows.reshape(-1, 3).T
+        return LabelledPairs(left=left, right=right, same=same_of.astype(np.bool_))
+
+
+def _token(text: object) -> bytes | None:
+    content = None
+    try:
+        content = bytes.fromhex(text) if isinstance(text, str) else None
+    except ValueError:
+        pass
+    return content if content is not None and len(content) == _TOKEN_BYTES else None
+
+
+def _matrix(tokens: list[bytes | None]) -> npt.NDArray[np.uint8]:
+    content = b"".join(token for token in tokens if token is not None)
+    return np.frombuffer(content, dtype=np.uint8).reshape(-1, _TOKEN_BYTES)
