@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from harness.machine import describe
 
-from linkkit.linkage.block import BlockingPass
+from linkkit.linkage.block import AllPairs
 from linkkit.linkage.compare import Comparison
 from linkkit.linkage.compare.fields.scans import Bar, RowScan
 
@@ -40,9 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     made = comparison(options.rows, n_fields=options.fields, n_bits=options.bits)
     half = options.rows // 2
-    item = BlockingPass(
-        name="all",
-        order=np.arange(options.rows),
+    item = AllPairs(
         first=np.full(options.rows, half),
         last=np.full(options.rows, options.rows),
     )

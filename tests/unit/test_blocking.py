@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from linkkit.errors import LinkageError
-from linkkit.linkage.block import BlockingPass, KeyPass, count_pairs, plan_blocking
+from linkkit.linkage.block import AllPairs, KeyPass, count_pairs, plan_blocking
 from linkkit.linkage.block._key_reference import block_ranges
 from linkkit.linkage.block.keys import filter_keys, sorted_blocks
 from linkkit.linkage.compare import N_LEVELS, compare_all, make_comparison
@@ -18,16 +18,15 @@ from linkkit.linkage.pool import Pool
 MakePool = Callable[..., Pool]
 
 
-def pairs_of(item: BlockingPass) -> list[tuple[int, int]]:
-    order = item.order.tolist()
+def pairs_of(item: AllPairs) -> list[tuple[int, int]]:
     return [
-        (min(order[p], order[q]), max(order[p], order[q]))
+        (p, q)
         for p, (first, last) in enumerate(zip(item.first, item.last, strict=True))
         for q in range(first, last)
     ]
 
 
-def met(pool: Pool, item: BlockingPass | KeyPass) -> list[tuple[int, int]]:
+def met(pool: Pool, item: AllPairs | KeyPass) -> list[tuple[int, int]]:
     """Return the pairs of a pass of blocks, the smaller first."""
     assert isinstance(item, KeyPass)
     blocks = sorted_blocks(pool, filter_keys(pool), item.columns, item.members)
@@ -74,7 +73,7 @@ def test_the_exhaustive_pass_compares_every_pair_that_may_match_once(
     pool = random_pool(sizes, clean=clean)
     plan = plan_blocking(pool)
     (everything,) = plan.passes
-    assert isinstance(everything, BlockingPass)
+    assert isinstance(everything, AllPairs)
     found = pairs_of(everything)
     assert sorted(found) == sorted(may_match(pool))
     assert plan.is_exhaustive

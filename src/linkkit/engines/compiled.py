@@ -31,7 +31,10 @@ _UNCOUNTED: dict[str, bool] = {"_nrt": False} if hasattr(DefaultOptions, "_nrt")
 class _FirstCompilation(event.Listener):
     """Says once that kernels are being compiled, so that nobody thinks that work hangs."""
 
+    told = False
+
     def on_start(self, event: Any) -> None:
+        """Note that something is compiled; it may be somebody else's."""
         dispatcher = event.data.get("dispatcher")
         module = getattr(getattr(dispatcher, "py_func", None), "__module__", "") or ""
         if module.startswith("linkkit.") and not self.told:
@@ -42,9 +45,7 @@ class _FirstCompilation(event.Listener):
             )
 
     def on_end(self, event: Any) -> None:
-        pass
-
-    told = False
+        """Do nothing."""
 
 
 _register: Any = event.register

@@ -31,7 +31,7 @@ class LinkForecast:
     memory_of_records : int
         The part of it that no limit can lower: candidate pairs beyond the limit go to disk.
     disk : int
-        Bytes of candidate pairs if they go to disk.
+        Bytes of candidate pairs if they go to disk; 0 where they never do.
     crosswalk : int
         Bytes of the crosswalk.
     """
@@ -48,13 +48,17 @@ class LinkForecast:
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{party} {n:,}" for party, n in self.n_records.items())
+        memory = f"memory: {bytes_text(self.memory)} beside the extracts"
+        if self.disk:
+            memory += (
+                f", at least {bytes_text(self.memory_of_records)} with 'memory_limit' and "
+                f"{bytes_text(self.disk)} of disk"
+            )
         return (
             f"records: {sizes}\n"
             f"to compare: {self.plan}\n"
             f"expected: {self.n_candidates:,} candidate pairs in about {_time_text(self.seconds)}\n"
-            f"memory: {bytes_text(self.memory)} beside the extracts, at least "
-            f"{bytes_text(self.memory_of_records)} with 'memory_limit' and "
-            f"{bytes_text(self.disk)} of disk\n"
+            f"{memory}\n"
             f"crosswalk: {bytes_text(self.crosswalk)}"
         )
 

@@ -8,8 +8,8 @@ from linkkit.linkage.block.keys import KeyPass
 from linkkit.linkage.block.lsh import FilterPlan
 from linkkit.linkage.block.passes import PassPlan, plan_passes
 from linkkit.linkage.block.plan import (
+    AllPairs,
     Block,
-    BlockingPass,
     BlockingPlan,
     count_pairs,
     plan_blocking,
@@ -19,8 +19,8 @@ Plan = BlockingPlan | PassPlan | FilterPlan
 """What is compared, and what that leaves out."""
 
 __all__ = [
+    "AllPairs",
     "Block",
-    "BlockingPass",
     "BlockingPlan",
     "FilterPlan",
     "KeyPass",

@@ -8,7 +8,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["block_ranges", "cut_blocks", "digest_filters", "pack_keys"]
+__all__ = [
+    "block_ranges",
+    "cut_blocks",
+    "digest_filters",
+    "mixed",
+    "pack_keys",
+    "pairs_of_blocks",
+]
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
@@ -18,9 +25,10 @@ _POSITION = np.uint64(0xFFFFFFFF)
 _Keys = npt.NDArray[np.uint64]
 
 
-def _mixed(digest: _Keys, word: _Keys) -> _Keys:
-    mixed = (digest ^ word) * _ODD
-    return np.asarray(mixed ^ (mixed >> _SHIFT), dtype=np.uint64)
+def mixed(digest: _Keys, word: _Keys) -> _Keys:
+    """Return digests of which each has taken in one more word."""
+    product = (digest ^ word) * _ODD
+    return np.asarray(product ^ (product >> _SHIFT), dtype=np.uint64)
 
 
 def digest_filters(
@@ -30,7 +38,7 @@ def digest_filters(
     digests = np.zeros((len(words), len(starts) - 1), dtype=np.uint64)
     for f in range(len(starts) - 1):
         for w in range(starts[f], starts[f + 1]):
-            digests[:, f] = _mixed(digests[:, f], words[:, w])
+            digests[:, f] = mixed(digests[:, f], words[:, w])
         digests[:, f] = np.where(present[:, f], np.maximum(digests[:, f], 1), 0)
     return digests
 
@@ -40,7 +48,7 @@ def pack_keys(keys: _Keys, columns: npt.NDArray[np.int64], members: npt.NDArray[
     members = members[np.all(keys[members][:, columns] != 0, axis=1)]
     digest = np.zeros(len(members), dtype=np.uint64)
     for column in columns:
-        digest = _mixed(digest, keys[members, column])
+        digest = mixed(digest, keys[members, column])
     return np.asarray((digest & ~_POSITION) | members.astype(np.uint64), dtype=np.uint64)
 
 
@@ -58,6 +66,20 @@ def block_ranges(
     next_party = np.append(np.flatnonzero(new_party)[1:], n)[np.cumsum(new_party) - 1]
     first = np.where(clean[party], next_party, np.arange(1, n + 1))
     return np.minimum(first, last).astype(np.int64), last.astype(np.int64), block.astype(np.int64)
+
+
+def pairs_of_blocks(
+    packed: _Keys, party_starts: npt.NDArray[np.int64], clean: npt.NDArray[np.bool_], largest: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the positions of all pairs of whole blocks with at most `largest` pairs, the smaller left."""
+    first, last, block = block_ranges(packed, party_starts, clean)
+    small = (np.bincount(block, weights=last - first) <= largest)[block]
+    n_partners = np.where(small, last - first, 0)
+    one = np.repeat(np.arange(len(packed)), n_partners)
+    before = np.repeat(np.cumsum(n_partners) - n_partners, n_partners)
+    other = np.arange(len(one)) - before + np.repeat(first, n_partners)
+    position = (packed & _POSITION).astype(np.int64)
+    return position[one], position[other]
 
 
 def cut_blocks(

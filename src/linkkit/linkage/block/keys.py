@@ -37,7 +37,6 @@ BLOCK_LIMIT = 1_000_000
 MOST_ALIKE = 100
 """Of more records than this that are equal within one party, none can be told from the others."""
 
-_ODD = np.uint64(0x9E3779B97F4A7C15)
 _PAIRS_PER_PIECE = 1_000_000
 _RECORDS_PER_PIECE = 65_536
 
@@ -178,25 +177,20 @@ def pairs_of_blocks(
     for end in blocks.cuts.tolist():
         packed = blocks.packed[start:end]
         start = end
-        first, last, block = _key_reference.block_ranges(packed, pool.party_starts(), pool.clean)
-        small = (np.bincount(block, weights=last - first) <= blocks.largest)[block]
-        n_partners = np.where(small, last - first, 0)
-        one = np.repeat(np.arange(len(packed)), n_partners)
-        before = np.repeat(np.cumsum(n_partners) - n_partners, n_partners)
-        other = np.arange(len(one)) - before + np.repeat(first, n_partners)
-        position = (packed & _POSITION).astype(np.int64)
-        yield position[one], position[other]
+        yield _key_reference.pairs_of_blocks(
+            packed, pool.party_starts(), pool.clean, blocks.largest
+        )
 
 
 def repeated_records(pool: Pool, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     """Return the records of which a party has more than :data:`MOST_ALIKE` that agree in all keys.
 
-    Of a party that holds each person once, so that none of them can be told from the others. What a record lacks, it lacks alike. Positions, ascending.
+    Of a party that holds each person once, so that none of them can be told from the others. What a
+    record lacks, it lacks alike. Positions, ascending.
     """
     digest = pool.party.astype(np.uint64)
     for column in range(keys.shape[1]):
-        digest = (digest ^ keys[:, column]) * _ODD
-        digest ^= digest >> np.uint64(29)
+        digest = _key_reference.mixed(digest, keys[:, column])
     position, n_alike = block_sizes((digest | np.uint64(1))[:, None], (0,))
     many = np.sort(position[(n_alike > MOST_ALIKE) & pool.clean[pool.party[position]]])
     # Half of a digest brought them together; the whole one tells.

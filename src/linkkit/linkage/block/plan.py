@@ -22,13 +22,13 @@ from linkkit.linkage.block.keys import (
 from linkkit.linkage.pool import Pool
 
 __all__ = [
+    "AllPairs",
     "Block",
-    "BlockingPass",
     "BlockingPlan",
     "all_keys",
     "all_pairs",
     "count_pairs",
-    "make_pass",
+    "first_partners",
     "plan_blocking",
 ]
 
@@ -53,7 +53,6 @@ _MOST_AGREEING = 4
 _PART_AGREES = 0.5
 """How often the sound or a part of a value agrees in matches whose values differ."""
 
-
 _EQUAL_IN_MATCHES: dict[FieldKind, float] = {
     "given_name": 0.80,
     "surname": 0.83,
@@ -73,29 +72,24 @@ _EQUAL_IN_MATCHES: dict[FieldKind, float] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class BlockingPass:
-    """One way through the pool.
-
-    Record ``order[p]`` is compared with each of ``order[first[p]:last[p]]``.
+class AllPairs:
+    """Every record against all after it that it may match.
 
     Attributes
     ----------
+    first, last : ndarray of int64, shape (n_records,)
+        The range of partners of each record, in positions of the pool.
     name : str
-        What the records of a block have in common.
-    order : ndarray of int64, shape (n,)
-        Positions in the pool, sorted by block and then by party.
-    first, last : ndarray of int64, shape (n,)
-        The range of partners of each, in positions of `order`.
+        What it is called among the passes of a plan.
     """
 
-    name: str
-    order: npt.NDArray[np.int64]
     first: npt.NDArray[np.int64]
     last: npt.NDArray[np.int64]
+    name: str = "all pairs"
 
     @property
     def n_comparisons(self) -> int:
-        """How many pairs the pass compares."""
+        """How many pairs there are."""
         return int((self.last - self.first).sum())
 
 
@@ -105,7 +99,7 @@ class BlockingPlan:
 
     Attributes
     ----------
-    passes : tuple of BlockingPass or KeyPass
+    passes : tuple of AllPairs or KeyPass
         Their pairs are united. One of all pairs, or those of blocks.
     n_pairs : int
         All pairs that could be compared.
@@ -121,7 +115,7 @@ class BlockingPlan:
         Parties of whose records some were not compared, as too many are equal.
     """
 
-    passes: tuple[BlockingPass | KeyPass, ...]
+    passes: tuple[AllPairs | KeyPass, ...]
     n_pairs: int
     pair_completeness: float = 1.0
     keys: npt.NDArray[np.uint64] | None = None
@@ -177,9 +171,15 @@ def count_pairs(pool: Pool) -> int:
     return across + within
 
 
-def all_pairs(pool: Pool) -> BlockingPass:
-    """Return the one pass in which all meet who may match."""
-    return make_pass(pool, "all pairs", np.zeros(len(pool), np.uint64), np.arange(len(pool)))
+def first_partners(pool: Pool) -> npt.NDArray[np.int64]:
+    """Return where the partners of each record begin, who are all from there on, shape (n_records,)."""
+    ends = pool.party_starts()[1:]
+    return np.where(pool.clean[pool.party], ends[pool.party], np.arange(1, len(pool) + 1))
+
+
+def all_pairs(pool: Pool) -> AllPairs:
+    """Return every pair of a pool that may match."""
+    return AllPairs(first=first_partners(pool), last=np.full(len(pool), len(pool)))
 
 
 def all_keys(pool: Pool) -> npt.NDArray[np.uint64]:
@@ -351,26 +351,3 @@ class _Expected:
 
 def _share_uncrowded(item: KeyPass) -> float:
     return 1 - item.n_crowded_records / max(item.n_records, 1)
-
-
-def make_pass(
-    pool: Pool, name: str, keys: npt.NDArray[np.generic], members: npt.NDArray[np.int64]
-) -> BlockingPass:
-    """Return the pass in which records with equal keys meet, if they may match at all.
-
-    `members` are positions in the pool, ascending.
-    """
-    party = pool.party[members]
-    # Members ascend and the pool is sorted by party, so a stable sort keeps parties together.
-    order = np.argsort(keys, kind="stable")
-    members, keys, party = members[order], keys[order], party[order]
-    n = len(members)
-    ends = np.flatnonzero(np.append(keys[1:] != keys[:-1], True)) + 1
-    last = np.repeat(ends, np.diff(np.append(0, ends)))
-    change = (keys[1:] != keys[:-1]) | (party[1:] != party[:-1])
-    party_ends = np.flatnonzero(np.append(change, True)) + 1
-    next_party = np.repeat(party_ends, np.diff(np.append(0, party_ends)))
-    first = np.where(pool.clean[party], next_party, np.arange(1, n + 1))
-    return BlockingPass(
-        name=name, order=members, first=np.minimum(first, last), last=last.astype(np.int64)
-    )

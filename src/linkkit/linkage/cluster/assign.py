@@ -7,9 +7,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from linkkit.engines import has_numba
 from linkkit.errors import OptionError
 from linkkit.linkage.cluster import _assign_reference
-from linkkit.linkage.compare.fields.pairs import has_numba
 
 __all__ = ["connected_records", "one_to_one"]
 

@@ -9,10 +9,16 @@ import numpy as np
 
 from linkkit.engines import Partitions
 
-__all__ = ["PAIR_TYPES", "groups_of", "lasting"]
+__all__ = ["PAIR_TYPES", "TOO_MANY", "groups_of", "lasting"]
 
 PAIR_TYPES = {"pair": np.uint64}
 """Column of pairs that are found, each as one number, on their way to disk."""
+
+TOO_MANY = (
+    "Allow more, or look for placeholders and repeated records in the extracts, which make many "
+    "pairs alike."
+)
+"""What to do about it."""
 
 _PARTITIONS = 200
 _LEAST_TASKS = 8

@@ -24,12 +24,14 @@ from linkkit.linkage.compare import (
     make_comparison,
     sample_pairs,
 )
-from linkkit.linkage.compare.fields.pairs import CANDIDATE_TYPES, TOO_MANY, unpack
+from linkkit.linkage.compare.fields.pairs import CANDIDATE_TYPES, unpack
 from linkkit.linkage.compare.fields.scans import Bar, scans_of
+from linkkit.linkage.compare.kept import TOO_MANY
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.pool import Pool
 from linkkit.linkage.routes.work import (
     BYTES_OF_CROSSWALK,
+    MOST_CANDIDATES,
     SECONDS_PER_CANDIDATE,
     SECONDS_PER_RECORD,
     Found,
@@ -43,9 +45,6 @@ from linkkit.linkage.routes.work import (
 )
 
 __all__ = ["forecast_fields", "link_fields"]
-
-MOST_CANDIDATES = 100_000_000
-"""So many candidate pairs are kept at most, unless it is said otherwise."""
 
 _MOST_BEFORE_TIGHTENED = 1.5
 _SAMPLE_PAIRS = 1_000_000

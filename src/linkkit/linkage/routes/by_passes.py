@@ -16,14 +16,14 @@ from linkkit.linkage.block.keys import repeated_records, repeated_warnings
 from linkkit.linkage.block.passes import CHANCE_PER_RECORD, table_seconds
 from linkkit.linkage.classify import fit_passes, pass_log_odds, score_passes
 from linkkit.linkage.compare import compare_passes, find_pairs
-from linkkit.linkage.compare.fields.pairs import TOO_MANY
-from linkkit.linkage.compare.kept import PAIR_TYPES
+from linkkit.linkage.compare.kept import PAIR_TYPES, TOO_MANY
 from linkkit.linkage.compare.passes.pairs import PassPairs
 from linkkit.linkage.compare.passes.scan import sample_comparisons
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.pool import part_of
 from linkkit.linkage.routes.work import (
     BYTES_OF_CROSSWALK,
+    MOST_CANDIDATES,
     SECONDS_PER_CANDIDATE,
     SECONDS_PER_RECORD,
     Found,
@@ -38,7 +38,6 @@ from linkkit.linkage.routes.work import (
 __all__ = ["forecast_passes", "link_passes"]
 
 _LEAST_CHANCE = 0.02
-_MOST_CANDIDATES = 100_000_000
 _BYTES_IN_TABLES = 40
 _BYTES_OF_SIGNS = 40
 """What tables take for each record: in each thread, and in each pass."""
@@ -191,9 +190,7 @@ def _affordable_pairs(work: Work, plan: PassPlan) -> int:
     """Return with how many candidate pairs work is given up."""
     left = memory_left(work, _memory_of_records(work, plan))
     most = (
-        _MOST_CANDIDATES
-        if left is None
-        else min(left // _memory_of_pairs(work, 1), _MOST_CANDIDATES)
+        MOST_CANDIDATES if left is None else min(left // _memory_of_pairs(work, 1), MOST_CANDIDATES)
     )
     return most if work.max_pairs is None else min(most, 3 * work.max_pairs)
 

@@ -10,8 +10,7 @@ import numpy.typing as npt
 from linkkit.engines import Partitions
 from linkkit.errors import LinkageError
 from linkkit.linkage.classify import fit_records, record_log_odds, score_records
-from linkkit.linkage.compare.fields.pairs import TOO_MANY
-from linkkit.linkage.compare.kept import PAIR_TYPES
+from linkkit.linkage.compare.kept import PAIR_TYPES, TOO_MANY
 from linkkit.linkage.compare.vectors.record_filters import find_candidates, forecast_candidates
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.routes.work import (

@@ -23,6 +23,7 @@ from linkkit.linkage.pool import Pool
 
 __all__ = [
     "BYTES_OF_CROSSWALK",
+    "MOST_CANDIDATES",
     "SECONDS_PER_CANDIDATE",
     "SECONDS_PER_RECORD",
     "Found",
@@ -38,6 +39,9 @@ __all__ = [
 
 BYTES_OF_CROSSWALK = 34
 """What the crosswalk takes for each record."""
+
+MOST_CANDIDATES = 100_000_000
+"""So many candidate pairs are kept at most, unless it is said otherwise."""
 
 SECONDS_PER_RECORD = 2.5e-6
 SECONDS_PER_CANDIDATE = 1.0e-6
@@ -158,6 +162,6 @@ def work_digest(work: Work, *parameters: object) -> str:
     versions = (__version__, np.__version__)
     known = (versions, pool.spec.digest, pool.parties, work.block, parameters)
     digest = hashlib.sha256(repr(known).encode())
-    for content in (pool.clean, pool.party_sizes(), pool.tokens, pool.words):
+    for content in (pool.clean, pool.party_sizes(), pool.tokens, pool.words, pool.block_keys):
         digest.update(np.ascontiguousarray(content).data)
     return digest.hexdigest()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.linkage.block._key_reference import block_ranges
+from linkkit.linkage.block._key_reference import pairs_of_blocks
 
 if TYPE_CHECKING:
     from linkkit.linkage.compare.fields.levels import Comparison
@@ -107,14 +107,7 @@ def scan_blocks(
     Blocks with more than `largest` pairs are passed over. A pair counts if it agrees in the
     columns `mine` of keys, and in none of the sets of columns `earlier`.
     """
-    first, last, block = block_ranges(packed, party_starts, clean)
-    small = (np.bincount(block, weights=last - first) <= largest)[block]
-    n_partners = np.where(small, last - first, 0)
-    one = np.repeat(np.arange(len(packed)), n_partners)
-    before = np.repeat(np.cumsum(n_partners) - n_partners, n_partners)
-    other = np.arange(len(one)) - before + np.repeat(first, n_partners)
-    position = (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    left, right = position[one], position[other]
+    left, right = pairs_of_blocks(packed, party_starts, clean, largest)
     agree = np.zeros(len(left), dtype=np.uint64)
     for column in range(keys.shape[1]):
         same = (keys[left, column] == keys[right, column]) & (keys[left, column] != 0)

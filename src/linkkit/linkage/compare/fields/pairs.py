@@ -21,16 +21,14 @@ from linkkit.linkage.block import BlockingPlan
 from linkkit.linkage.compare.fields import _reference
 from linkkit.linkage.compare.fields.levels import Comparison
 from linkkit.linkage.compare.fields.scans import Bar, Found, scans_of
-from linkkit.linkage.compare.kept import groups_of
+from linkkit.linkage.compare.kept import TOO_MANY, groups_of
 from linkkit.linkage.pool import Pool
 
 __all__ = [
     "CANDIDATE_TYPES",
-    "TOO_MANY",
     "ComparedPairs",
     "compare_all",
     "compare_pairs",
-    "has_numba",
     "sample_pairs",
     "unpack",
 ]
@@ -38,10 +36,6 @@ __all__ = [
 CANDIDATE_TYPES = {"left": np.int64, "right": np.int64, "code": np.uint64}
 """Columns of candidate pairs, on their way to disk."""
 
-TOO_MANY = (
-    "Allow more, or look for placeholders and repeated records in the extracts, which make many "
-    "pairs alike."
-)
 _RECORDS_SAMPLED = 20_000
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.engines import has_numba
-from linkkit.linkage.block import BlockingPass, BlockingPlan, KeyPass
+from linkkit.linkage.block import AllPairs, BlockingPlan, KeyPass
 from linkkit.linkage.block.keys import Blocks, sorted_blocks
 from linkkit.linkage.compare.fields import _reference
 from linkkit.linkage.compare.fields.levels import Comparison
@@ -44,7 +44,7 @@ def scans_of(
     """Yield what a plan's passes ask to be done, one at a time, as each fills memory."""
     before: list[KeyPass] = []
     for item in plan.passes:
-        if isinstance(item, BlockingPass):
+        if isinstance(item, AllPairs):
             yield RowScan(comparison, item, bar)
         elif plan.keys is not None:
             # What a pass leaves in blocks that are too large, its splits and later passes may find.
@@ -67,7 +67,7 @@ class _BlockWork(NamedTuple):
 class RowScan:
     """Rows, each against a range of rows."""
 
-    def __init__(self, comparison: Comparison, item: BlockingPass, bar: Bar) -> None:
+    def __init__(self, comparison: Comparison, item: AllPairs, bar: Bar) -> None:
         self.comparison, self.item = comparison, item
         self.weights, self.floor = bar.weights, bar.floor
         # The fields that tell most come first; best[i] is what the rest can still add.

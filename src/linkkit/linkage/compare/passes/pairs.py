@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.linkage.compare.fields.pairs import has_numba
+from linkkit.engines import has_numba
 from linkkit.linkage.compare.passes import _reference as _pass_reference
 from linkkit.linkage.pool import Pool
 

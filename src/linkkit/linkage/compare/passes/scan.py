@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.engines import Partitions, Progress, ProgressEvent, run_in_threads, silent
+from linkkit.engines import Partitions, Progress, ProgressEvent, has_numba, run_in_threads, silent
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import PassPlan
-from linkkit.linkage.compare.fields.pairs import TOO_MANY, has_numba
-from linkkit.linkage.compare.kept import groups_of, lasting
+from linkkit.linkage.block.plan import first_partners
+from linkkit.linkage.compare.kept import TOO_MANY, groups_of, lasting
 from linkkit.linkage.compare.passes import _reference as _pass_reference
 from linkkit.linkage.compare.passes.pairs import PassPairs, compare_passes, farthest
 from linkkit.linkage.compare.passes.tables import find_in_tables
@@ -68,7 +68,7 @@ def find_pairs(
     """
     if not plan.is_exhaustive:
         return find_in_tables(pool, plan, store=store, n_threads=n_threads, progress=progress)
-    partners = _partners(pool)
+    partners = first_partners(pool)
     store = lasting(store)
     groups = list(groups_of(list(_chunks_of(partners)), store, n_scans=len(pool.spec.passes)))
     keys = np.zeros(0, dtype=np.int64)
@@ -102,7 +102,7 @@ def sample_comparisons(pool: Pool, plan: PassPlan, *, n_threads: int) -> tuple[f
 
     By comparing some in each pass, as if so many threads shared the work.
     """
-    partners = _partners(pool)
+    partners = first_partners(pool)
     ends = np.cumsum(len(pool) - partners)
     last = min(int(np.searchsorted(ends, _SAMPLED_COMPARISONS)) + 1, len(pool))
     seconds, n_found = 0.0, 0
@@ -144,12 +144,6 @@ def _parts(
             found.append(keys)
     if store is not None:
         store.put(name, [np.concatenate(found)])
-
-
-def _partners(pool: Pool) -> npt.NDArray[np.int64]:
-    """Return where the partners of each record begin, who are all from there on."""
-    ends = np.cumsum(pool.party_sizes())
-    return np.where(pool.clean[pool.party], ends[pool.party], np.arange(1, len(pool) + 1))
 
 
 def _chunks_of(partners: npt.NDArray[np.int64]) -> Iterator[slice]:

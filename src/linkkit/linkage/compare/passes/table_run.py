@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.engines import run_in_threads
+from linkkit.engines import has_numba, run_in_threads
 from linkkit.linkage.block import PassPlan
 from linkkit.linkage.block.passes import N_SIGNED_WORDS, table_place
-from linkkit.linkage.compare.fields.pairs import has_numba
 from linkkit.linkage.compare.passes import _table_reference as _pass_table_reference
 from linkkit.linkage.compare.passes.pairs import farthest
 from linkkit.linkage.pool import Pool

@@ -10,10 +10,9 @@ from typing import Any, Literal, TypeGuard, get_args
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.engines import Progress, ProgressEvent, run_in_threads, silent
+from linkkit.engines import Progress, ProgressEvent, has_numba, run_in_threads, silent
 from linkkit.errors import LinkageError, OptionError
 from linkkit.linkage.block import FilterPlan
-from linkkit.linkage.compare.fields.pairs import has_numba
 from linkkit.linkage.compare.vectors import _reference as _vector_reference
 
 __all__ = ["Measure", "SimilarPairs", "VectorScan", "similar_pairs", "too_many"]
