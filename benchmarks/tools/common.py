@@ -1,9 +1,10 @@
 """What the tool scripts share: arguments, CSV files in, JSON out. Standard library only.
 
-Every script runs in its own process, in one of two ways:
+Every script runs in its own process, in one of these ways:
 
     python TOOL.py link FOLDER OUT.json     the whole linkage once, stage by stage
     python TOOL.py rates FOLDER OUT.json    encoding and comparing alone, after a warm-up
+    python TOOL.py tuned FOLDER OUT.json    the groups of records that many settings find
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Data:
         self.name: str = document["name"]
         self.fields: list[str] = document["fields"]
         self.parties: list[str] = list(document["parties"])
+        self.clean: bool = document.get("clean", True)
 
     def path(self, party: str) -> Path:
         return self.folder / f"{party}.csv"
@@ -81,6 +83,18 @@ def one_record_of_each_party(best_first: Sequence[tuple[Record, Record]]) -> lis
     return list({id(group): group for group in group_of.values()}.values())
 
 
+def components(pairs: Sequence[tuple[Record, Record]]) -> list[list[Record]]:
+    """Join records pair by pair, whoever they are."""
+    group_of: dict[Record, list[Record]] = {}
+    for one, other in pairs:
+        left = group_of.setdefault(one, [one])
+        right = group_of.setdefault(other, [other])
+        if left is not right:
+            left += right
+            group_of.update(dict.fromkeys(right, left))
+    return list({id(group): group for group in group_of.values()}.values())
+
+
 def peak_memory_mb() -> float:
     """Return the largest memory of this process or of one that it started, in MB."""
     kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
@@ -93,8 +107,9 @@ def main(
     link: Callable[[Data, Stages], list[tuple[Record, Record]]],
     rates: Callable[[Data], dict[str, float]],
     packages: Sequence[str],
+    tuned: Callable[[Data], Iterator[tuple[str, list[list[Record]]]]] | None = None,
 ) -> None:
-    """Run a tool script."""
+    """Run a tool script; `tuned` yields each setting and the groups of records that it finds."""
     mode, folder, out = sys.argv[1:]
     data = Data(folder)
     answer: dict[str, Any] = {}
@@ -103,6 +118,10 @@ def main(
         answer["links"] = link(data, stages)
         answer["stages"] = stages.seconds
         answer["peak_memory_mb"] = peak_memory_mb()
+    elif mode == "tuned" and tuned is not None:
+        answer["settings"] = [
+            {"setting": setting, "groups": groups} for setting, groups in tuned(data)
+        ]
     else:
         answer["rates"] = rates(data)
     answer["versions"] = {name: version(name) for name in packages}

@@ -6,11 +6,37 @@ security number; links are one to one, of probability 0.5 or more.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from common import Data, Record, Stages, main, one_record_of_each_party, pairs_of, seconds_of
+from common import (
+    Data,
+    Record,
+    Stages,
+    components,
+    main,
+    one_record_of_each_party,
+    pairs_of,
+    seconds_of,
+)
 
 PROBABILITY = 0.5
+THRESHOLDS = (
+    0.001,
+    0.01,
+    0.05,
+    0.1,
+    0.3,
+    0.5,
+    0.7,
+    0.9,
+    0.95,
+    0.99,
+    0.999,
+    0.9999,
+    0.99999,
+    0.9999999,
+)
 SEED = 1
 SWAPPED_NAMES = "l.given_name = r.surname and l.surname = r.given_name"
 
@@ -22,11 +48,12 @@ def blocking_rules(data: Data) -> list[Any]:
         block_on("given_name", "surname"),
         SWAPPED_NAMES,
         block_on("birth_date"),
-        block_on("street_number", "street"),
     ]
+    if "street" in data.fields:
+        rules.append(block_on("street_number", "street"))
     if "postcode" in data.fields:
         rules += [block_on("suburb", "street"), block_on("postcode")]
-    return rules
+    return rules + [block_on(field) for field in ("ssn", "phone", "income") if field in data.fields]
 
 
 def comparisons(data: Data) -> list[Any]:
@@ -44,6 +71,15 @@ def comparisons(data: Data) -> list[Any]:
         "street": lambda: cl.JaroWinklerAtThresholds("street", [0.9, 0.7]),
         "suburb": lambda: cl.JaroWinklerAtThresholds("suburb", [0.9, 0.7]),
         "postcode": lambda: _common(cl.DamerauLevenshteinAtThresholds("postcode", [1, 2])),
+        "unit": lambda: cl.ExactMatch("unit"),
+        "age": lambda: cl.ExactMatch("age"),
+        "race": lambda: cl.ExactMatch("race"),
+        "city": lambda: _common(cl.JaroWinklerAtThresholds("city", [0.9, 0.7])),
+        "state": lambda: cl.ExactMatch("state"),
+        "zipcode": lambda: _common(cl.DamerauLevenshteinAtThresholds("zipcode", [1, 2])),
+        "ssn": lambda: cl.DamerauLevenshteinAtThresholds("ssn", [1, 2]),
+        "phone": lambda: cl.DamerauLevenshteinAtThresholds("phone", [1, 2]),
+        "income": lambda: cl.DamerauLevenshteinAtThresholds("income", [1, 2]),
     }
     return [known[field]() for field in data.fields if field in known]
 
@@ -66,7 +102,7 @@ def linker_of(data: Data, tables: dict[str, Any]) -> Any:
     from splink import DuckDBAPI, Linker, SettingsCreator
 
     settings = SettingsCreator(
-        link_type="link_only",
+        link_type="link_only" if len(data.parties) > 1 else "dedupe_only",
         unique_id_column_name="record_id",
         blocking_rules_to_generate_predictions=blocking_rules(data),
         comparisons=comparisons(data),
@@ -80,10 +116,9 @@ def train(data: Data, linker: Any) -> None:
     from splink import block_on
 
     training = linker.training
-    certain = [
-        block_on("given_name", "surname", "birth_date"),
-        block_on("given_name", "surname", "street_number", "street"),
-    ]
+    certain = [block_on("given_name", "surname", "birth_date")]
+    if "street" in data.fields:
+        certain.append(block_on("given_name", "surname", "street_number", "street"))
     training.estimate_probability_two_random_records_match(certain, recall=0.8)
     training.estimate_u_using_random_sampling(max_pairs=1e6, seed=SEED)
     second = block_on("postcode" if "postcode" in data.fields else "given_name")
@@ -115,6 +150,24 @@ def _best_first(rows: dict[str, Any]) -> list[tuple[Record, Record]]:
     return [(one, other) for _, one, other in sorted(scored, key=lambda row: (-row[0], row[1:]))]
 
 
+def tuned(data: Data) -> Iterator[tuple[str, list[list[Record]]]]:
+    """Yield what each threshold finds: by connected components, and one record of each party."""
+    linker = linker_of(data, read(data))
+    train(data, linker)
+    rows = linker.inference.predict(threshold_match_probability=THRESHOLDS[0]).as_dict()
+    if len(data.parties) == 1:
+        rows["source_dataset_l"] = rows["source_dataset_r"] = data.parties * len(
+            rows["match_weight"]
+        )
+    best_first = _best_first(rows)
+    probability = sorted(rows["match_probability"], reverse=True)
+    for threshold in THRESHOLDS:
+        pairs = best_first[: sum(p >= threshold for p in probability)]
+        yield f"p >= {threshold}, components", components(pairs)
+        if data.clean:
+            yield f"p >= {threshold}, one to one", one_record_of_each_party(pairs)
+
+
 def rates(data: Data) -> dict[str, float]:
     tables = read(data)
     for _ in range(2):  # the second time is warm
@@ -128,4 +181,4 @@ def rates(data: Data) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main(link=link, rates=rates, packages=["splink", "duckdb", "pyarrow"])
+    main(link=link, rates=rates, tuned=tuned, packages=["splink", "duckdb", "pyarrow"])

@@ -160,7 +160,7 @@ def _agree(folder: Path, town: SyntheticPartnership, tell: Callable[[str], Any])
     atomic_text(folder / "agreement.yaml", text)
     tell(f"Agreement '{agreement.id}' of {len(agreement.parties)} parties")
     tell(f"  fingerprint {agreement.fingerprint[:16]}...")
-    tell(f"  profile {profile_text(agreement.linkage)}")
+    tell(f"  profile {profile_text(agreement)}")
     return _Stage(folder=folder, tell=tell, agreement=agreement, identities=identities)
 
 

@@ -139,11 +139,11 @@ def opened(folder: Path, kind: type, path: str, role: str):
 def test_what_is_not_stated_is_standard(folder, said):
     assert "profile: standard, the default" in said
     agreement = lk.Agreement.load(folder / "agreement.yaml")
-    assert len(passes_of(agreement.linkage)) == 5
+    assert len(passes_of(agreement)) == 4
     for party in PARTIES:
         sent = opened(folder, lk.EncodedExtract, f"{party}/{party}.encodings", "linkage_unit")
         assert sent.spec.profile == "standard"
-        assert list(sent.to_arrow().column_names) == ["token", *passes_of(agreement.linkage)]
+        assert list(sent.to_arrow().column_names) == ["token", *passes_of(agreement)]
         report = json.loads((folder / party / "preflight.json").read_text(encoding="utf-8"))
         assert report["profile"] == "standard"
 

@@ -54,7 +54,7 @@ def with_profile(plain_agreement):
 def test_field_has_no_passes(plain_agreement):
     agreement = plain_agreement()
     assert agreement.linkage.profile == "field"
-    assert passes_of(agreement.linkage) == {}
+    assert passes_of(agreement) == {}
     assert encoding_spec(agreement).passes == ()
 
 
@@ -81,7 +81,10 @@ def test_default_passes_follow_from_the_kinds(with_profile):
 def test_salts_that_families_share_are_taken_where_there_are_few_others(with_profile):
     kinds = {"given": "given_name", "family": "surname", "born": "date", "tel": "phone"}
     passes = default_passes(with_profile("standard", kinds=kinds).linkage)
-    assert list(passes) == ["by_month_day", "by_year_day", "by_given_name", "by_surname"]
+    names = ["by_month_day", "by_year_day", "by_given_name", "by_surname", "by_phone"]
+    assert list(passes) == names
+    passes = default_passes(with_profile("standard", kinds={**kinds, "zip": "postal_code"}).linkage)
+    assert not {"by_surname", "by_phone"} & set(passes)
     kinds = {"given": "given_name", "family": "surname", "tel": "phone", "street": "street_address"}
     passes = default_passes(with_profile("standard", kinds=kinds).linkage)
     assert list(passes) == ["by_given_name", "by_surname", "by_phone"]
@@ -105,6 +108,51 @@ def test_default_passes_leave_out_one_name_each_and_the_date_where_it_is_no_salt
         "by_postal_code_2": {"given", "born"},
         "by_given_name": {"given", "born"},
     }
+
+
+ALL_KINDS = {
+    "given": "given_name",
+    "family": "surname",
+    "born": "date",
+    "sex": "sex",
+    "street": "street_address",
+    "zip": "postal_code",
+    "number": "identifier",
+}
+CENSUS = set(ALL_KINDS) - {"number"}
+REGISTER = {"given", "family", "born", "sex", "number"}
+TAXES = {"given", "family", "street", "zip", "number"}
+
+
+def test_parties_with_different_fields_have_passes_of_what_they_share(with_profile):
+    linkage = with_profile("standard", kinds=ALL_KINDS).linkage
+    passes = default_passes(linkage, [CENSUS, REGISTER, TAXES])
+    assert 4 <= len(passes) <= 8
+    for one, other in itertools.combinations([CENSUS, REGISTER, TAXES], 2):
+        whole = [x for x in passes.values() if set(x.salt) | set(x.fields) <= one & other]
+        assert len({tuple(sorted(x.salt.items())) for x in whole}) >= 2
+    for item in passes.values():
+        assert set(item.fields) - set(item.salt) - {"sex"}
+
+
+def test_a_field_that_one_party_alone_has_is_in_no_pass(with_profile):
+    linkage = with_profile("standard", kinds=ALL_KINDS).linkage
+    alike = default_passes(linkage, [CENSUS, set(ALL_KINDS)])
+    fewer = {name: kind for name, kind in ALL_KINDS.items() if name != "number"}
+    expected = default_passes(with_profile("standard", kinds=fewer).linkage)
+    assert list(alike) == list(expected)
+    for name, item in expected.items():
+        assert set(alike[name].fields) == set(item.fields or fewer)
+    assert default_passes(linkage, [set(ALL_KINDS)] * 3) == default_passes(linkage)
+
+
+def test_the_order_of_parties_does_not_matter(with_profile):
+    linkage = with_profile("standard", kinds=ALL_KINDS).linkage
+    each = {
+        repr(default_passes(linkage, order))
+        for order in itertools.permutations([CENSUS, REGISTER, TAXES, set(ALL_KINDS)])
+    }
+    assert len(each) == 1
 
 
 @pytest.mark.parametrize(
@@ -150,7 +198,7 @@ def test_passes_of_ones_own_may_stand_where_kinds_give_none(with_profile):
     with pytest.raises(AgreementError, match="or write 'passes' of your own"):
         with_profile(None, kinds=kinds)
     own = {"a": {"salt": {"full_name": 5}}, "b": {"salt": {"mail": "whole"}}}
-    assert list(passes_of(with_profile(None, own, kinds=kinds).linkage)) == ["a", "b"]
+    assert list(passes_of(with_profile(None, own, kinds=kinds))) == ["a", "b"]
 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 5])

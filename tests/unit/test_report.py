@@ -317,7 +317,7 @@ class TestPage:
         text = body_text(page)
         by_pass = "What each pass told", "month and day of birth date", "first 3 letters of given"
         by_field = "What each field told", "Records in which a field is missing", "Equal values are"
-        passes = bool(passes_of(town_agreement.linkage))
+        passes = bool(passes_of(town_agreement))
         assert [words in text for words in by_pass] == [passes] * 3
         assert [words in text for words in by_field] == [not passes] * 3
         assert f"Encoding profile {town_agreement.linkage.profile} " in text

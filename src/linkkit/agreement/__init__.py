@@ -29,8 +29,9 @@ from linkkit.agreement.clauses import (
     VariableType,
     Years,
 )
+from linkkit.agreement.default_passes import default_passes
 from linkkit.agreement.document import Agreement
-from linkkit.agreement.passes import default_passes, passes_of
+from linkkit.agreement.passes import passes_of
 
 __all__ = [
     "FIELD_KINDS",

@@ -9,7 +9,8 @@ from linkkit.agreement.blocking_keys import find_key_problems
 from linkkit.agreement.clauses import COARSENS, FieldKind, FieldSource, Party
 from linkkit.agreement.clkhash.agreed import find_schema_problems
 from linkkit.agreement.content import Content
-from linkkit.agreement.passes import find_pass_problems, passes_of
+from linkkit.agreement.default_passes import default_passes
+from linkkit.agreement.passes import WITH_PASSES, find_pass_problems, passes_of
 
 __all__ = ["find_contradictions"]
 
@@ -62,11 +63,14 @@ def _common_fields(agreement: Content) -> Iterator[str]:
 
 def _common_salts(agreement: Content) -> Iterator[str]:
     """Tell which parties' records would meet in no pass."""
-    salts = [set(item.salt) for item in passes_of(agreement.linkage).values()]
+    if agreement.linkage.profile not in WITH_PASSES:
+        return
+    salts = [set(item.salt) for item in passes_of(agreement).values()]
+    possible = agreement.linkage.passes or default_passes(agreement.linkage)
     for (one, a), (other, b) in combinations(agreement.parties.items(), 2):
         common = set(a.linkage_fields) & set(b.linkage_fields)
-        if salts and not any(salt <= common for salt in salts):
-            wanted = dict.fromkeys(" with ".join(sorted(salt)) for salt in salts)
+        if possible and not any(salt <= common for salt in salts):
+            wanted = dict.fromkeys(" with ".join(sorted(item.salt)) for item in possible.values())
             yield (
                 f"clause 'parties.{other}.linkage_fields': the profile "
                 f"'{agreement.linkage.profile}' compares records that agree in a salt, and it has "

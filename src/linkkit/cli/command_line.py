@@ -146,7 +146,7 @@ def check(file: Path) -> None:
     document = Agreement.load(file)
     click.echo(f"{document.title} ({document.id})")
     click.echo(f"fingerprint: {document.fingerprint}")
-    click.echo(f"profile: {profile_text(document.linkage)}")
+    click.echo(f"profile: {profile_text(document)}")
     for name, parts in (document.linkage.blocking_keys or {}).items():
         click.echo(f"blocking key {name}: {key_text(parts)}; the linkage unit sees who shares it")
     for name, party in document.parties.items():

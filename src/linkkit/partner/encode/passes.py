@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from linkkit.agreement import FieldKind, LinkageClause, LinkagePass, passes_of
+from linkkit.agreement import Agreement, FieldKind, LinkageClause, LinkagePass, passes_of
 from linkkit.engines import has_numba, run_in_threads
 from linkkit.exchange import Filter, PassField, PassSpec, SaltField
 from linkkit.partner.encode import _pass_reference
@@ -73,13 +73,14 @@ class PassKeys:
         return hmac_sha256_many(self.salts, data, bounds)[:, :BLOCK_BYTES].copy()
 
 
-def pass_specs(linkage: LinkageClause) -> tuple[PassSpec, ...]:
+def pass_specs(agreement: Agreement) -> tuple[PassSpec, ...]:
     """Return the public parameters of an agreement's passes; none for profiles without.
 
     A record with all fields, each of typical length, fills a little more than half of each filter
     before they are laid over each other, as many records lack something. The fields share it by
     the weights of their kinds.
     """
+    linkage = agreement.linkage
     if linkage.profile not in _BITS_AND_INPUTS:
         return ()
     n_bits, n_inputs = _BITS_AND_INPUTS[linkage.profile]
@@ -91,7 +92,7 @@ def pass_specs(linkage: LinkageClause) -> tuple[PassSpec, ...]:
             n_inputs=n_inputs,
             fields=_pass_fields(linkage, item, n_bits=n_bits),
         )
-        for name, item in passes_of(linkage).items()
+        for name, item in passes_of(agreement).items()
     )
 
 

@@ -110,7 +110,7 @@ class PreparedExtract:
 def encoding_spec(agreement: Agreement) -> EncodingSpec:
     """Return how an agreement's linkage fields are encoded, the same at every party."""
     fields = agreement.linkage.fields
-    passes = pass_specs(agreement.linkage)
+    passes = pass_specs(agreement)
     records = record_specs(agreement.linkage)
     return EncodingSpec(
         profile=agreement.linkage.profile,
