@@ -28,15 +28,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "src"))
-sys.path.insert(0, str(HERE / "tools"))
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "tools"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from harness import environments, machine
 from harness.evaluate import group_quality, people_of
 from run import prepared
 
+HERE = Path(__file__).resolve().parent
 DATA = ("febrl4", "febrl2", "febrl3", "anonlink5", "pseudopeople", "school-3x", "five", "five-3x")
 PROFILES = ("field", "standard", "hardened")
 PEERS = ("clkhash-anonlink", "splink")

@@ -39,10 +39,14 @@ def agreement_of(data: Data, profile: str = "field") -> Any:
     schema = {f: {"kind": kinds[f]} for f in fields}
     if data.name in REGIONS and "phone" in schema:
         schema["phone"]["region"] = REGIONS[data.name]
-    party = {
-        "one_record_per_person": data.clean,
-        "record_id": "record_id",
-        "linkage_fields": fields,
+    parties = {
+        party: {
+            "name": party,
+            "one_record_per_person": data.clean,
+            "record_id": "record_id",
+            "linkage_fields": _held_fields(data, party, fields),
+        }
+        for party in data.parties
     }
     return lk.Agreement.from_document(
         {

@@ -175,8 +175,8 @@ def _best(linkage: LinkageClause, shared: Sequence[frozenset[str]]) -> list[_Cho
     chosen: list[_Choice] = []
     left = list(choices.values())
     while left and len(chosen) < MOST_PASSES:
-        found = _found(chosen, shared)
-        gains = [_found([*chosen, choice], shared) - found for choice in left]
+        found = _found(linkage, chosen, shared)
+        gains = [_found(linkage, [*chosen, choice], shared) - found for choice in left]
         best = max(range(len(left)), key=gains.__getitem__)
         if gains[best] < _LEAST_GAIN * len(shared):
             break
@@ -188,20 +188,23 @@ def _by_size(fields: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
     return -len(fields), fields
 
 
-def _found(chosen: Sequence[_Choice], shared: Sequence[frozenset[str]]) -> float:
+def _found(
+    linkage: LinkageClause, chosen: Sequence[_Choice], shared: Sequence[frozenset[str]]
+) -> float:
     """Return how many pairs of one person passes find, summed over the pairs of parties."""
     total = 0.0
     for fields in shared:
         missed = 1.0
         salts: list[Mapping[str, SaltPart]] = []
-        for choice in chosen:
-            if not (set(choice.form.salt) | set(choice.fields)) <= fields:
+        for form, covered in chosen:
+            if not (set(form.salt) | set(covered)) <= fields:
                 continue
-            breadth = len(choice.fields) / max(len(fields - set(choice.form.left_out)), 1)
-            new = _KNOWN_SALT if choice.form.salt in salts else 1.0
-            salts.append(choice.form.salt)
-            worth = _FAMILY_SALT if choice.form.name in _FAMILY_SALTS else 1.0
-            missed *= 1 - _ALIVE * min(breadth, 1.0) * new * worth
+            whole = _n_beside(linkage, _covered(linkage, tuple(fields), form), form)
+            worth = _n_beside(linkage, covered, form) / max(whole, 1)
+            worth *= _KNOWN_SALT if form.salt in salts else 1.0
+            worth *= _FAMILY_SALT if form.name in _FAMILY_SALTS else 1.0
+            salts.append(form.salt)
+            missed *= 1 - _ALIVE * min(worth, 1.0)
         total += 1 - missed
     return total
 
