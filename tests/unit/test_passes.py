@@ -75,19 +75,25 @@ def test_default_passes_follow_from_the_kinds(with_profile):
         "by_postal_code": {"postal_code": "whole"},
         "by_postal_code_2": {"postal_code": "whole"},
         "by_given_name": {"given_name": 3, "surname": 1},
+        "by_surname": {"surname": 3, "given_name": 1},
     }
 
 
 def test_salts_that_families_share_are_taken_where_there_are_few_others(with_profile):
     kinds = {"given": "given_name", "family": "surname", "born": "date", "tel": "phone"}
     passes = default_passes(with_profile("standard", kinds=kinds).linkage)
-    names = ["by_month_day", "by_year_day", "by_given_name", "by_surname", "by_phone"]
+    names = ["by_month_day", "by_year_day", "by_given_name", "by_phone", "by_surname"]
     assert list(passes) == names
-    passes = default_passes(with_profile("standard", kinds={**kinds, "zip": "postal_code"}).linkage)
+    assert dict(passes["by_phone"].salt) == {"tel": -4}
+    kinds |= {"zip": "postal_code", "number": "identifier"}
+    passes = default_passes(with_profile("standard", kinds=kinds).linkage)
     assert not {"by_surname", "by_phone"} & set(passes)
+    assert {dict(passes[name].salt)["number"] for name in ("by_identifier", "by_identifier_2")} == {
+        -4
+    }
     kinds = {"given": "given_name", "family": "surname", "tel": "phone", "street": "street_address"}
     passes = default_passes(with_profile("standard", kinds=kinds).linkage)
-    assert list(passes) == ["by_given_name", "by_surname", "by_phone"]
+    assert list(passes) == ["by_given_name", "by_phone", "by_surname"]
 
 
 def test_default_passes_leave_out_one_name_each_and_the_date_where_it_is_no_salt(with_profile):
@@ -107,6 +113,7 @@ def test_default_passes_leave_out_one_name_each_and_the_date_where_it_is_no_salt
         "by_postal_code": {"family"},
         "by_postal_code_2": {"given", "born"},
         "by_given_name": {"given", "born"},
+        "by_surname": {"family", "born"},
     }
 
 
@@ -290,6 +297,23 @@ def test_a_salt_has_all_its_parts_or_is_none():
     assert codes.tolist() == [0, 0, -1, -1, 1]
 
 
+def test_a_salt_may_be_the_last_characters():
+    item = PassSpec(
+        name="a", salt=(SaltField(name="id", part=-4),), n_bits=1024, n_inputs=1, fields=()
+    )
+    numbers = pa.array(["20260417", "19990417", "41 7", None, "04 17"])
+    salts, codes = salt_codes({"id": numbers}, item)
+    assert salts == ["0417", "417"]
+    assert codes.tolist() == [0, 0, 1, -1, 0]
+
+
+@pytest.mark.parametrize("part", [0, -17, 17])
+def test_a_part_of_no_characters_or_too_many_is_refused(with_profile, part):
+    passes = {"a": {"salt": {"surname": part}}, "b": {"salt": {"birth_date": "year"}}}
+    with pytest.raises(AgreementError, match="1 to 16, or of last characters, -1 to -16"):
+        with_profile("standard", passes)
+
+
 @pytest.fixture
 def two(with_profile, made_people, encode_plainly):
     """Two parties of 300 and 250 people, 150 of them in common, as `standard` encodings."""
@@ -396,8 +420,8 @@ def test_all_pairs_are_compared_while_that_is_affordable(two):
     _, extracts = two
     plan = link(extracts).plan
     assert plan.is_exhaustive
-    assert plan.n_comparisons == 300 * 250 * 5
-    assert str(plan).startswith("all 75,000 pairs in each of 5 passes")
+    assert plan.n_comparisons == 300 * 250 * 6
+    assert str(plan).startswith("all 75,000 pairs in each of 6 passes")
     assert plan.pair_completeness > 0.95
 
 

@@ -157,8 +157,21 @@ DateFormat = Annotated[str, AfterValidator(_checked_date_format)]
 
 MOST_CHARACTERS = 16
 
-SaltPart = Literal["whole"] | DatePart | Annotated[Whole, Field(ge=1, le=MOST_CHARACTERS)]
-"""What of a value is a salt: the ``whole``, a part of a date, or so many first characters."""
+
+def _checked_count(count: int) -> int:
+    if not 1 <= abs(count) <= MOST_CHARACTERS:
+        raise ValueError(
+            f"it must be a number of first characters, 1 to {MOST_CHARACTERS}, or of last characters, "
+            f"-1 to -{MOST_CHARACTERS}"
+        )
+    return count
+
+
+SaltPart = Literal["whole"] | DatePart | Annotated[Whole, AfterValidator(_checked_count)]
+"""What of a value is a salt: the ``whole``, a part of a date, or so many first characters.
+
+A number below zero is of last characters.
+"""
 
 PartOfValue = PhoneticCode | Literal["whole", "month", "day"] | DatePart
 """The named parts of a value that go into a blocking key."""
@@ -292,8 +305,8 @@ class LinkagePass(Clause):
     """One pass: what of which linkage fields is the salt, and which fields the pass covers.
 
     ``salt`` gives for each of one to three linkage fields the part of its value that counts: the
-    ``whole`` of it, so many first characters, or of a date the ``year``, ``year_day`` or
-    ``month_day``. Records meet in the pass when all of it agrees. ``fields`` are the linkage
+    ``whole`` of it, so many first or, with a minus sign, last characters, or of a date the ``year``,
+    ``year_day`` or ``month_day``. Records meet in the pass when all of it agrees. ``fields`` are the linkage
     fields that the pass encodes; all of them when left out.
     """
 

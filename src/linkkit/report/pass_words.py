@@ -36,7 +36,9 @@ def salt_text(salt: SaltField) -> str:
     """
     name = _spaced(salt.name)
     if isinstance(salt.part, int):
-        return f"first {'letter' if salt.part == 1 else f'{salt.part} letters'} of {name}"
+        n = abs(salt.part)
+        which = "first" if salt.part > 0 else "last"
+        return f"{which} {'letter' if n == 1 else f'{n} letters'} of {name}"
     return f"{_DATE_PARTS.get(salt.part, '')}{name}"
 
 

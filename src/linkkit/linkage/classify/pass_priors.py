@@ -98,6 +98,8 @@ _WHOLE: dict[FieldKind, float] = {
     "name": 5_000,
     "city": 30,
 }
+_WHOLE_NUMBERS = 3_000.0
+_OF_DIGITS: tuple[FieldKind, ...] = ("identifier", "phone")
 _PREFIXES = (12.0, 70.0, 250.0, 400.0)
 """How many values are as good as equally common: so seldom do strangers have the same."""
 
@@ -141,7 +143,7 @@ def _in_salt(part: SaltPart) -> float:
     """Return the share of a value's tokens that follows from a part of it."""
     if part == "whole":
         return 1.0
-    return min(0.15 + 0.12 * part, 0.9) if isinstance(part, int) else 0.65
+    return min(0.15 + 0.12 * abs(part), 0.9) if isinstance(part, int) else 0.65
 
 
 def expected_same(spec: EncodingSpec) -> npt.NDArray[np.float64]:
@@ -167,7 +169,7 @@ def _same(
     for source in salt:
         kind = kinds.get(source.name)
         if pair_class == "match":
-            is_initial = isinstance(source.part, int) and source.part <= 1
+            is_initial = isinstance(source.part, int) and abs(source.part) == 1
             usual = _SAME_SALT.get(kind, 0.85) if kind else 0.85
             probability *= max(usual, _SAME_INITIAL) if is_initial else usual
         else:
@@ -178,7 +180,10 @@ def _same(
 
 def _n_values(kind: FieldKind | None, part: SaltPart) -> float:
     if isinstance(part, int):
-        return _PREFIXES[min(part, len(_PREFIXES)) - 1]
+        n = abs(part)
+        if kind in _OF_DIGITS:
+            return float(min(10**n, _WHOLE_NUMBERS))
+        return _PREFIXES[min(n, len(_PREFIXES)) - 1]
     if part != "whole":
         return _DATES[part]
-    return _WHOLE.get(kind, 3_000.0) if kind else 3_000.0
+    return _WHOLE.get(kind, _WHOLE_NUMBERS) if kind else _WHOLE_NUMBERS

@@ -39,7 +39,7 @@ def salt_codes(
     columns : mapping of str to pyarrow.Array
         Standardized fields, null where missing.
     item : PassSpec
-        Says what of which fields is the salt. A prefix is that of the letters and digits.
+        Says what of which fields is the salt. First and last characters are those without spaces.
 
     Returns
     -------
@@ -82,6 +82,7 @@ def _parts(values: pa.Array, part: SaltPart) -> pa.Array:
         return values
     if isinstance(part, int):
         plain = pc.replace_substring(values, " ", "")
-        return pc.utf8_slice_codeunits(plain, 0, part)
+        stop = part if part > 0 else None
+        return pc.utf8_slice_codeunits(plain, min(part, 0), stop)
     pieces = [pc.utf8_slice_codeunits(values, *piece) for piece in _PIECES[part]]
     return pc.binary_join_element_wise(*pieces, pa.scalar("", values.type))

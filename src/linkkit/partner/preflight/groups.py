@@ -63,8 +63,8 @@ def salt_words(item: PassSpec) -> str:
 
 def _part_words(source: SaltField) -> str:
     if isinstance(source.part, int):
-        many = "first character" if source.part == 1 else f"first {source.part} characters"
-        return f"{many} of {source.name}"
+        n, which = abs(source.part), "first" if source.part > 0 else "last"
+        return f"{which} {'character' if n == 1 else f'{n} characters'} of {source.name}"
     return _PART_WORDS[source.part].format(source.name)
 
 
