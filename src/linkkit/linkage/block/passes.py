@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from linkkit.exchange import PassSpec
-from linkkit.linkage.block.plan import Block, count_pairs
+from linkkit.linkage.block.plan import Block, all_of, count_pairs
 from linkkit.linkage.pool import Pool
 
 __all__ = [
@@ -99,6 +99,8 @@ class PassPlan:
         Always empty: no pass is left out.
     warnings : tuple of str
         In which passes how many records were set aside, as too many have the very same filter.
+    n_known : int
+        Pairs that were compared before, with earlier deliveries, and are not compared again.
     """
 
     n_pairs: int
@@ -113,6 +115,7 @@ class PassPlan:
     pair_completeness: float
     skipped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    n_known: int = 0
 
     @property
     def is_exhaustive(self) -> bool:
@@ -136,7 +139,7 @@ class PassPlan:
 
     def __str__(self) -> str:
         if self.is_exhaustive:
-            how = f"all {self.n_pairs:,} pairs in each of {len(self.names)} passes"
+            how = f"{all_of(self.n_pairs, self.n_known)} in each of {len(self.names)} passes"
         else:
             how = (
                 f"equal filters of {len(self.names)} passes, and {self.n_comparisons:,} comparisons in "

@@ -26,6 +26,7 @@ __all__ = [
     "Block",
     "BlockingPlan",
     "all_keys",
+    "all_of",
     "all_pairs",
     "count_pairs",
     "first_partners",
@@ -113,6 +114,8 @@ class BlockingPlan:
         Passes with blocks that were too large, and were crossed only where more agrees.
     set_aside : tuple of str
         Parties of whose records some were not compared, as too many are equal.
+    n_known : int
+        Pairs that were compared before, with earlier deliveries, and are not compared again.
     """
 
     passes: tuple[AllPairs | KeyPass, ...]
@@ -122,6 +125,7 @@ class BlockingPlan:
     skipped: tuple[str, ...] = ()
     crowded: tuple[str, ...] = ()
     set_aside: tuple[str, ...] = ()
+    n_known: int = 0
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -153,7 +157,7 @@ class BlockingPlan:
         return f"<BlockingPlan: {self}>"
 
     def __str__(self) -> str:
-        how = f"all {self.n_pairs:,} pairs"
+        how = all_of(self.n_pairs, self.n_known)
         if not self.is_exhaustive:
             how = (
                 f"{self.n_comparisons:,} comparisons in {len(self.passes)} passes, "
@@ -161,6 +165,13 @@ class BlockingPlan:
                 f"{self.pair_completeness:.1%} of true pairs expected among them"
             )
         return "; ".join([how, *self.warnings])
+
+
+def all_of(n_pairs: int, n_known: int) -> str:
+    """Say that all pairs are compared, but for those that were before."""
+    if not n_known:
+        return f"all {n_pairs:,} pairs"
+    return f"all {n_pairs - n_known:,} pairs with new records, {n_known:,} were compared before"
 
 
 def count_pairs(pool: Pool) -> int:
