@@ -6,14 +6,17 @@ ones.
 """
 
 from linkkit.linkage.years.delivery import Delivery, Kept, bring_together
+from linkkit.linkage.years.judged import Judged, judged_pairs
 from linkkit.linkage.years.people import NamedPeople, name_people
 from linkkit.linkage.years.tokens import withdrawn_tokens
 
 __all__ = [
     "Delivery",
+    "Judged",
     "Kept",
     "NamedPeople",
     "bring_together",
+    "judged_pairs",
     "name_people",
     "withdrawn_tokens",
 ]

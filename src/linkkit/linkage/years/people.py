@@ -42,6 +42,11 @@ class NamedPeople:
     retired_ids: _Bytes
     changes: pa.Table
 
+    def of_records(self, person: _Ints) -> _Bytes:
+        """Return the id of each record's person, shape (n_records, 16)."""
+        is_first = person == np.arange(len(person))
+        return np.asarray(self.ids[(np.cumsum(is_first) - 1)[person]])
+
     def __repr__(self) -> str:
         return f"<NamedPeople: {len(self.ids)} people, {len(self.changes)} changes>"
 
