@@ -11,9 +11,10 @@ from typing import TypeGuard, get_args
 import numpy as np
 import numpy.typing as npt
 
+from linkkit.agreement import Agreement
 from linkkit.engines import Progress, parse_bytes, silent, slices_of
 from linkkit.errors import OptionError, WrongStageError
-from linkkit.exchange import Crosswalk, EncodedExtract, PersonChanges
+from linkkit.exchange import Crosswalk, EncodedExtract, Identity, PersonChanges
 from linkkit.linkage.block import Block, Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
 from linkkit.linkage.cluster import Assignment, cluster_records
@@ -33,6 +34,7 @@ from linkkit.linkage.years import (
     name_people,
     withdrawn_tokens,
 )
+from linkkit.linkage.years.result_file import load_result, require_agreement, save_result
 
 __all__ = ["LinkResult", "forecast_link", "link"]
 
@@ -94,6 +96,85 @@ class LinkResult:
             + (f"\nperson ids: {self.changes}" if len(self.changes) else "")
             + "".join(f"\nto be looked at: {warning}" for warning in self.warnings)
         )
+
+    def save(
+        self,
+        path: str | Path,
+        *,
+        agreement: Agreement | None = None,
+        identity: Identity | None = None,
+    ) -> Path:
+        """Write a file for the next delivery, which stays at the linkage unit; returns the path.
+
+        It holds encodings, tokens and person ids. Without an identity it is readable for its owner on this
+        machine alone, and not encrypted; with one it is sealed to the linkage unit's own key.
+
+        Parameters
+        ----------
+        path : path
+            Where to write; by custom ``NAME.linked``.
+        agreement : Agreement, optional
+            The agreement, which states the linkage unit's key.
+        identity : Identity, optional
+            The linkage unit's identity.
+
+        Raises
+        ------
+        OptionError
+            When only one of agreement and identity is given.
+        MismatchError, NotAuthorizedError
+            When the result is of another agreement, or the identity is not the linkage unit's.
+        SealError
+            When the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from linkkit.assess.example import example_linkage
+        >>> result = example_linkage().result
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     again = LinkResult.load(result.save(Path(folder, "2026.linked")))
+        >>> again.crosswalk.table.equals(result.crosswalk.table)
+        True
+        """
+        return save_result(
+            path, self, made=self.kept.made, n_rows=len(self.pairs.pool), agreement=agreement,
+            identity=identity,
+        )  # fmt: skip
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        agreement: Agreement | None = None,
+        identity: Identity | None = None,
+    ) -> LinkResult:
+        """Read what :meth:`save` wrote, after all of it was checked.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        agreement : Agreement, optional
+            The agreement; a result of another one is refused.
+        identity : Identity, optional
+            The linkage unit's identity, to open a sealed file.
+
+        Raises
+        ------
+        OptionError
+            When the file is sealed, and no agreement and identity are given to open it.
+        SealError
+            When it is missing, damaged, cut short or no saved result.
+        MismatchError
+            When it was made under another agreement, or by another version of linkkit.
+        """
+        result = load_result(path, cls, agreement=agreement, identity=identity)
+        if agreement is not None:
+            require_agreement(result.kept.made, agreement)
+        return result
 
 
 def link(

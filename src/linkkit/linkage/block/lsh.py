@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.linkage.block.plan import all_of
+from linkkit.linkage.block.plan import all_of, before
 
 __all__ = [
     "FilterPlan",
@@ -189,7 +189,7 @@ class FilterPlan:
                 "find expected among candidates"
             )
         because = f" ({self.reason})" if self.reason else ""
-        return "; ".join([how + because, *self.warnings])
+        return "; ".join([how + because, *before(self.n_known), *self.warnings])
 
 
 def count_all(sizes: _Ints, clean: _Bits) -> int:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from linkkit.exchange import PassSpec
-from linkkit.linkage.block.plan import Block, all_of, count_pairs
+from linkkit.linkage.block.plan import Block, all_of, before, count_pairs
 from linkkit.linkage.pool import Pool
 
 __all__ = [
@@ -146,7 +146,7 @@ class PassPlan:
                 f"{sum(self.n_tables):,} tables of {self.bits_per_table} bits"
             )
         how += f", about {self.pair_completeness:.0%} of true pairs expected among candidates"
-        return "; ".join([how, *self.warnings])
+        return "; ".join([how, *before(self.n_known), *self.warnings])
 
 
 def _meet(

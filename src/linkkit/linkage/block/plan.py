@@ -28,6 +28,7 @@ __all__ = [
     "all_keys",
     "all_of",
     "all_pairs",
+    "before",
     "count_pairs",
     "first_partners",
     "plan_blocking",
@@ -164,14 +165,17 @@ class BlockingPlan:
                 f"{self.reduction_ratio:.2%} of {self.n_pairs:,} pairs saved, about "
                 f"{self.pair_completeness:.1%} of true pairs expected among them"
             )
-        return "; ".join([how, *self.warnings])
+        return "; ".join([how, *before(self.n_known), *self.warnings])
 
 
 def all_of(n_pairs: int, n_known: int) -> str:
     """Say that all pairs are compared, but for those that were before."""
-    if not n_known:
-        return f"all {n_pairs:,} pairs"
-    return f"all {n_pairs - n_known:,} pairs with new records, {n_known:,} were compared before"
+    return f"all {n_pairs - n_known:,} pairs" + (" with new records" if n_known else "")
+
+
+def before(n_known: int) -> tuple[str, ...]:
+    """Say how many pairs were compared before, if any."""
+    return (f"{n_known:,} pairs were compared before",) if n_known else ()
 
 
 def count_pairs(pool: Pool) -> int:
