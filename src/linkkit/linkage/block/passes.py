@@ -101,6 +101,8 @@ class PassPlan:
         In which passes how many records were set aside, as too many have the very same filter.
     n_known : int
         Pairs that were compared before, with earlier deliveries, and are not compared again.
+    share_new : float
+        Share of all pairs that is new, 0 to 1; tables may cost as large a share of what they would for all.
     """
 
     n_pairs: int
@@ -116,6 +118,7 @@ class PassPlan:
     skipped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     n_known: int = 0
+    share_new: float = 1.0
 
     @property
     def is_exhaustive(self) -> bool:
@@ -197,7 +200,7 @@ def plan_passes(
         n_pairs=n_pairs, names=tuple(item.name for item in passes), deviations=deviations,
         n_first_bits=min(item.n_bits for item in passes), first_deviations=-math.inf, n_tables=(),
         bits_per_table=0, n_meeting=n_pairs, n_comparisons=n_pairs * len(passes),
-        pair_completeness=0.0,
+        pair_completeness=0.0, share_new=_share_new(pool),
     )  # fmt: skip
     if block == "blocks" or (block == "auto" and n_pairs > EXHAUSTIVE_LIMIT):
         return plan_tables(pool.spec.passes, plan, n_members=len(pool), n_meeting=n_pairs)
@@ -205,6 +208,13 @@ def plan_passes(
         n_first, first_deviations = _first_part(n_pairs * len(passes))
         plan = replace(plan, n_first_bits=n_first, first_deviations=first_deviations)
     return replace(plan, pair_completeness=completeness(passes, plan))
+
+
+def _share_new(pool: Pool) -> float:
+    """Return which share of all pairs is not among records that were compared before."""
+    if not pool.with_earlier or not len(pool):
+        return 1.0
+    return 1 - (int(pool.party_sizes()[-1]) / len(pool)) ** 2
 
 
 def plan_tables(
@@ -223,7 +233,7 @@ def plan_tables(
     n_meeting : int
         How many of their pairs can match.
     """
-    budget = budget_seconds(n_members)
+    budget = plan.share_new * budget_seconds(n_members)
     n_words = min(item.n_words for item in passes)
     found = []
     for bits in _BITS_OF_TABLE:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.engines import has_numba
+from linkkit.linkage.block.content import content_digests
 from linkkit.linkage.classify import ScoredPairs
 from linkkit.linkage.cluster import _people_reference
 from linkkit.linkage.cluster.assign import connected_records, one_to_one
@@ -83,8 +84,8 @@ def cluster_records(
     strong = np.flatnonzero(scored.probability >= threshold)
     if assignment == "optimal":
         strong = strong[_is_assigned(pool, scored, strong, threshold)]
-    order = np.lexsort((scored.right[strong], scored.left[strong], -scored.weight[strong]))
-    best_first = strong[order]
+    strong = strong[np.lexsort((scored.right[strong], scored.left[strong], -scored.weight[strong]))]
+    best_first = _ties_settled(pool, scored, strong)
     left, right = scored.left[best_first], scored.right[best_first]
     verdicts = verdicts_of(pool, labels)
     joined = np.flatnonzero(verdicts.first != np.arange(len(pool)))
@@ -95,6 +96,26 @@ def cluster_records(
     # A pair at the threshold may join, so that a group need not be more probable than even below it.
     bar = min(0.0, _bits(threshold)) - _ROUNDING
     return _settled(_Task(pool, verdicts, bar), left, right, known, component, score)
+
+
+def _ties_settled(pool: Pool, scored: ScoredPairs, best_first: _Ints) -> _Ints:
+    """Return pairs, best first, with those of equal weight in the order of what their records hold.
+
+    Only of pairs that share a record with another one does it matter which comes first.
+    """
+    left, right = scored.left[best_first], scored.right[best_first]
+    n_pairs = np.bincount(left, minlength=len(pool)) + np.bincount(right, minlength=len(pool))
+    rivals = np.flatnonzero((n_pairs[left] > 1) | (n_pairs[right] > 1))
+    if not len(rivals):
+        return best_first
+    records, number = np.unique(np.append(left[rivals], right[rivals]), return_inverse=True)
+    one, other = content_digests(pool, records)[number].reshape(2, -1)
+    order = np.lexsort(
+        (np.maximum(one, other), np.minimum(one, other), -scored.weight[best_first[rivals]])
+    )
+    settled = best_first.copy()
+    settled[rivals] = best_first[rivals[order]]
+    return settled
 
 
 class _Task(NamedTuple):

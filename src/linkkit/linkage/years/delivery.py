@@ -260,13 +260,14 @@ def _merged(old: Pool, superseded: Pool, new: Pool) -> _Merged:
     brand = np.flatnonzero(before < 0)
     replaced = np.zeros(len(old), dtype=np.bool_)
     replaced[before[changed]] = True
-    pool = _sorted([_some(old, ~replaced), part_of(new, np.append(changed, brand))])
+    # What is replaced, or was there already, is left out of the new order.
+    pool = _chosen([old, new], [~replaced, ~same])
     _require_some(pool)
     is_new = np.zeros(len(pool), dtype=np.bool_)
     is_changed = is_new.copy()
     is_new[records_of(pool, new.party[brand], new.tokens[brand])] = True
     is_changed[records_of(pool, new.party[changed], new.tokens[changed])] = True
-    superseded = _sorted([superseded, part_of(old, np.flatnonzero(replaced))])
+    superseded = _chosen([superseded, old], [np.ones(len(superseded), dtype=np.bool_), replaced])
     # Who went back to an earlier version has it once.
     current = records_of(pool, superseded.party, superseded.tokens)
     again = _is_equal(pool, current, superseded, np.arange(len(superseded)))
@@ -290,22 +291,38 @@ def _is_equal(one: Pool, rows: _Ints, other: Pool, others: _Ints) -> _Bools:
     return equal
 
 
-def _sorted(pools: Sequence[Pool]) -> Pool:
-    """Return records by party and token; of one record, versions stay in their order."""
-    united = _united(pools)
-    high, low = np.ascontiguousarray(united.tokens).view(">u8").astype(np.uint64).T
-    return part_of(united, np.lexsort((low, high, united.party)).astype(np.int64))
+def _chosen(pools: Sequence[Pool], kept: Sequence[_Bools]) -> Pool:
+    """Return some records of several pools by party and token; of one record, versions in their order."""
+    rows = np.flatnonzero(np.concatenate(kept))
+    tokens = np.concatenate([pool.tokens for pool in pools])[rows]
+    high, low = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64).T
+    party = np.concatenate([pool.party for pool in pools])[rows]
+    return _gathered(pools, rows[np.lexsort((low, high, party))])
 
 
-def _united(pools: Sequence[Pool]) -> Pool:
+def _gathered(pools: Sequence[Pool], order: _Ints) -> Pool:
+    """Return records of several pools, by their positions in all of them together."""
+    ends = np.cumsum([len(pool) for pool in pools])
+    source = np.searchsorted(ends, order, side="right")
+    row = order - (ends - [len(pool) for pool in pools])[source]
+
+    def column(name: str) -> npt.NDArray[Any]:
+        parts = [getattr(pool, name) for pool in pools]
+        most = int(np.argmax([len(part) for part in parts]))
+        if not len(order):
+            return np.zeros((0, *parts[0].shape[1:]), dtype=parts[0].dtype)
+        # Nearly all come from one, and are copied once.
+        whole = np.take(parts[most], np.where(source == most, row, 0), axis=0)
+        for number, part in enumerate(parts):
+            if number != most:
+                here = np.flatnonzero(source == number)
+                whole[here] = part[row[here]]
+        return whole
+
     return replace(
-        pools[0],
-        party=np.concatenate([pool.party for pool in pools]),
-        tokens=np.concatenate([pool.tokens for pool in pools]),
-        words=np.concatenate([pool.words for pool in pools]),
-        present=np.concatenate([pool.present for pool in pools]),
-        block_keys=np.concatenate([pool.block_keys for pool in pools]),
-    )
+        pools[0], party=column("party"), tokens=column("tokens"), words=column("words"),
+        present=column("present"), block_keys=column("block_keys"),
+    )  # fmt: skip
 
 
 def _earlier(
@@ -318,7 +335,8 @@ def _earlier(
     sizes = np.bincount(pool.party[new_rows], minlength=len(pool.parties))
     present = np.flatnonzero(sizes)
     number = np.cumsum(sizes > 0) - 1
-    searched = _united([part_of(pool, new_rows), part_of(pool, old_rows), merged.superseded])
+    behind = len(pool) + np.arange(len(superseded))
+    searched = _gathered([pool, merged.superseded], np.concatenate([new_rows, old_rows, behind]))
     n_earlier = len(old_rows) + len(superseded)
     searched = replace(
         searched,

@@ -16,6 +16,7 @@ from linkkit.linkage.cluster import one_to_one
 from linkkit.linkage.crosswalk import fresh_ids
 from linkkit.linkage.labels import LabelledPairs
 from linkkit.linkage.years.delivery import Delivery
+from linkkit.linkage.years.tokens import among_tokens
 
 __all__ = ["NamedPeople", "name_people"]
 
@@ -81,13 +82,13 @@ def name_people(
     ids[shared.new[taken]] = known.ids[shared.old[taken]]
     nameless = np.ones(len(labels), dtype=np.bool_)
     nameless[shared.new[taken]] = False
+    kept = _marked(len(known.ids), shared.old[taken])
     used = np.concatenate([known.ids, delivery.retired_ids])
     ids[nameless] = _never_used(delivery, person, labels[nameless], used)
     rows = _changes(known, shared, ~taken, _Causes.of(delivery, known, number, reviewed))
-    now = _text(ids)
     return NamedPeople(
         ids=ids,
-        retired_ids=np.unique(used[~np.isin(_text(used), now)], axis=0),
+        retired_ids=_numbered(np.concatenate([known.ids[~kept], delivery.retired_ids]))[0],
         changes=_table(known, ids, rows, as_of),
     )
 
@@ -102,8 +103,7 @@ class _Known(NamedTuple):
     @classmethod
     def of(cls, delivery: Delivery) -> _Known:
         had = np.concatenate([delivery.old_ids[delivery.had_id], delivery.lost_ids])
-        text, of_all = np.unique(_text(had), return_inverse=True)
-        ids = text.view(np.uint8).reshape(-1, 16)
+        ids, of_all = _numbered(had)
         n_left = int(delivery.had_id.sum())
         of_record = np.full(len(delivery.had_id), -1, dtype=np.int64)
         of_record[delivery.had_id] = of_all[:n_left]
@@ -214,13 +214,20 @@ def _table(known: _Known, ids: _Bytes, rows: _Changes, as_of: dt.date) -> pa.Tab
 
 def _never_used(delivery: Delivery, person: _Ints, labels: _Ints, used: _Bytes) -> _Bytes:
     ids = np.zeros((len(labels), 16), dtype=np.uint8)
-    open_rows, count, taken = np.arange(len(labels)), 0, _text(used)
+    open_rows, count = np.arange(len(labels)), 0
     while len(open_rows):
         tried = fresh_ids(delivery.pool, person, labels[open_rows], count=count)
         ids[open_rows] = tried
-        open_rows, count = open_rows[np.isin(_text(tried), taken)], count + 1
+        open_rows, count = open_rows[among_tokens(tried, used)], count + 1
     return ids
 
 
-def _text(ids: _Bytes) -> npt.NDArray[np.bytes_]:
-    return np.ascontiguousarray(ids).view("S16").reshape(-1)
+def _numbered(ids: _Bytes) -> tuple[_Bytes, _Ints]:
+    """Return the distinct ids in ascending order, and the number of each."""
+    high, low = np.ascontiguousarray(ids).view(">u8").astype(np.uint64).T
+    order = np.lexsort((low, high))
+    new = (np.diff(high[order]) != 0) | (np.diff(low[order]) != 0)
+    starts = np.append(True, new)[: len(order)]
+    number = np.empty(len(order), dtype=np.int64)
+    number[order] = np.cumsum(starts) - 1
+    return ids[order[starts]], number
