@@ -105,7 +105,7 @@ def pairs_united(
     same_party = pool.party[one] == pool.party[other]
     may = np.flatnonzero((one != other) & ~(same_party & pool.clean[pool.party[one]]))
     place, measure = (one[may] << 32) | other[may], measure[may]
-    columns = measure.reshape(len(measure), -1).T
+    columns = measure.T if measure.ndim > 1 else measure[None, :]
     order = np.lexsort((*columns, -worth(measure), place))
     order = order[np.append(True, np.diff(place[order]) != 0)[: len(order)]]
     place, measure = place[order], measure[order]
