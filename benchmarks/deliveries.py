@@ -82,9 +82,7 @@ def in_deliveries(
     result: lk.LinkResult | None = None
     seconds = []
     for k in range(n):
-        parts = [
-            rows_of(x, np.flatnonzero(w == k)) for x, w in zip(extracts, when, strict=True)
-        ]
+        parts = [rows_of(x, np.flatnonzero(w == k)) for x, w in zip(extracts, when, strict=True)]
         began = time.process_time()
         result = lk.link([part for part in parts if len(part)], previous=result)
         seconds.append(round(time.process_time() - began, 2))
@@ -174,7 +172,11 @@ def lines(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
             if name == "town" and profile == "clkhash":
                 continue
             if given.shuffles:
-                yield {"data": name, "profile": profile, **shuffled(parties, profile, given.shuffles)}
+                yield {
+                    "data": name,
+                    "profile": profile,
+                    **shuffled(parties, profile, given.shuffles),
+                }
                 continue
             extracts, true = encoded(parties, profile)
             found = in_deliveries(extracts, true, given.deliveries, given.seed)

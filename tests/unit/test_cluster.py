@@ -183,7 +183,9 @@ def test_many_weak_chains_join_no_city(random_pool: MakePool, clean: tuple[bool,
     rng = np.random.default_rng(5)
     one = np.append(rng.permutation(n), rng.integers(0, n, 150_000))
     left, right = np.minimum(one[:-1], one[1:]), np.maximum(one[:-1], one[1:])
-    may = (left != right) & ~((pool.party[left] == pool.party[right]) & pool.clean[pool.party[left]])
+    may = (left != right) & ~(
+        (pool.party[left] == pool.party[right]) & pool.clean[pool.party[left]]
+    )
     place = np.unique((left[may] << 32) | right[may])
     weight = rng.uniform(0.1, 3.0, len(place))
     weak = ScoredPairs(

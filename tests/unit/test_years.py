@@ -83,7 +83,9 @@ def whole(extracts: dict[str, EncodedExtract]) -> LinkResult:
 
 
 @pytest.fixture(scope="module")
-def halves(extracts: dict[str, EncodedExtract]) -> tuple[list[EncodedExtract], list[EncodedExtract]]:
+def halves(
+    extracts: dict[str, EncodedExtract],
+) -> tuple[list[EncodedExtract], list[EncodedExtract]]:
     first = [rows_of(x, np.arange(0, len(x), 2)) for x in extracts.values()]
     second = [rows_of(x, np.arange(1, len(x), 2)) for x in extracts.values()]
     return first, second

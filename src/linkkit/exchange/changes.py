@@ -21,9 +21,7 @@ __all__ = ["CHANGE_COLUMNS", "ChangeKind", "ChangeReason", "PersonChanges"]
 ChangeKind = Literal["merge", "split", "withdrawn"]
 """All records of an id are now another's; some of them are; it has none left."""
 
-ChangeReason = Literal[
-    "new delivery", "withdrawn record", "evidence reweighed", "reviewed label"
-]
+ChangeReason = Literal["new delivery", "withdrawn record", "evidence reweighed", "reviewed label"]
 """What the change followed from."""
 
 CHANGE_COLUMNS: dict[str, pa.DataType] = {

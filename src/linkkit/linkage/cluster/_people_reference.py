@@ -52,9 +52,7 @@ def join_groups(
             continue
         if any(pair in apart for pair in between):
             continue
-        looked_at = [
-            (min(i, j), max(i, j)) for i in members[a][:most] for j in members[b][:most]
-        ]
+        looked_at = [(min(i, j), max(i, j)) for i in members[a][:most] for j in members[b][:most]]
         asked += [pair for pair in looked_at if pair not in weights]
         total = 0.0
         for pair in looked_at:

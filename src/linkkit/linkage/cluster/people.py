@@ -179,7 +179,9 @@ def _joined_compiled(
     pool, verdicts = task.pool, task.verdicts
     starts = np.searchsorted(known.left, np.arange(len(pool) + 1)).astype(np.int64)
     group, following, last = _chains(verdicts.first)
-    asked = np.empty((2, _MOST_AT_ONCE), dtype=np.int64)  # pages that nothing is put into take no memory
+    asked = np.empty(
+        (2, _MOST_AT_ONCE), dtype=np.int64
+    )  # pages that nothing is put into take no memory
     n_asked = kernel(
         left, right, starts, known.right, known.weight, -_STRONGEST, task.bar, _MOST_ASKED,
         pool.party, pool.clean, *verdicts.both_ways(), group, following, last, asked[0], asked[1],

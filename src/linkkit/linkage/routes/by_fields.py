@@ -108,9 +108,7 @@ def link_fields(work: Work) -> Found:
         pairs = ComparedPairs(left=left, right=right, codes=codes)
         return score_pairs(pairs, model, frequencies).weight
 
-    return Found(
-        plan=start.plan, scored=scored, model=model, score=score, measure=candidates.codes
-    )
+    return Found(plan=start.plan, scored=scored, model=model, score=score, measure=candidates.codes)
 
 
 def _with_earlier(work: Work, start: _Start, found: ComparedPairs) -> ComparedPairs:
@@ -209,7 +207,9 @@ def _sampled(work: Work, start: _Start) -> tuple[npt.NDArray[np.uint64], float, 
     found: list[npt.NDArray[np.uint64]] = [np.zeros(0, dtype=np.uint64)]
     n_sampled, seconds = 0, 0.0
     n_threads = work.n_threads or n_threads_available()
-    for scan in scans_of(work.searched, start.searched, start.plan, Bar(start.weights, start.floor)):
+    for scan in scans_of(
+        work.searched, start.searched, start.plan, Bar(start.weights, start.floor)
+    ):
         tasks = scan.tasks()
         step = max(round(1 / share), 1)
         some = tasks[len(tasks) // 2 % step :: step] or tasks[:1]

@@ -140,7 +140,9 @@ def bring_together(
     stays = ~among_tokens(pairs.pool.tokens, withdrawn)
     old = _some(pairs.pool, stays)
     superseded = _some(kept.superseded, ~among_tokens(kept.superseded.tokens, withdrawn))
-    new = _without(pool_of(known), withdrawn) if known else part_of(old, np.zeros(0, dtype=np.int64))
+    new = (
+        _without(pool_of(known), withdrawn) if known else part_of(old, np.zeros(0, dtype=np.int64))
+    )
     old, superseded, new = _with_same_parties(old, superseded, new)
     merged = _merged(old, superseded, new)
     place = records_of(merged.pool, old.party, old.tokens)
@@ -208,7 +210,9 @@ def _without(pool: Pool, withdrawn: _Bytes) -> Pool:
     if not len(withdrawn):
         return pool
     pool = _some(pool, ~among_tokens(pool.tokens, withdrawn))
-    return _of_parties(pool, [p for p, n in zip(pool.parties, pool.party_sizes(), strict=True) if n])
+    return _of_parties(
+        pool, [p for p, n in zip(pool.parties, pool.party_sizes(), strict=True) if n]
+    )
 
 
 def _of_parties(pool: Pool, parties: Sequence[str]) -> Pool:
@@ -228,7 +232,9 @@ def _with_same_parties(old: Pool, superseded: Pool, new: Pool) -> tuple[Pool, Po
     """Return the pools, all with the parties of any record."""
     clean: dict[str, bool] = {}
     for pool in (old, new):
-        for name, n, once in zip(pool.parties, pool.party_sizes(), pool.clean.tolist(), strict=True):
+        for name, n, once in zip(
+            pool.parties, pool.party_sizes(), pool.clean.tolist(), strict=True
+        ):
             if n and clean.setdefault(name, once) != once:
                 raise MismatchError(
                     f"'{name}' held each person once before, or does now, and not both",
@@ -390,4 +396,6 @@ def _labels_left(labels: PairLabels | None, withdrawn: _Bytes) -> PairLabels | N
     if labels is None or not len(withdrawn):
         return labels
     gone = among_tokens(labels.one, withdrawn) | among_tokens(labels.other, withdrawn)
-    return replace(labels, one=labels.one[~gone], other=labels.other[~gone], same=labels.same[~gone])
+    return replace(
+        labels, one=labels.one[~gone], other=labels.other[~gone], same=labels.same[~gone]
+    )

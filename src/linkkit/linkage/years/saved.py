@@ -194,6 +194,8 @@ def _contents(file: BinaryIO) -> tuple[dict[str, Any], list[_Array]]:
     digest.update(start)
     if not start.startswith(_MAGIC):
         raise SealError("the file is no saved link result", hint="Give what LinkResult.save wrote.")
+    if size < len(_MAGIC) + len(_FORMAT) + 8 + _DIGEST_BYTES:
+        raise _damaged()
     if start[len(_MAGIC) : -8] != _FORMAT:
         raise MismatchError(
             "the file is a link result in another format", hint="Install the newest linkkit."
@@ -231,9 +233,7 @@ def _shapes(header: Any) -> list[tuple[np.dtype[Any], tuple[int, ...]]] | None:
     return shapes if is_whole and "object" in header else None
 
 
-def _read_array(
-    file: BinaryIO, kind: np.dtype[Any], shape: tuple[int, ...], digest: Any
-) -> _Array:
+def _read_array(file: BinaryIO, kind: np.dtype[Any], shape: tuple[int, ...], digest: Any) -> _Array:
     content = np.empty(math.prod(shape) * kind.itemsize, dtype=np.uint8)
     for start in range(0, len(content), _AT_ONCE):
         part = file.read(min(_AT_ONCE, len(content) - start))

@@ -76,9 +76,7 @@ def _first_half(tokens: _Tokens) -> npt.NDArray[np.uint64]:
     return np.ascontiguousarray(tokens).view(np.uint64)[:, 0]
 
 
-def records_of(
-    pool: Pool, party: npt.NDArray[np.int64], tokens: _Tokens
-) -> npt.NDArray[np.int64]:
+def records_of(pool: Pool, party: npt.NDArray[np.int64], tokens: _Tokens) -> npt.NDArray[np.int64]:
     """Return the position in the pool of each token of a party, or -1, shape (n,)."""
     answer = np.full(len(tokens), -1, dtype=np.int64)
     starts = pool.party_starts()
