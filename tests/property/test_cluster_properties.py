@@ -35,7 +35,7 @@ def some_labels(pool, rng):
     assignment=st.sampled_from(["greedy", "optimal"]),
 )
 def test_the_compiled_groups_are_those_of_the_reference(
-    random_pool, seed, sizes, clean, share, threshold, labelled, assignment
+    *, random_pool, seed, sizes, clean, share, threshold, labelled, assignment
 ):
     pool = random_pool(tuple(sizes), clean=tuple(clean[: len(sizes)]), seed=seed)
     rng = np.random.default_rng(seed)

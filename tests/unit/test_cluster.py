@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from linkkit.errors import LinkageError
 from linkkit.linkage.classify import ScoredPairs
 from linkkit.linkage.cluster import cluster_records, connected_records
-from linkkit.errors import LinkageError
 from linkkit.linkage.labels import LabelledPairs
 from linkkit.linkage.pool import Pool, part_of
 

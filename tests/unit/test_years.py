@@ -183,6 +183,7 @@ def test_an_earlier_version_still_finds_a_new_record(
 
 
 def test_ids_given_to_other_people_are_counted(
+    *,
     frames: dict[str, pd.DataFrame],
     everybody: pd.DataFrame,
     made_people: Callable[..., pd.DataFrame],
@@ -349,6 +350,7 @@ def with_profile(agreement: Agreement, profile: str) -> Agreement:
 @pytest.mark.parametrize("block", ["exhaustive", "blocks"])
 @pytest.mark.parametrize("profile", ["field", "standard"])
 def test_deliveries_end_where_one_does(
+    *,
     plain_agreement: Callable[..., Agreement],
     made_people: Callable[..., pd.DataFrame],
     secret: Secret,

@@ -80,7 +80,7 @@ class Earlier:
 
 
 def pairs_united(
-    pool: Pool, earlier: Earlier, left: _Ints, right: _Ints, measure: _Measure, worth: Worth
+    pool: Pool, earlier: Earlier, found: tuple[_Ints, _Ints, _Measure], worth: Worth
 ) -> tuple[_Ints, _Ints, _Measure]:
     """Return the pairs found now and before as pairs of records, each once, sorted.
 
@@ -93,13 +93,12 @@ def pairs_united(
         The linkage's pool, of one row for each record.
     earlier : Earlier
         What was compared before.
-    left, right : ndarray of int64, shape (n_pairs,)
-        Pairs found now, positions in ``earlier.searched``.
-    measure : ndarray
-        What was measured of them.
+    found : tuple of left, right and measure
+        Pairs found now, positions in ``earlier.searched``, and what was measured of them.
     worth : callable
         How much that speaks for a match.
     """
+    left, right, measure = found
     one, other = earlier.record[left], earlier.record[right]
     one, other = np.minimum(one, other), np.maximum(one, other)
     same_party = pool.party[one] == pool.party[other]

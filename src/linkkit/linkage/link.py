@@ -295,7 +295,9 @@ def link(
             assignment=assignment,
         )  # fmt: skip
     changes = None if previous is None else previous.changes
-    return _result(delivery, found, person, judged, changes, threshold, as_of)
+    return _result(
+        delivery, found, person, judged, changes=changes, threshold=threshold, as_of=as_of
+    )
 
 
 def _delivered(
@@ -319,6 +321,7 @@ def _result(
     found: Found,
     person: npt.NDArray[np.int64],
     judged: Judged,
+    *,
     changes: PersonChanges | None,
     threshold: float,
     as_of: dt.date | None,

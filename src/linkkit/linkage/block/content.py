@@ -30,10 +30,7 @@ def content_digests(
     """
     some = pool if rows is None else part_of(pool, rows)
     digest = np.zeros(len(some), dtype=np.uint64)
-    if pool.spec.filters:
-        columns = filter_keys(some)
-    else:
-        columns = some.words
+    columns = filter_keys(some) if pool.spec.filters else some.words
     for column in range(columns.shape[1]):
         digest = mixed(digest, columns[:, column])
     return digest

@@ -95,7 +95,7 @@ def cluster_records(
     known = weights_within(component, scored, strongest=_STRONGEST)
     # A pair at the threshold may join, so that a group need not be more probable than even below it.
     bar = min(0.0, _bits(threshold)) - _ROUNDING
-    return _settled(_Task(pool, verdicts, bar), left, right, known, component, score)
+    return _settled(_Task(pool, verdicts, bar, score), left, right, known, component)
 
 
 def _ties_settled(pool: Pool, scored: ScoredPairs, best_first: _Ints) -> _Ints:
@@ -124,10 +124,11 @@ class _Task(NamedTuple):
     pool: Pool
     verdicts: Verdicts
     bar: float
+    score: ScorePairs
 
 
 def _settled(
-    task: _Task, left: _Ints, right: _Ints, known: KnownWeights, component: _Ints, score: ScorePairs
+    task: _Task, left: _Ints, right: _Ints, known: KnownWeights, component: _Ints
 ) -> _Ints:
     """Join groups until no pair is asked for whose weight is not known.
 
@@ -138,7 +139,7 @@ def _settled(
     for _ in range(_MOST_ROUNDS):
         if not len(asked.left):
             break
-        weight = np.clip(score(asked.left, asked.right), -_STRONGEST, _STRONGEST)
+        weight = np.clip(task.score(asked.left, asked.right), -_STRONGEST, _STRONGEST)
         again = np.zeros(len(component), dtype=np.bool_)
         again[component[asked.left]] = True
         known = known.of(again[component[known.left]]).with_more(asked._replace(weight=weight))
@@ -218,7 +219,7 @@ def _is_assigned(
     pool: Pool, scored: ScoredPairs, strong: _Ints, threshold: float
 ) -> npt.NDArray[np.bool_]:
     """Return which pairs may join: of two clean parties, those of the best assignment."""
-    left, right, weight = (x[strong] for x in (scored.left, scored.right, scored.weight))
+    left, right, weight = scored.left[strong], scored.right[strong], scored.weight[strong]
     kept = np.ones(len(strong), dtype=np.bool_)
     one, other = pool.party[left], pool.party[right]
     clean = pool.clean[one] & pool.clean[other] & (one != other)

@@ -121,7 +121,7 @@ def _with_earlier(work: Work, start: _Start, found: ComparedPairs) -> ComparedPa
         earlier, left=earlier.left[kept], right=earlier.right[kept], measure=earlier.measure[kept]
     )
     left, right, codes = pairs_united(
-        work.pool, earlier, found.left, found.right, found.codes,
+        work.pool, earlier, (found.left, found.right, found.codes),
         lambda codes: _weight_of(codes, start.weights),
     )  # fmt: skip
     return ComparedPairs(left=left, right=right, codes=codes)

@@ -96,7 +96,7 @@ def _candidates(work: Work, plan: PassPlan, store: Partitions) -> tuple[PassPair
         earlier, left=earlier.left[kept], right=earlier.right[kept], measure=earlier.measure[kept]
     )
     left, right, correlations = pairs_united(
-        work.pool, earlier, found.left, found.right, found.correlations,
+        work.pool, earlier, (found.left, found.right, found.correlations),
         # Passes that are alike by chance are no evidence.
         lambda measure: np.maximum(measure, 0.0) @ errors,
     )  # fmt: skip

@@ -97,7 +97,10 @@ def _with_earlier(work: Work, earlier: Earlier, found: Candidates) -> Candidates
         earlier, left=earlier.left[kept], right=earlier.right[kept], measure=earlier.measure[kept]
     )
     left, right, dice = pairs_united(
-        work.pool, earlier, found.pairs.left, found.pairs.right, found.pairs.dice, lambda dice: dice
+        work.pool,
+        earlier,
+        (found.pairs.left, found.pairs.right, found.pairs.dice),
+        lambda dice: dice,
     )
     plan = replace(found.plan, n_pairs=count_pairs(work.pool), n_known=work.n_known)
     return Candidates(RecordPairs(left=left, right=right, dice=dice), plan, found.floor)

@@ -149,7 +149,7 @@ def bring_together(
     old_ids = np.zeros((len(merged.pool), 16), dtype=np.uint8)
     had_id = np.zeros(len(merged.pool), dtype=np.bool_)
     old_ids[place], had_id[place] = kept.person_ids[stays], True
-    earlier = _earlier(merged, old, pairs, kept, np.cumsum(stays) - 1, stays)
+    earlier = _earlier(merged, old, pairs, kept, stays)
     aliens = _n_given_away(merged)
     return Delivery(
         pool=merged.pool,
@@ -331,10 +331,8 @@ def _gathered(pools: Sequence[Pool], order: _Ints) -> Pool:
     )  # fmt: skip
 
 
-def _earlier(
-    merged: _Merged, old: Pool, pairs: LinkedPairs, kept: Kept, shifted: _Ints, stays: _Bools
-) -> Earlier:
-    """Return what was compared before; `shifted` is where records of before are among those who stay."""
+def _earlier(merged: _Merged, old: Pool, pairs: LinkedPairs, kept: Kept, stays: _Bools) -> Earlier:
+    """Return what was compared before, of which `stays` says who is still there."""
     pool = merged.pool
     new_rows, old_rows = np.flatnonzero(merged.is_new), np.flatnonzero(~merged.is_new)
     superseded = records_of(pool, merged.superseded.party, merged.superseded.tokens)
@@ -355,7 +353,7 @@ def _earlier(
     )
     left, right = pairs.scored.left, pairs.scored.right
     still = np.flatnonzero(stays[left] & stays[right])
-    place = records_of(pool, old.party, old.tokens)
+    place, shifted = records_of(pool, old.party, old.tokens), np.cumsum(stays) - 1
     left, right = place[shifted[left[still]]], place[shifted[right[still]]]
     # Positions keep their order, but pairs that were kept on disk have none.
     order = np.lexsort((right, left))

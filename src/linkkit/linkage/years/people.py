@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -162,8 +163,8 @@ class _Changes(NamedTuple):
 
     old: _Ints
     new: _Ints
-    kind: list[ChangeKind]
-    why: list[ChangeReason]
+    kind: Sequence[ChangeKind]
+    why: Sequence[ChangeReason]
 
 
 def _changes(known: _Known, shared: _Shared, moved: _Bools, causes: _Causes) -> _Changes:
@@ -172,7 +173,8 @@ def _changes(known: _Known, shared: _Shared, moved: _Bools, causes: _Causes) -> 
     # What happened anywhere in a person counts for all ids whose records it has, and the other way round.
     withdrawn = _marked(len(causes.delivered), shared.new[causes.withdrawn_old[shared.old]])
     delivered_old = _marked(n_old, shared.old[causes.delivered[shared.new]])
-    old, new, kind, why = [], [], list[ChangeKind](), list[ChangeReason]()
+    old, new = list[int](), list[int]()
+    kind, why = list[ChangeKind](), list[ChangeReason]()
     for row in np.flatnonzero(moved).tolist():
         x, z = int(shared.old[row]), int(shared.new[row])
         old.append(x)
@@ -189,8 +191,8 @@ def _changes(known: _Known, shared: _Shared, moved: _Bools, causes: _Causes) -> 
     gone = np.flatnonzero(n_people_of == 0).tolist()
     old += gone
     new += [-1] * len(gone)
-    kind += ["withdrawn"] * len(gone)
-    why += ["withdrawn record"] * len(gone)
+    kind.extend("withdrawn" for _ in gone)
+    why.extend("withdrawn record" for _ in gone)
     return _Changes(np.array(old, dtype=np.int64), np.array(new, dtype=np.int64), kind, why)
 
 

@@ -1,4 +1,4 @@
-"""Objects of arrays in one file that says what it is, without a pickle.
+r"""Objects of arrays in one file that says what it is, without a pickle.
 
 Layout, all integers big-endian::
 
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import functools
 import hashlib
 import io
 import json
@@ -108,14 +107,11 @@ def _packed(value: Any, arrays: _Arrays) -> Any:
     """Return an object as JSON can hold it, with arrays as numbers."""
     if isinstance(value, BaseModel):
         return {"model": _name(type(value)), "is": value.model_dump(mode="json")}
+    if isinstance(value, pa.Table):
+        return {"table": arrays.place_of(_stream_of(value))}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         parts = {x.name: _packed(getattr(value, x.name), arrays) for x in dataclasses.fields(value)}
         return {"object": _name(type(value)), "is": parts}
-    if isinstance(value, pa.Table):
-        sink = io.BytesIO()
-        with pa.ipc.new_stream(sink, value.schema) as writer:
-            writer.write_table(value)
-        return {"table": arrays.place_of(np.frombuffer(sink.getvalue(), dtype=np.uint8))}
     if isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:
         return {"array": arrays.place_of(np.asarray(value)), "single": not np.ndim(value)}
     if isinstance(value, (tuple, list)):
@@ -128,6 +124,13 @@ def _packed(value: Any, arrays: _Arrays) -> Any:
     if isinstance(value, _PLAIN):
         return value
     raise TypeError(f"{type(value).__name__} cannot be saved")
+
+
+def _stream_of(table: pa.Table) -> _Array:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return np.frombuffer(sink.getvalue(), dtype=np.uint8)
 
 
 class _Unpacking:
@@ -160,7 +163,6 @@ class _Unpacking:
         return tuple(items) if kind == "tuple" else items
 
 
-@functools.cache
 def _classes(wanted: type) -> Mapping[str, type]:
     """Return the dataclasses and models that a class can hold, by name, and itself."""
     found: dict[str, type] = {}
@@ -183,7 +185,9 @@ def _name(kind: type) -> str:
 def _bytes_of(array: _Array | bytes) -> memoryview | bytes:
     if isinstance(array, bytes):
         return array
-    return memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    # numpy's arrays are buffers, which type checkers of Python before 3.12 cannot see.
+    flat: Any = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return memoryview(flat)
 
 
 def _contents(file: BinaryIO) -> tuple[dict[str, Any], list[_Array]]:
