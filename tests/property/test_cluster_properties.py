@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from linkkit.linkage.classify import ScoredPairs
 from linkkit.linkage.cluster import cluster_records, people
 from linkkit.linkage.labels import LabelledPairs
+from linkkit.linkage.pool import part_of
 
 
 def some_labels(pool, rng):
@@ -73,3 +74,33 @@ def test_the_compiled_groups_are_those_of_the_reference(
     for party in np.flatnonzero(pool.clean):
         own = compiled[pool.party == party]
         assert len(np.unique(own)) == len(own)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 10_000), share=st.sampled_from([0.3, 0.9]))
+def test_a_party_with_duplicates_costs_its_neighbors_no_link(random_pool, seed, share):
+    pool = random_pool((8, 8, 20), clean=(True, True, False), seed=seed)
+    rng = np.random.default_rng(seed)
+    left, right = np.triu_indices(len(pool), k=1)
+    table = np.zeros((len(pool), len(pool)))
+    table[left, right] = rng.normal(0, 8, len(left))
+    some = rng.random(len(left)) < share
+    left, right = left[some], right[some]
+
+    def cluster(of, kept):
+        weight = table[left[kept], right[kept]]
+        scored = ScoredPairs(
+            left=left[kept],
+            right=right[kept],
+            levels=np.zeros((len(weight), 1), dtype=np.int8),
+            weight=weight,
+            probability=1 / (1 + 2.0**-weight),
+        )
+        return cluster_records(of, scored, threshold=0.5, score=lambda i, j: table[i, j])
+
+    neighbors = np.arange(16)
+    alone = cluster(part_of(pool, neighbors), right < 16)
+    beside = cluster(pool, right >= 0)[:16]
+    one, other = np.triu_indices(16, k=1)
+    linked = alone[one] == alone[other]
+    assert np.all(beside[one[linked]] == beside[other[linked]])
