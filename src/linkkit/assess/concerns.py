@@ -25,6 +25,8 @@ ConcernCode = Literal[
     "many_undecided",
     "passes_skipped",
     "records_set_aside",
+    "delivery_odd",
+    "person_ids_changed",
     "field_says_nothing",
     "field_missing",
     "field_often_missing",
@@ -87,7 +89,16 @@ def find_concerns(result: LinkResult, *, agreement: Agreement | None = None) -> 
     [('field_missing', 'note')]
     """
     require_result(result)
-    checks = (_model, _links, _undecided, _passes, _set_aside, _silent_fields, _large_groups)
+    checks = (
+        _model,
+        _links,
+        _undecided,
+        _passes,
+        _set_aside,
+        _delivery,
+        _silent_fields,
+        _large_groups,
+    )
     found = [concern for check in checks for concern in check(result)]
     found += _missing_fields(result, agreement)
     return tuple(sorted(found, key=lambda concern: concern.severity != "warning"))
@@ -166,6 +177,27 @@ def _set_aside(result: LinkResult) -> Iterator[Concern]:
             + ".",
             advice="Look at how these parties' files fill the linkage fields: a value that stands for "
             "a missing one makes records alike.",
+        )
+
+
+def _delivery(result: LinkResult) -> Iterator[Concern]:
+    if result.warnings:
+        yield Concern(
+            code="delivery_odd",
+            severity="warning",
+            message="The delivery does not fit what was linked before: "
+            + "; ".join(result.warnings)
+            + ".",
+            advice="Ask the party. A record id that was given to somebody else makes two people one, and "
+            "tokens of another agreement or party withdraw nobody.",
+        )
+    if len(result.changes):
+        yield Concern(
+            code="person_ids_changed",
+            severity="note",
+            message=f"Over all deliveries, person ids changed: {result.changes}.",
+            advice="Give the steward the changes with the crosswalk, so that what was stored under an "
+            "earlier id is found.",
         )
 
 

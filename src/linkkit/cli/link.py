@@ -19,13 +19,17 @@ from linkkit.cli.options import (
 from linkkit.errors import OptionError
 
 if TYPE_CHECKING:
+    from linkkit.agreement import Agreement
+    from linkkit.exchange import Identity
+    from linkkit.linkage import LinkResult
     from linkkit.linkage.block import Block
+    from linkkit.linkage.cluster import Assignment
 
 __all__ = ["link"]
 
 
 @click.command()
-@click.argument("encodings", type=FILE, nargs=-1, required=True)
+@click.argument("encodings", type=FILE, nargs=-1)
 @agreement_option
 @identity_option
 @click.option("--out", type=FILE, help="Where to write the crosswalk.")
@@ -47,6 +51,21 @@ __all__ = ["link"]
     show_default=True,
     help="Compare all pairs, or those that meet in blocks; auto compares all where it takes seconds.",
 )
+@click.option(
+    "--assignment",
+    type=click.Choice(["greedy", "optimal"]),
+    default="greedy",
+    show_default=True,
+    help="Of two parties with each person once: best pair first, or the largest sum of weights.",
+)
+@click.option("--previous", type=FILE, help="What --state wrote for the last delivery.")
+@click.option(
+    "--state", type=FILE, help="Where to write what the next delivery needs, sealed to yourself."
+)
+@click.option(
+    "--withdrawn", type=FILE, help="Record tokens to be forgotten: a text file, one on a line."
+)
+@click.option("--changes", type=FILE, help="Where to write what became of person ids.")
 @click.option("--max-pairs", type=int, help="The most candidate pairs to keep.")
 @click.option("--memory-limit", help="Memory to use beside the encodings, such as '2 GB'.")
 @click.option(
@@ -67,6 +86,11 @@ def link(
     pairs: Path | None,
     threshold: float,
     block: Block,
+    assignment: Assignment,
+    previous: Path | None,
+    state: Path | None,
+    withdrawn: Path | None,
+    changes: Path | None,
     max_pairs: int | None,
     memory_limit: str | None,
     work_folder: Path | None,
@@ -87,8 +111,13 @@ def link(
         )
     _require_suffix(report, ".html")
     _require_suffix(pairs, ".parquet", ".arrow")
-    inputs = [*encodings, agreement_file, identity_file]
-    require_free([] if out is None else [out], inputs, overwrite=overwrite, others=[report, pairs])
+    if not encodings and (previous is None or withdrawn is None):
+        raise OptionError(
+            "no encodings are given", hint="Give files of encodings, or --previous and --withdrawn."
+        )
+    inputs = [*encodings, agreement_file, identity_file, previous, withdrawn]
+    sealed = [path for path in (out, state, changes) if path is not None]
+    require_free(sealed, inputs, overwrite=overwrite, others=[report, pairs])
     document = lk.Agreement.load(agreement_file)
     own = lk.Identity.load(identity_file)
     opening: dict[str, Any] = {
@@ -98,10 +127,12 @@ def link(
     }
     extracts = [lk.EncodedExtract.load(file, **opening) for file in encodings]
     how: dict[str, Any] = {"block": block, "max_pairs": max_pairs, "n_threads": threads}
+    how["previous"] = _loaded(previous, document, own)
     if forecast or out is None:
         click.echo(str(lk.forecast_link(extracts, **how)))
         return
     how |= {"memory_limit": memory_limit, "work_folder": work_folder, "threshold": threshold}
+    how |= {"assignment": assignment, "withdrawn": _tokens_of(withdrawn)}
     with lk.progress_bar() as progress:
         result = lk.link(extracts, progress=progress, **how)
     if report is not None:
@@ -110,13 +141,43 @@ def link(
         linkage_report(result, report, agreement=document)
     if pairs is not None:
         result.pairs.save(pairs)
+    if state is not None:
+        result.save(state, agreement=document, identity=own)
+    if changes is not None:
+        result.changes.save(changes, agreement=document, identity=own)
     result.crosswalk.save(out, agreement=document, identity=own)
     click.echo(str(result))
-    if len(extracts) == 1:
+    if len(result.n_records) == 1:
         click.echo("only one party was given: its own duplicates were looked for")
-    click.echo(f"To the steward: {out}")
+    click.echo(f"To the steward: {out}" + ("" if changes is None else f" and {changes}"))
+    if state is not None:
+        click.echo(f"Keep for the next delivery: {state}")
     if report is None:
         click.echo("For a linkage report with plots, add --report FILE.html.")
+
+
+def _loaded(previous: Path | None, agreement: Agreement, identity: Identity) -> LinkResult | None:
+    import linkkit as lk
+
+    if previous is None:
+        return None
+    return lk.LinkResult.load(previous, agreement=agreement, identity=identity)
+
+
+def _tokens_of(withdrawn: Path | None) -> list[str] | None:
+    """Return the lines of a file that are not empty."""
+    if withdrawn is None:
+        return None
+    text: str | None = None
+    try:
+        text = withdrawn.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        pass
+    if text is None:
+        raise OptionError(
+            f"'{withdrawn}' cannot be read as text", hint="Write a record token on each line."
+        )
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _require_suffix(path: Path | None, *suffixes: str) -> None:

@@ -28,6 +28,8 @@ ArtifactKind = Literal[
     "encoded-extract",
     "payload-extract",
     "crosswalk",
+    "person-changes",
+    "link-result",
     "integrated-dataset",
     "protected-dataset",
     "secret-commitment",
@@ -40,6 +42,8 @@ _Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 # Of what no party sends.
 _SENDERS = {
     "crosswalk": "linkage_unit",
+    "person-changes": "linkage_unit",
+    "link-result": "linkage_unit",
     "integrated-dataset": "steward",
     "protected-dataset": "steward",
 }
@@ -48,6 +52,8 @@ _FILES: dict[ArtifactKind, str] = {
     "encoded-extract": "PARTY.encodings, which a partner sends to the linkage unit",
     "payload-extract": "PARTY.payload, which a partner sends to the steward",
     "crosswalk": "the crosswalk, which the linkage unit sends to the steward",
+    "person-changes": "what became of person ids, which the linkage unit sends to the steward",
+    "link-result": "what the linkage unit keeps from one delivery to the next",
     "integrated-dataset": "what 'linkkit integrate' writes",
     "protected-dataset": "what 'linkkit protect' writes",
     "secret-commitment": "a partner's commitment to the secret",

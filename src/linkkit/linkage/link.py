@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard, get_args
@@ -10,18 +11,30 @@ from typing import TypeGuard, get_args
 import numpy as np
 import numpy.typing as npt
 
+from linkkit.agreement import Agreement
 from linkkit.engines import Progress, parse_bytes, silent, slices_of
-from linkkit.errors import OptionError
-from linkkit.exchange import Crosswalk, EncodedExtract
+from linkkit.errors import OptionError, WrongStageError
+from linkkit.exchange import Crosswalk, EncodedExtract, Identity, PersonChanges
 from linkkit.linkage.block import Block, Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
-from linkkit.linkage.cluster import cluster_records
+from linkkit.linkage.cluster import Assignment, cluster_records
 from linkkit.linkage.crosswalk import build_crosswalk
 from linkkit.linkage.forecast import LinkForecast
+from linkkit.linkage.labels import LabelledPairs, PairLabels
 from linkkit.linkage.linked_pairs import LinkedPairs
-from linkkit.linkage.pool import Pool, make_pool
+from linkkit.linkage.pool import Pool
 from linkkit.linkage.quality import LinkageQuality, estimate_quality
-from linkkit.linkage.routes import FIELDS, PASSES, RECORDS, Route, Work
+from linkkit.linkage.routes import FIELDS, PASSES, RECORDS, Found, Route, Work
+from linkkit.linkage.years import (
+    Delivery,
+    Judged,
+    Kept,
+    bring_together,
+    judged_pairs,
+    name_people,
+    withdrawn_tokens,
+)
+from linkkit.linkage.years.result_file import load_result, require_agreement, save_result
 
 __all__ = ["LinkResult", "forecast_link", "link"]
 
@@ -46,6 +59,15 @@ class LinkResult:
         The least match probability of a link.
     n_records : dict of str to int
         Records of each party.
+    labels : LabelledPairs, optional
+        What was known of some pairs for sure.
+    changes : PersonChanges
+        What became of person ids over all deliveries: which were merged, split or withdrawn. For the
+        steward.
+    warnings : tuple of str
+        What somebody should look at, with counts.
+    kept : Kept
+        What the next delivery needs beside the pairs; encodings of earlier versions are in it.
     """
 
     crosswalk: Crosswalk
@@ -55,6 +77,10 @@ class LinkResult:
     plan: Plan
     threshold: float
     n_records: dict[str, int]
+    labels: LabelledPairs | None = None
+    changes: PersonChanges
+    kept: Kept
+    warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -67,13 +93,99 @@ class LinkResult:
         return (
             f"records: {sizes}\ncompared: {self.plan}\n"
             f"people: {self.crosswalk.n_people}\n{self.quality}"
+            + (f"\nperson ids: {self.changes}" if len(self.changes) else "")
+            + "".join(f"\nto be looked at: {warning}" for warning in self.warnings)
         )
+
+    def save(
+        self,
+        path: str | Path,
+        *,
+        agreement: Agreement | None = None,
+        identity: Identity | None = None,
+    ) -> Path:
+        """Write a file for the next delivery, which stays at the linkage unit; returns the path.
+
+        It holds encodings, tokens and person ids. Without an identity it is readable for its owner on this
+        machine alone, and not encrypted; with one it is sealed to the linkage unit's own key.
+
+        Parameters
+        ----------
+        path : path
+            Where to write; by custom ``NAME.linked``.
+        agreement : Agreement, optional
+            The agreement, which states the linkage unit's key.
+        identity : Identity, optional
+            The linkage unit's identity.
+
+        Raises
+        ------
+        OptionError
+            When only one of agreement and identity is given.
+        MismatchError, NotAuthorizedError
+            When the result is of another agreement, or the identity is not the linkage unit's.
+        SealError
+            When the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from linkkit.assess.example import example_linkage
+        >>> result = example_linkage().result
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     again = LinkResult.load(result.save(Path(folder, "2026.linked")))
+        >>> again.crosswalk.table.equals(result.crosswalk.table)
+        True
+        """
+        return save_result(
+            path, self, made=self.kept.made, n_rows=len(self.pairs.pool), agreement=agreement,
+            identity=identity,
+        )  # fmt: skip
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        agreement: Agreement | None = None,
+        identity: Identity | None = None,
+    ) -> LinkResult:
+        """Read what :meth:`save` wrote, after all of it was checked.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        agreement : Agreement, optional
+            The agreement; a result of another one is refused.
+        identity : Identity, optional
+            The linkage unit's identity, to open a sealed file.
+
+        Raises
+        ------
+        OptionError
+            When the file is sealed, and no agreement and identity are given to open it.
+        SealError
+            When it is missing, damaged, cut short or no saved result.
+        MismatchError
+            When it was made under another agreement, or by another version of linkkit.
+        """
+        result = load_result(path, cls, agreement=agreement, identity=identity)
+        if agreement is not None:
+            require_agreement(result.kept.made, agreement)
+        return result
 
 
 def link(
     extracts: Sequence[EncodedExtract],
     *,
     threshold: float = 0.5,
+    labels: PairLabels | None = None,
+    assignment: Assignment = "greedy",
+    previous: LinkResult | None = None,
+    withdrawn: Iterable[str] | None = None,
+    as_of: dt.date | None = None,
     block: Block = "auto",
     max_pairs: int | None = None,
     memory_limit: int | str | None = None,
@@ -86,9 +198,25 @@ def link(
     Parameters
     ----------
     extracts : sequence of EncodedExtract
-        One for each party; a single one when its party holds duplicates.
+        One for each party; a single one when its party holds duplicates. With `previous`, of those
+        parties that deliver something now, and what they delivered before need not be in it.
     threshold : float
         The least match probability, above 0 and at most 1, at which two records may be linked.
+    labels : PairLabels, optional
+        Pairs that people who see the records have judged, as :func:`~linkkit.linkage.combine_answers`
+        gives them. They are kept: what is the same is linked, what is not is not. Those of the previous
+        result count, too.
+    assignment : {"greedy", "optimal"}
+        Whether two parties that hold each person once are assigned to each other best pair first, or so that
+        the match weights of all their links together are largest.
+    previous : LinkResult, optional
+        What was linked before. Only new records are compared, with each other and with those of
+        before; the model learns from all pairs, and people keep their ids. A record that comes again with
+        other content is the same record of the same person.
+    withdrawn : iterable of str, optional
+        Tokens, in hexadecimal, of records that are to be forgotten. Whom they linked is found anew.
+    as_of : date, optional
+        The date of what changes; today by default.
     block : {"auto", "exhaustive", "blocks"}
         Which pairs are compared: all, or those that meet in blocks of records that agree in two
         fields or in a blocking key of the partners, or with passes and with ``clkhash`` in sampled
@@ -122,9 +250,9 @@ def link(
     WrongStageError
         When something else than encoded extracts is given.
     MismatchError
-        When they differ in agreement, encoding spec or secret.
+        When they, or the previous result, differ in agreement, epoch, encoding spec or secret.
     LinkageError
-        When there is nothing to link, or too much for the limits.
+        When there is nothing to link, too much for the limits, or labels contradict each other.
     OptionError
         When an option is out of its range, the work folder cannot be used, or a disk is full.
 
@@ -145,40 +273,92 @@ def link(
     """
     _check_options(threshold, block, max_pairs, n_threads)
     _check_places(work_folder, progress)
+    _check_years(assignment, as_of)
     limit = None if memory_limit is None else parse_bytes(memory_limit, option="memory_limit")
-    pool = make_pool(extracts)
+    delivery = _delivered(extracts, previous, withdrawn)
+    judged = judged_pairs(delivery.pool, delivery.labels, labels)
     work = Work(
-        pool=pool,
+        pool=delivery.pool,
         block=block,
         max_pairs=max_pairs,
         memory_limit=limit,
         work_folder=None if work_folder is None else Path(work_folder),
         n_threads=n_threads,
         progress=progress or silent,
+        labels=judged.pairs,
+        earlier=delivery.earlier,
     )
     with work.until_done:
-        return _linked_people(work, threshold)
+        found = _route(work.pool).link(work)
+        person = cluster_records(
+            work.pool, found.scored, threshold=threshold, score=found.score, labels=work.labels,
+            assignment=assignment,
+        )  # fmt: skip
+    changes = None if previous is None else previous.changes
+    return _result(
+        delivery, found, person, judged, changes=changes, threshold=threshold, as_of=as_of
+    )
 
 
-def _linked_people(work: Work, threshold: float) -> LinkResult:
-    pool = work.pool
-    found = _route(pool).link(work)
-    person = cluster_records(pool, found.scored, threshold=threshold, score=found.score)
-    scored = found.scored
+def _delivered(
+    extracts: Sequence[EncodedExtract],
+    previous: LinkResult | None,
+    withdrawn: Iterable[str] | None = None,
+) -> Delivery:
+    if previous is not None and not isinstance(previous, LinkResult):
+        raise WrongStageError(
+            f"'previous' is a LinkResult, not {type(previous).__name__}",
+            hint="Give what link() returned before, or LinkResult.load() read.",
+        )
+    tokens = withdrawn_tokens(withdrawn)
+    if previous is None:
+        return bring_together(extracts, None, None, tokens)
+    return bring_together(extracts, previous.pairs, previous.kept, tokens)
+
+
+def _result(
+    delivery: Delivery,
+    found: Found,
+    person: npt.NDArray[np.int64],
+    judged: Judged,
+    *,
+    changes: PersonChanges | None,
+    threshold: float,
+    as_of: dt.date | None,
+) -> LinkResult:
+    pool, scored = delivery.pool, found.scored
+    named = name_people(delivery, person, reviewed=judged.new, as_of=as_of or dt.date.today())
+    crosswalk = build_crosswalk(pool, person, named.ids)
+    changes = changes or PersonChanges.none(
+        agreement_id=pool.agreement_id, agreement_fingerprint=pool.agreement_fingerprint
+    )
     return LinkResult(
-        crosswalk=build_crosswalk(pool, person),
+        crosswalk=crosswalk,
         pairs=LinkedPairs(pool=pool, scored=scored, linked=_linked(scored, person)),
         quality=estimate_quality(pool, scored, person),
         model=found.model,
         plan=found.plan,
         threshold=threshold,
         n_records=dict(zip(pool.parties, pool.party_sizes().tolist(), strict=True)),
+        labels=judged.pairs,
+        changes=changes.with_more(named.changes),
+        kept=Kept(
+            made=delivery.made,
+            superseded=delivery.superseded,
+            measure=found.measure,
+            floor=found.floor,
+            person_ids=named.of_records(person),
+            retired_ids=named.retired_ids,
+            labels=judged.labels,
+        ),
+        warnings=delivery.warnings,
     )
 
 
 def forecast_link(
     extracts: Sequence[EncodedExtract],
     *,
+    previous: LinkResult | None = None,
     block: Block = "auto",
     max_pairs: int | None = None,
     n_threads: int | None = None,
@@ -189,6 +369,8 @@ def forecast_link(
     ----------
     extracts : sequence of EncodedExtract
         As for :func:`link`.
+    previous : LinkResult, optional
+        What was linked before.
     block : {"auto", "exhaustive", "blocks"}
         Which pairs are compared.
     max_pairs : int, optional
@@ -222,9 +404,15 @@ def forecast_link(
     True
     """
     _check_options(0.5, block, max_pairs, n_threads)
-    pool = make_pool(extracts)
-    work = Work(pool=pool, block=block, max_pairs=max_pairs, n_threads=n_threads)
-    return _route(pool).forecast(work)
+    delivery = _delivered(extracts, previous)
+    work = Work(
+        pool=delivery.pool,
+        earlier=delivery.earlier,
+        block=block,
+        max_pairs=max_pairs,
+        n_threads=n_threads,
+    )
+    return _route(work.pool).forecast(work)
 
 
 def _linked(scored: ScoredPairs, person: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -251,6 +439,16 @@ def _check_options(threshold: object, block: object, max_pairs: object, n_thread
         problems.append("'max_pairs' is a number of pairs, 1 or more")
     if n_threads is not None and not (_is_whole(n_threads) and n_threads >= 1):
         problems.append("'n_threads' is 1 or more, or None for all processors")
+    if problems:
+        raise OptionError(problems, hint="Leave it out for the default.")
+
+
+def _check_years(assignment: object, as_of: object) -> None:
+    problems = []
+    if assignment not in get_args(Assignment):
+        problems.append(f"'assignment' is one of {', '.join(get_args(Assignment))}")
+    if as_of is not None and (not isinstance(as_of, dt.date) or isinstance(as_of, dt.datetime)):
+        problems.append("'as_of' is a date")
     if problems:
         raise OptionError(problems, hint="Leave it out for the default.")
 

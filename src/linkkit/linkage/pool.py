@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,51 @@ from linkkit.errors import LinkageError, MismatchError, WrongStageError
 from linkkit.exchange import EncodedExtract, EncodingSpec
 from linkkit.exchange.spec import spec_difference
 
-__all__ = ["Pool", "make_pool", "part_of"]
+__all__ = ["Made", "Pool", "checked_extracts", "make_pool", "part_of", "pool_of"]
 
 _ROWS_AT_ONCE = 1_024
 
+_ONE_EACH = "Give one EncodedExtract for each party."
+
 _Order = slice | npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Made:
+    """How encodings were made, which tells whether they compare with others.
+
+    Attributes
+    ----------
+    agreement_id, agreement_fingerprint : str
+        The agreement, and its text.
+    epoch : int
+        The agreement's epoch.
+    spec : EncodingSpec
+        How records were encoded.
+    key_check : str
+        What agrees when the linkage secret was the same.
+    canaries : dict of str to str
+        Digests of made-up records that everybody encodes.
+    """
+
+    agreement_id: str
+    agreement_fingerprint: str
+    epoch: int
+    spec: EncodingSpec
+    key_check: str
+    canaries: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, extract: EncodedExtract) -> Made:
+        """Return how an extract was made."""
+        return cls(
+            agreement_id=extract.agreement_id,
+            agreement_fingerprint=extract.agreement_fingerprint,
+            epoch=extract.epoch,
+            spec=extract.spec,
+            key_check=extract.key_check,
+            canaries=dict(extract.canaries),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -43,6 +83,8 @@ class Pool:
         Which fields each record has, of those with a filter of their own; no column with passes.
     block_keys : ndarray of uint64, shape (n_records, n_keys)
         The blocking keys of the spec, 0 where a part of one is missing; no column without keys.
+    with_earlier : bool
+        Whether the last "party" stands for the records of all parties that were compared before.
     """
 
     agreement_id: str
@@ -55,6 +97,7 @@ class Pool:
     words: npt.NDArray[np.uint64]
     present: npt.NDArray[np.bool_]
     block_keys: npt.NDArray[np.uint64]
+    with_earlier: bool = False
 
     def __len__(self) -> int:
         return len(self.party)
@@ -97,8 +140,20 @@ def make_pool(extracts: Sequence[EncodedExtract]) -> Pool:
         When extracts differ in agreement, epoch, encoding spec or secret, or their parties do
         not standardize alike; the message says in which.
     """
-    extracts = sorted(_checked_types(extracts), key=lambda extract: extract.party)
-    _require_compatible(extracts)
+    known = checked_extracts(extracts)
+    if not known:
+        raise LinkageError("no extract is given", hint=_ONE_EACH)
+    if len(known) == 1 and known[0].one_record_per_person:
+        raise LinkageError(
+            f"only party '{known[0].party}' is given, and its agreement says that it holds each "
+            "person once, so there is nothing to link",
+            hint="Give the extracts of two or more parties.",
+        )
+    return pool_of(known)
+
+
+def pool_of(extracts: Sequence[EncodedExtract]) -> Pool:
+    """Bring checked extracts together, one at least."""
     orders = [_token_order(extract.tokens) for extract in extracts]
     sizes = [len(extract) for extract in extracts]
     first = extracts[0]
@@ -155,37 +210,50 @@ def _checked_types(extracts: object) -> list[EncodedExtract]:
     return [item for item in items if isinstance(item, EncodedExtract)]
 
 
-def _require_compatible(extracts: Sequence[EncodedExtract]) -> None:
-    names = [extract.party for extract in extracts]
+def checked_extracts(extracts: object, before: Made | None = None) -> list[EncodedExtract]:
+    """Return extracts by party, after checking that they compare with each other and with earlier ones.
+
+    Parameters
+    ----------
+    extracts : sequence of EncodedExtract
+        One for each party.
+    before : Made, optional
+        How the records of an earlier result were made.
+
+    Raises
+    ------
+    WrongStageError, LinkageError, MismatchError
+        As :func:`make_pool`.
+    """
+    known = sorted(_checked_types(extracts), key=lambda extract: extract.party)
+    names = [extract.party for extract in known]
     repeated = sorted({name for name in names if names.count(name) > 1})
-    if not extracts or repeated:
-        raise LinkageError(
-            f"party '{repeated[0]}' is given twice" if repeated else "no extract is given",
-            hint="Give one EncodedExtract for each party.",
-        )
-    if len(extracts) == 1 and extracts[0].one_record_per_person:
-        raise LinkageError(
-            f"only party '{names[0]}' is given, and its agreement says that it holds each "
-            "person once, so there is nothing to link",
-            hint="Give the extracts of two or more parties.",
-        )
-    empty = [extract.party for extract in extracts if len(extract) == 0]
+    if repeated:
+        raise LinkageError(f"party '{repeated[0]}' is given twice", hint=_ONE_EACH)
+    empty = [extract.party for extract in known if len(extract) == 0]
     if empty:
         raise LinkageError(
             [f"party '{name}' has no record" for name in empty],
             hint="Ask the party for its encodings again.",
         )
-    problems = [p for other in extracts[1:] if (p := _mismatch(extracts[0], other))]
+    made = [(f"'{extract.party}'", Made.of(extract)) for extract in known]
+    if before is not None:
+        made.insert(0, ("the previous result", before))
+    problems = [
+        problem
+        for name, other in made[1:]
+        if (problem := _mismatch(f"{made[0][0]} and {name}", made[0][1], other))
+    ]
     if problems:
         raise MismatchError(
             problems,
             hint="Nothing was compared. Encode again with the same agreement, secret, and versions "
             "of linkkit, Python and the packages that linkkit uses.",
         )
+    return known
 
 
-def _mismatch(one: EncodedExtract, other: EncodedExtract) -> str:
-    pair = f"'{one.party}' and '{other.party}'"
+def _mismatch(pair: str, one: Made, other: Made) -> str:
     if one.agreement_id != other.agreement_id:
         return f"{pair} encoded under different agreements"
     if one.epoch != other.epoch:

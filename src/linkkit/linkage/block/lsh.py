@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from linkkit.linkage.block.plan import all_of, before
+
 __all__ = [
     "FilterPlan",
     "NearPairs",
@@ -130,6 +132,8 @@ class FilterPlan:
         Blocking keys in which pairs were looked for, beside the tables.
     warnings : tuple of str
         What was set aside, with counts.
+    n_known : int
+        Pairs that were compared before, with earlier deliveries, and are not compared again.
     """
 
     n_pairs: int
@@ -143,6 +147,7 @@ class FilterPlan:
     skipped: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    n_known: int = 0
 
     @property
     def n_tables(self) -> int:
@@ -173,7 +178,7 @@ class FilterPlan:
         return 1 - min(1.0, self.n_comparisons / self.n_pairs) if self.n_pairs else 0.0
 
     def __str__(self) -> str:
-        how = f"all {self.n_pairs:,} pairs"
+        how = all_of(self.n_pairs, self.n_known)
         if not self.is_exhaustive:
             how = (
                 f"{self.n_comparisons:,} comparisons in {self.n_tables} tables of "
@@ -184,7 +189,7 @@ class FilterPlan:
                 "find expected among candidates"
             )
         because = f" ({self.reason})" if self.reason else ""
-        return "; ".join([how + because, *self.warnings])
+        return "; ".join([how + because, *before(self.n_known), *self.warnings])
 
 
 def count_all(sizes: _Ints, clean: _Bits) -> int:

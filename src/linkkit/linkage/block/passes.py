@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from linkkit.exchange import PassSpec
-from linkkit.linkage.block.plan import Block, count_pairs
+from linkkit.linkage.block.plan import Block, all_of, before, count_pairs
 from linkkit.linkage.pool import Pool
 
 __all__ = [
@@ -99,6 +99,10 @@ class PassPlan:
         Always empty: no pass is left out.
     warnings : tuple of str
         In which passes how many records were set aside, as too many have the very same filter.
+    n_known : int
+        Pairs that were compared before, with earlier deliveries, and are not compared again.
+    share_new : float
+        Share of all pairs that is new, 0 to 1; tables may cost as large a share of what they would for all.
     """
 
     n_pairs: int
@@ -113,6 +117,8 @@ class PassPlan:
     pair_completeness: float
     skipped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    n_known: int = 0
+    share_new: float = 1.0
 
     @property
     def is_exhaustive(self) -> bool:
@@ -136,14 +142,14 @@ class PassPlan:
 
     def __str__(self) -> str:
         if self.is_exhaustive:
-            how = f"all {self.n_pairs:,} pairs in each of {len(self.names)} passes"
+            how = f"{all_of(self.n_pairs, self.n_known)} in each of {len(self.names)} passes"
         else:
             how = (
                 f"equal filters of {len(self.names)} passes, and {self.n_comparisons:,} comparisons in "
                 f"{sum(self.n_tables):,} tables of {self.bits_per_table} bits"
             )
         how += f", about {self.pair_completeness:.0%} of true pairs expected among candidates"
-        return "; ".join([how, *self.warnings])
+        return "; ".join([how, *before(self.n_known), *self.warnings])
 
 
 def _meet(
@@ -194,7 +200,7 @@ def plan_passes(
         n_pairs=n_pairs, names=tuple(item.name for item in passes), deviations=deviations,
         n_first_bits=min(item.n_bits for item in passes), first_deviations=-math.inf, n_tables=(),
         bits_per_table=0, n_meeting=n_pairs, n_comparisons=n_pairs * len(passes),
-        pair_completeness=0.0,
+        pair_completeness=0.0, share_new=_share_new(pool),
     )  # fmt: skip
     if block == "blocks" or (block == "auto" and n_pairs > EXHAUSTIVE_LIMIT):
         return plan_tables(pool.spec.passes, plan, n_members=len(pool), n_meeting=n_pairs)
@@ -202,6 +208,13 @@ def plan_passes(
         n_first, first_deviations = _first_part(n_pairs * len(passes))
         plan = replace(plan, n_first_bits=n_first, first_deviations=first_deviations)
     return replace(plan, pair_completeness=completeness(passes, plan))
+
+
+def _share_new(pool: Pool) -> float:
+    """Return which share of all pairs is not among records that were compared before."""
+    if not pool.with_earlier or not len(pool):
+        return 1.0
+    return 1 - (int(pool.party_sizes()[-1]) / len(pool)) ** 2
 
 
 def plan_tables(
@@ -220,7 +233,7 @@ def plan_tables(
     n_meeting : int
         How many of their pairs can match.
     """
-    budget = budget_seconds(n_members)
+    budget = plan.share_new * budget_seconds(n_members)
     n_words = min(item.n_words for item in passes)
     found = []
     for bits in _BITS_OF_TABLE:

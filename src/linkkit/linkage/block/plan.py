@@ -26,7 +26,9 @@ __all__ = [
     "Block",
     "BlockingPlan",
     "all_keys",
+    "all_of",
     "all_pairs",
+    "before",
     "count_pairs",
     "first_partners",
     "plan_blocking",
@@ -113,6 +115,8 @@ class BlockingPlan:
         Passes with blocks that were too large, and were crossed only where more agrees.
     set_aside : tuple of str
         Parties of whose records some were not compared, as too many are equal.
+    n_known : int
+        Pairs that were compared before, with earlier deliveries, and are not compared again.
     """
 
     passes: tuple[AllPairs | KeyPass, ...]
@@ -122,6 +126,7 @@ class BlockingPlan:
     skipped: tuple[str, ...] = ()
     crowded: tuple[str, ...] = ()
     set_aside: tuple[str, ...] = ()
+    n_known: int = 0
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -153,14 +158,24 @@ class BlockingPlan:
         return f"<BlockingPlan: {self}>"
 
     def __str__(self) -> str:
-        how = f"all {self.n_pairs:,} pairs"
+        how = all_of(self.n_pairs, self.n_known)
         if not self.is_exhaustive:
             how = (
                 f"{self.n_comparisons:,} comparisons in {len(self.passes)} passes, "
                 f"{self.reduction_ratio:.2%} of {self.n_pairs:,} pairs saved, about "
                 f"{self.pair_completeness:.1%} of true pairs expected among them"
             )
-        return "; ".join([how, *self.warnings])
+        return "; ".join([how, *before(self.n_known), *self.warnings])
+
+
+def all_of(n_pairs: int, n_known: int) -> str:
+    """Say that all pairs are compared, but for those that were before."""
+    return f"all {n_pairs - n_known:,} pairs" + (" with new records" if n_known else "")
+
+
+def before(n_known: int) -> tuple[str, ...]:
+    """Say how many pairs were compared before, if any."""
+    return (f"{n_known:,} pairs were compared before",) if n_known else ()
 
 
 def count_pairs(pool: Pool) -> int:

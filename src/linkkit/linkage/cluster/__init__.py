@@ -5,6 +5,6 @@ every record of the pool.
 """
 
 from linkkit.linkage.cluster.assign import connected_records, one_to_one
-from linkkit.linkage.cluster.people import ScorePairs, cluster_records
+from linkkit.linkage.cluster.people import Assignment, ScorePairs, cluster_records
 
-__all__ = ["ScorePairs", "cluster_records", "connected_records", "one_to_one"]
+__all__ = ["Assignment", "ScorePairs", "cluster_records", "connected_records", "one_to_one"]

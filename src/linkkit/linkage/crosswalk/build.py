@@ -13,13 +13,15 @@ from linkkit.exchange import Crosswalk
 from linkkit.exchange.artifacts import token_array
 from linkkit.linkage.pool import Pool
 
-__all__ = ["build_crosswalk"]
+__all__ = ["build_crosswalk", "fresh_ids"]
 
 _ID_BYTES = 16
 _POSITION = np.uint64(0xFFFFFFFF)
 
 
-def build_crosswalk(pool: Pool, person: npt.NDArray[np.int64]) -> Crosswalk:
+def build_crosswalk(
+    pool: Pool, person: npt.NDArray[np.int64], ids: npt.NDArray[np.uint8] | None = None
+) -> Crosswalk:
     """Return the crosswalk of a pool, sorted by person, then by party and token.
 
     Parameters
@@ -27,12 +29,13 @@ def build_crosswalk(pool: Pool, person: npt.NDArray[np.int64]) -> Crosswalk:
     pool : Pool
         All records.
     person : ndarray of int64, shape (n_records,)
-        For each record the position of the first record of the same person. The person id is
-        a digest of the agreement and the smallest token of the person, so the same records
-        have the same ids whenever they are linked.
+        For each record the position of the first record of the same person.
+    ids : ndarray of uint8, shape (n_people, 16), optional
+        The id of each person, in the order of their first records; :func:`fresh_ids` by default, so
+        that the same records have the same ids whenever they are linked for the first time.
     """
     labels = np.flatnonzero(person == np.arange(len(person)))
-    ids = _person_ids(pool.agreement_id, _smallest_tokens(pool, person, labels))
+    ids = fresh_ids(pool, person, labels) if ids is None else ids
     order = _by_person(person, labels, ids)
     place = np.zeros(len(person), dtype=np.int64)
     place[labels] = np.arange(len(labels))
@@ -48,6 +51,25 @@ def build_crosswalk(pool: Pool, person: npt.NDArray[np.int64]) -> Crosswalk:
         agreement_fingerprint=pool.agreement_fingerprint,
         table=table,
     )
+
+
+def fresh_ids(
+    pool: Pool, person: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], *, count: int = 0
+) -> npt.NDArray[np.uint8]:
+    """Return ids of people who have none: a digest of the agreement and the smallest token of each.
+
+    Parameters
+    ----------
+    pool : Pool
+        All records.
+    person : ndarray of int64, shape (n_records,)
+        For each record the position of the first record of the same person.
+    labels : ndarray of int64, shape (n,)
+        The first records of the people who need an id.
+    count : int
+        How many times the token's ids turned out to be taken.
+    """
+    return _person_ids(pool.agreement_id, _smallest_tokens(pool, person, labels), count)
 
 
 def _halves(ids: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
@@ -83,13 +105,16 @@ def _by_person(
     return (packed & _POSITION).astype(np.int64)
 
 
-def _person_ids(agreement_id: str, tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _person_ids(
+    agreement_id: str, tokens: npt.NDArray[np.uint8], count: int
+) -> npt.NDArray[np.uint8]:
     """Return a digest of the agreement and each token, shape (n, 16).
 
     A token is enciphered under a public key of the agreement, and added to the outcome, which
     leaves no way back (the construction of Matyas, Meyer and Oseas, 1985), a million in some milliseconds.
     """
-    key = hashlib.sha256(b"linkkit person id 2" + agreement_id.encode()).digest()
+    again = f", again {count}:".encode() if count else b""
+    key = hashlib.sha256(b"linkkit person id 2" + again + agreement_id.encode()).digest()
     # Each block for itself is what is wanted: equal tokens have equal ids.
     cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
     content = np.ascontiguousarray(tokens).tobytes()

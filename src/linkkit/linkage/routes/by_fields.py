@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from linkkit.engines import Partitions, n_threads_available, run_in_threads
 from linkkit.errors import LinkageError
-from linkkit.linkage.block import BlockingPlan, plan_blocking
+from linkkit.linkage.block import BlockingPlan, count_pairs, plan_blocking
 from linkkit.linkage.block.keys import repeated_records, repeated_warnings
 from linkkit.linkage.block.plan import all_keys
 from linkkit.linkage.classify import first_weights, fit_model, score_pairs
@@ -27,6 +27,7 @@ from linkkit.linkage.compare import (
 from linkkit.linkage.compare.fields.pairs import CANDIDATE_TYPES, unpack
 from linkkit.linkage.compare.fields.scans import Bar, scans_of
 from linkkit.linkage.compare.kept import TOO_MANY
+from linkkit.linkage.earlier import pairs_united
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.pool import Pool
 from linkkit.linkage.routes.work import (
@@ -60,6 +61,7 @@ class _Start(NamedTuple):
 
     plan: BlockingPlan
     comparison: Comparison
+    searched: Comparison
     sample: npt.NDArray[np.uint64]
     weights: npt.NDArray[np.float64]
     floor: float
@@ -84,10 +86,11 @@ def link_fields(work: Work) -> Found:
         Partitions(CANDIDATE_TYPES, folder=work.work_folder, work=digest, memory=memory)
     )
     candidates = compare_all(
-        pool, start.comparison, start.plan, weights=start.weights, floor=start.floor,
+        work.searched, start.searched, start.plan, weights=start.weights, floor=start.floor,
         store=store, max_pairs=round(_MOST_BEFORE_TIGHTENED * most), n_threads=work.n_threads,
         progress=work.progress,
     )  # fmt: skip
+    candidates = _with_earlier(work, start, candidates)
     if len(candidates) > most:
         start, candidates = _tightened(start, candidates, most)
     model = fit_model(
@@ -97,7 +100,7 @@ def link_fields(work: Work) -> Found:
         n_pairs=start.plan.n_pairs,
         is_candidate=_weight_of(start.sample, start.weights) >= start.floor,
     )
-    frequencies = frequency_table(pool, start.plan.keys)
+    frequencies = frequency_table(pool, start.plan.keys if work.earlier is None else None)
     scored = score_pairs(candidates, model, frequencies, room=store.scratch)
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -105,7 +108,23 @@ def link_fields(work: Work) -> Found:
         pairs = ComparedPairs(left=left, right=right, codes=codes)
         return score_pairs(pairs, model, frequencies).weight
 
-    return Found(plan=start.plan, scored=scored, model=model, score=score)
+    return Found(plan=start.plan, scored=scored, model=model, score=score, measure=candidates.codes)
+
+
+def _with_earlier(work: Work, start: _Start, found: ComparedPairs) -> ComparedPairs:
+    """Return the candidates with those of before that are still alike enough, as pairs of records."""
+    earlier = work.earlier
+    if earlier is None:
+        return found
+    kept = np.flatnonzero(_weight_of(earlier.measure, start.weights) >= start.floor)
+    earlier = replace(
+        earlier, left=earlier.left[kept], right=earlier.right[kept], measure=earlier.measure[kept]
+    )
+    left, right, codes = pairs_united(
+        work.pool, earlier, (found.left, found.right, found.codes),
+        lambda codes: _weight_of(codes, start.weights),
+    )  # fmt: skip
+    return ComparedPairs(left=left, right=right, codes=codes)
 
 
 def forecast_fields(work: Work) -> LinkForecast:
@@ -134,16 +153,22 @@ def forecast_fields(work: Work) -> LinkForecast:
 
 
 def _start(work: Work) -> _Start:
-    pool, keys, warnings = _without_repeated(work)
-    plan = replace(plan_blocking(pool, block=work.block, keys=keys), set_aside=warnings)
-    comparison = make_comparison(pool)
-    sample = sample_pairs(pool, comparison, n_pairs=min(_SAMPLE_PAIRS, 4 * plan.n_pairs))
-    even_odds = float(np.log2(max(plan.n_pairs / most_matches(pool), 1)))
+    whole, searched, keys, warnings = _without_repeated(work)
+    n_pairs = count_pairs(whole)
+    plan = replace(
+        plan_blocking(searched, block=work.block, keys=keys),
+        n_pairs=n_pairs, n_known=work.n_known, set_aside=warnings,
+    )  # fmt: skip
+    # What is known of strangers is that of all records, whoever is compared.
+    comparison = make_comparison(whole)
+    sample = sample_pairs(whole, comparison, n_pairs=min(_SAMPLE_PAIRS, 4 * n_pairs))
+    even_odds = float(np.log2(max(n_pairs / most_matches(whole), 1)))
     return _Start(
         plan=plan,
         comparison=comparison,
+        searched=comparison if work.earlier is None else make_comparison(searched),
         sample=sample,
-        weights=first_weights(pool.spec.filters, sample),
+        weights=first_weights(whole.spec.filters, sample),
         floor=max(even_odds - _FLOOR_BELOW_EVEN_ODDS, _FEWEST_WEIGHT),
         even_odds=even_odds,
     )
@@ -151,15 +176,29 @@ def _start(work: Work) -> _Start:
 
 def _without_repeated(
     work: Work,
-) -> tuple[Pool, npt.NDArray[np.uint64], tuple[str, ...]]:
-    """Return the pool and its keys with nothing to compare in repeated records, and who has these."""
+) -> tuple[Pool, Pool, npt.NDArray[np.uint64], tuple[str, ...]]:
+    """Return all records, and those to compare and their keys, with nothing to compare in repeated ones.
+
+    And of whom there are such.
+    """
     pool, keys = work.pool, all_keys(work.pool)
+    searched, searched_keys = pool, keys
+    if work.earlier is not None:
+        searched, searched_keys = work.searched, all_keys(work.searched)
     repeated = repeated_records(pool, keys)
     if not len(repeated) or work.block == "exhaustive":
-        return pool, keys, ()
+        return pool, searched, searched_keys, ()
+    whole = _silenced(pool, repeated)
+    rows = repeated if work.earlier is None else work.earlier.of_records(repeated)
+    searched_keys[rows] = 0
+    searched = whole if work.earlier is None else _silenced(searched, rows)
+    return whole, searched, searched_keys, repeated_warnings(pool, repeated)
+
+
+def _silenced(pool: Pool, rows: npt.NDArray[np.int64]) -> Pool:
     present = pool.present.copy()
-    present[repeated], keys[repeated] = False, 0
-    return replace(pool, present=present), keys, repeated_warnings(pool, repeated)
+    present[rows] = False
+    return replace(pool, present=present)
 
 
 def _sampled(work: Work, start: _Start) -> tuple[npt.NDArray[np.uint64], float, float]:
@@ -168,7 +207,9 @@ def _sampled(work: Work, start: _Start) -> tuple[npt.NDArray[np.uint64], float, 
     found: list[npt.NDArray[np.uint64]] = [np.zeros(0, dtype=np.uint64)]
     n_sampled, seconds = 0, 0.0
     n_threads = work.n_threads or n_threads_available()
-    for scan in scans_of(work.pool, start.comparison, start.plan, Bar(start.weights, start.floor)):
+    for scan in scans_of(
+        work.searched, start.searched, start.plan, Bar(start.weights, start.floor)
+    ):
         tasks = scan.tasks()
         step = max(round(1 / share), 1)
         some = tasks[len(tasks) // 2 % step :: step] or tasks[:1]

@@ -19,6 +19,7 @@ from linkkit.linkage.compare import compare_passes, find_pairs
 from linkkit.linkage.compare.kept import PAIR_TYPES, TOO_MANY
 from linkkit.linkage.compare.passes.pairs import PassPairs
 from linkkit.linkage.compare.passes.scan import sample_comparisons
+from linkkit.linkage.earlier import pairs_united
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.pool import part_of
 from linkkit.linkage.routes.work import (
@@ -61,10 +62,7 @@ def link_passes(work: Work) -> Found:
     store = work.until_done.enter_context(
         Partitions(PAIR_TYPES, folder=work.work_folder, work=digest)
     )
-    candidates, plan = find_pairs(
-        pool, plan, store=store, max_pairs=_affordable_pairs(work, plan),
-        n_threads=work.n_threads, progress=work.progress,
-    )  # fmt: skip
+    candidates, plan = _candidates(work, plan, store)
     if work.max_pairs is not None and len(candidates) > work.max_pairs:
         candidates, plan = _tightened(work, candidates, plan, work.max_pairs)
     model = fit_passes(pool, candidates, plan, most_matches=most_matches(pool))
@@ -76,7 +74,41 @@ def link_passes(work: Work) -> Found:
     scored = score_passes(pool, candidates, model)
     scored = replace(scored, left=rows[scored.left], right=rows[scored.right])
     plan = replace(plan, n_pairs=count_pairs(whole), warnings=warnings + plan.warnings)
-    return Found(plan=plan, scored=scored, model=model, score=score)
+    return Found(
+        plan=plan, scored=scored, model=model, score=score, measure=candidates.correlations
+    )
+
+
+def _candidates(work: Work, plan: PassPlan, store: Partitions) -> tuple[PassPairs, PassPlan]:
+    """Return the candidate pairs of records, found now and before, and how those of now were."""
+    earlier, done = work.earlier, plan
+    found = _no_pairs(work)
+    if work.has_new:
+        found, done = find_pairs(
+            work.searched, plan, store=store, max_pairs=_affordable_pairs(work, plan),
+            n_threads=work.n_threads, progress=work.progress,
+        )  # fmt: skip
+    if earlier is None:
+        return found, done
+    errors = np.sqrt([item.n_bits for item in work.pool.spec.passes])
+    kept = np.flatnonzero(((earlier.measure * errors) >= plan.deviations).any(axis=1))
+    earlier = replace(
+        earlier, left=earlier.left[kept], right=earlier.right[kept], measure=earlier.measure[kept]
+    )
+    left, right, correlations = pairs_united(
+        work.pool, earlier, (found.left, found.right, found.correlations),
+        # Passes that are alike by chance are no evidence.
+        lambda measure: np.maximum(measure, 0.0) @ errors,
+    )  # fmt: skip
+    united = PassPairs(left=left, right=right, correlations=correlations)
+    return united, replace(done, n_pairs=count_pairs(work.pool), n_known=work.n_known)
+
+
+def _no_pairs(work: Work) -> PassPairs:
+    nobody = np.zeros(0, dtype=np.int64)
+    return PassPairs(
+        left=nobody, right=nobody, correlations=np.zeros((0, len(work.pool.spec.passes)))
+    )
 
 
 def _without_repeated(work: Work) -> tuple[Work, npt.NDArray[np.int64], tuple[str, ...]]:
@@ -90,14 +122,15 @@ def _without_repeated(work: Work) -> tuple[Work, npt.NDArray[np.int64], tuple[st
     if not len(repeated):
         return work, everybody, ()
     rows = np.setdiff1d(everybody, repeated)
-    others = replace(work, pool=part_of(pool, rows))
+    earlier = None if work.earlier is None else work.earlier.among(rows)
+    others = replace(work, pool=part_of(pool, rows), earlier=earlier)
     return others, rows, repeated_warnings(pool, repeated)
 
 
 def forecast_passes(work: Work) -> LinkForecast:
     """Say what :func:`link_passes` will take, from a sample of its comparisons."""
     sizes, (work, _, warnings) = sizes_of(work.pool), _without_repeated(work)
-    pool, plan = work.pool, replace(_plan(work), warnings=warnings)
+    pool, plan = work.searched, replace(_plan(work), warnings=warnings)
     n_threads = work.n_threads or n_threads_available()
     began = time.perf_counter()
     each, share = sample_comparisons(pool, plan, n_threads=n_threads)
@@ -127,7 +160,12 @@ def forecast_passes(work: Work) -> LinkForecast:
 
 
 def _plan(work: Work) -> PassPlan:
-    return plan_passes(work.pool, block=work.block, chance_per_record=_chance_per_record(work))
+    chance, searched = _chance_per_record(work), work.searched
+    if work.earlier is not None:
+        # A pair is as much of a candidate as if all were compared at once.
+        rate = chance * len(work.pool) / max(count_pairs(work.pool), 1)
+        chance = rate * count_pairs(searched) / max(len(searched), 1)
+    return plan_passes(searched, block=work.block, chance_per_record=chance)
 
 
 def _chance_per_record(work: Work) -> float:

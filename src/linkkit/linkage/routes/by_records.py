@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from linkkit.engines import Partitions
 from linkkit.errors import LinkageError
+from linkkit.linkage.block import FilterPlan, count_pairs
 from linkkit.linkage.classify import fit_records, record_log_odds, score_records
 from linkkit.linkage.compare.kept import PAIR_TYPES, TOO_MANY
-from linkkit.linkage.compare.vectors.record_filters import find_candidates, forecast_candidates
+from linkkit.linkage.compare.vectors.record_filters import (
+    Candidates,
+    RecordPairs,
+    candidate_floor,
+    find_candidates,
+    forecast_candidates,
+)
+from linkkit.linkage.earlier import Earlier, pairs_united
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.routes.work import (
     BYTES_OF_CROSSWALK,
@@ -46,9 +55,7 @@ def link_records(work: Work) -> Found:
     store = work.until_done.enter_context(
         Partitions(PAIR_TYPES, folder=work.work_folder, work=digest)
     )
-    candidates, plan, floor = find_candidates(
-        pool, block=work.block, store=store, n_threads=work.n_threads, progress=work.progress
-    )
+    candidates, plan, floor = _candidates(work, store)
     if work.max_pairs is not None and len(candidates) > work.max_pairs:
         raise LinkageError(
             f"{len(candidates):,} candidate pairs are more than 'max_pairs' ({work.max_pairs:,}) allows",
@@ -63,14 +70,54 @@ def link_records(work: Work) -> Found:
         return np.asarray(odds / np.log(2), dtype=np.float64)
 
     scored = score_records(pool, candidates, model)
-    return Found(plan=plan, scored=scored, model=model, score=score)
+    return Found(
+        plan=plan, scored=scored, model=model, score=score, measure=candidates.dice, floor=floor
+    )
+
+
+def _candidates(work: Work, store: Partitions) -> Candidates:
+    """Return the candidate pairs of records, found now and before."""
+    earlier, floor = work.earlier, None
+    if earlier is not None:
+        # Nobody looked for pairs of earlier records that are less alike.
+        floor = max(candidate_floor(work.pool), earlier.floor)
+        if not earlier.n_new:
+            found = Candidates(_no_pairs(), FilterPlan(n_pairs=0, n_comparisons=0), floor)
+            return _with_earlier(work, earlier, found)
+    found = find_candidates(
+        work.searched, floor=floor, block=work.block, store=store, n_threads=work.n_threads,
+        progress=work.progress,
+    )  # fmt: skip
+    return found if earlier is None else _with_earlier(work, earlier, found)
+
+
+def _with_earlier(work: Work, earlier: Earlier, found: Candidates) -> Candidates:
+    kept = np.flatnonzero(earlier.measure >= found.floor)
+    earlier = replace(
+        earlier, left=earlier.left[kept], right=earlier.right[kept], measure=earlier.measure[kept]
+    )
+    left, right, dice = pairs_united(
+        work.pool,
+        earlier,
+        (found.pairs.left, found.pairs.right, found.pairs.dice),
+        lambda dice: dice,
+    )
+    plan = replace(found.plan, n_pairs=count_pairs(work.pool), n_known=work.n_known)
+    return Candidates(RecordPairs(left=left, right=right, dice=dice), plan, found.floor)
+
+
+def _no_pairs() -> RecordPairs:
+    nobody = np.zeros(0, dtype=np.int64)
+    return RecordPairs(left=nobody, right=nobody, dice=np.zeros(0))
 
 
 def forecast_records(work: Work) -> LinkForecast:
     """Say what :func:`link_records` will take, from a sample of its pairs."""
     pool = work.pool
     began = time.perf_counter()
-    plan, n, seconds = forecast_candidates(pool, block=work.block, n_threads=work.n_threads)
+    plan, n, seconds = forecast_candidates(
+        work.searched, block=work.block, n_threads=work.n_threads
+    )
     records = _memory_of_records(work)
     return LinkForecast(
         n_records=sizes_of(pool),

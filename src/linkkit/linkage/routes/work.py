@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from linkkit._version import __version__
 from linkkit.engines import Progress, available_memory, bytes_text, silent
@@ -18,7 +19,9 @@ from linkkit.errors import LinkageError
 from linkkit.linkage.block import Block, Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
 from linkkit.linkage.cluster import ScorePairs
+from linkkit.linkage.earlier import Earlier
 from linkkit.linkage.forecast import LinkForecast
+from linkkit.linkage.labels import LabelledPairs
 from linkkit.linkage.pool import Pool
 
 __all__ = [
@@ -78,6 +81,10 @@ class Work:
         Told how far it is.
     until_done : ExitStack
         What is closed when all is done: partitions stay in the work folder until then.
+    labels : LabelledPairs, optional
+        Pairs of which it is known whether they are of one person.
+    earlier : Earlier, optional
+        What was compared before and is not compared again.
     """
 
     pool: Pool
@@ -88,6 +95,23 @@ class Work:
     n_threads: int | None = None
     progress: Progress = silent
     until_done: ExitStack = field(default_factory=ExitStack)
+    labels: LabelledPairs | None = None
+    earlier: Earlier | None = None
+
+    @property
+    def searched(self) -> Pool:
+        """The records as they are compared: new ones with each other and with all others."""
+        return self.pool if self.earlier is None else self.earlier.searched
+
+    @property
+    def n_known(self) -> int:
+        """How many pairs were compared before."""
+        return 0 if self.earlier is None else self.earlier.n_known
+
+    @property
+    def has_new(self) -> bool:
+        """Whether there is anything to compare."""
+        return self.earlier is None or self.earlier.n_new > 0
 
 
 class Route(NamedTuple):
@@ -98,12 +122,14 @@ class Route(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Candidate pairs scored, and how they were found."""
+    """Candidate pairs scored, what was measured of each, and how they were found."""
 
     plan: Plan
     scored: ScoredPairs
     model: MatchModel | PassModel | RecordModel
     score: ScorePairs
+    measure: npt.NDArray[Any]
+    floor: float = 0.0
 
 
 def most_matches(pool: Pool) -> int:
@@ -158,7 +184,7 @@ def sizes_of(pool: Pool) -> dict[str, int]:
 
 def work_digest(work: Work, *parameters: object) -> str:
     """Return a digest of all that decides which candidate pairs are found."""
-    pool = work.pool
+    pool = work.searched
     versions = (__version__, np.__version__)
     known = (versions, pool.spec.digest, pool.parties, work.block, parameters)
     digest = hashlib.sha256(repr(known).encode())

@@ -18,6 +18,7 @@ from linkkit.engines import (
 )
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import BlockingPlan
+from linkkit.linkage.block.content import content_digests
 from linkkit.linkage.compare.fields import _reference
 from linkkit.linkage.compare.fields.levels import Comparison
 from linkkit.linkage.compare.fields.scans import Bar, Found, scans_of
@@ -101,12 +102,13 @@ def sample_pairs(
     """Return the packed levels of random pairs of those that may match.
 
     Drawn with replacement, of each party from some ten thousand records that the processor's cache
-    holds, and from the pool in its own order, so the sample depends on the records and not on how they
-    were handed over.
+    holds, by what the records hold, so that the sample depends neither on how they were handed over nor on
+    their tokens.
     """
     rng = np.random.default_rng(seed)
     sizes = pool.party_sizes()
     starts = np.cumsum(np.append(0, sizes[:-1]))
+    digests = content_digests(pool)
     strata = [
         (a, b, int(sizes[a] * sizes[b]) if a != b else int(sizes[a] * (sizes[a] - 1) // 2))
         for a in range(len(sizes))
@@ -117,7 +119,10 @@ def sample_pairs(
     if not total:
         return np.zeros(0, dtype=np.uint64)
     drawn = rng.multinomial(n_pairs, [n / total for _, _, n in strata])
-    few = [_some(rng, int(start), int(size)) for start, size in zip(starts, sizes, strict=True)]
+    few = [
+        int(start) + _some(digests[start : start + size])
+        for start, size in zip(starts, sizes, strict=True)
+    ]
     left, right = [], []
     for (a, b, _), n in zip(strata, drawn, strict=True):
         one = rng.integers(0, len(few[a]), size=n)
@@ -128,11 +133,12 @@ def sample_pairs(
     return compare_pairs(comparison, np.concatenate(left), np.concatenate(right))
 
 
-def _some(rng: np.random.Generator, start: int, size: int) -> npt.NDArray[np.int64]:
-    """Return positions of records of a party: all, or a sample that many pairs are drawn from."""
-    if size <= _RECORDS_SAMPLED:
-        return np.arange(start, start + size, dtype=np.int64)
-    return start + rng.choice(size, size=_RECORDS_SAMPLED, replace=False).astype(np.int64)
+def _some(digests: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Return which records of a party many pairs are drawn from, by their digests, which are as good as random."""
+    if len(digests) > _RECORDS_SAMPLED:
+        few = np.flatnonzero(digests <= np.partition(digests, _RECORDS_SAMPLED)[_RECORDS_SAMPLED])
+        return few[np.argsort(digests[few], kind="stable")][:_RECORDS_SAMPLED]
+    return np.argsort(digests, kind="stable").astype(np.int64)
 
 
 def compare_all(

@@ -39,14 +39,14 @@ def n_alike(spec: EncodingSpec, pairs: PassPairs) -> tuple[npt.NDArray[np.int64]
 def matched_records(pool: Pool, pairs: PassPairs) -> npt.NDArray[np.bool_]:
     """Return which records have a match beyond reasonable doubt in every other party.
 
-    Nobody has where some party may hold a person twice.
+    Nobody has where some party may hold a person twice, or stands for several parties.
 
     Returns
     -------
     ndarray of bool, shape (n_records,)
     """
     n_parties = len(pool.parties)
-    if not bool(pool.clean.all()):
+    if pool.with_earlier or not bool(pool.clean.all()):
         return np.zeros(len(pool), dtype=np.bool_)
     alike, n_salts = n_alike(pool.spec, pairs)
     rivals = np.flatnonzero(alike >= LIKE_SALTS)

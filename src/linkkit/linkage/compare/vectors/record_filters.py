@@ -18,6 +18,7 @@ import numpy.typing as npt
 from linkkit.engines import Partitions, Progress, n_threads_available, silent
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import Block, count_pairs
+from linkkit.linkage.block.content import content_order
 from linkkit.linkage.block.keys import pairs_of_blocks, sorted_blocks
 from linkkit.linkage.block.lsh import FilterPlan, exhaustive_seconds, span
 from linkkit.linkage.block.plan import FREE_PER_RECORD
@@ -175,6 +176,9 @@ def _random_pairs(
     # Within a party, the partner is one of the others.
     right = starts[q] + (rng.integers(0, np.maximum(sizes[q] - (p == q), 1)))
     right += (p == q) & (right >= left)
+    # Who is drawn depends on what records hold, and not on their tokens.
+    order = content_order(pool)
+    left, right = order[left], order[right]
     return np.minimum(left, right), np.maximum(left, right)
 
 
