@@ -1,6 +1,7 @@
 """A mixture model of passes, learned without labels.
 
-Five classes of pairs: the same person, twins, people of one household, namesakes, unrelated people.
+Six classes of pairs: the same person, the same person with errors in most fields, twins, people of one
+household, namesakes, unrelated people. Errors come together: who has one in a salt has others.
 Whether two records have the same salt in a pass is not known. If they do, the pass is *alive*, and its
 correlation shows how similar the records are in the fields of the pass; if not, the correlation is
 noise of known width. So a class says how often each pass is alive and how similar its pairs are
@@ -22,6 +23,7 @@ from linkkit.linkage.classify.known_strangers import Strangers
 from linkkit.linkage.classify.model import FieldWeights
 from linkkit.linkage.classify.pass_levels import ALIVE_FROM, pass_weights
 from linkkit.linkage.classify.pass_priors import (
+    N_MATCHING,
     PASS_CLASSES,
     coincidences,
     expected_overlap,
@@ -30,20 +32,21 @@ from linkkit.linkage.classify.pass_priors import (
 
 __all__ = ["SIMILARITIES", "PassModel", "fit_pass_model"]
 
-_MATCH, _UNRELATED = 0, len(PASS_CLASSES) - 1
+_MATCHES, _UNRELATED = range(N_MATCHING), len(PASS_CLASSES) - 1
 _TWINS, _HOUSEHOLD = PASS_CLASSES.index("twins"), PASS_CLASSES.index("household")
 _TWINS_AMONG_SIBLINGS = 0.03
 
 SIMILARITIES: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 41)
 """Shares of equal bits beyond chance, before diffusion, that are told apart."""
 
-_DECAY = 0.16
+_DECAYS = (0.16, 0.4)
+_WORN_AMONG_MATCHES = 0.2
 _SPREAD = 0.10
 _FROM_HASHING = 0.02
 """How far two filters' similarity lies from that of their tokens."""
 
 _PRIOR_PAIRS = 40.0
-_PRIOR_SHARE = 0.2
+_PRIOR_SHARE = 0.05
 _PRIOR_STRANGERS = 5.0
 _STRANGERS_OFF = 50.0
 _MAX_ROUNDS = 300
@@ -102,7 +105,7 @@ class PassModel:
     @property
     def expected_matches(self) -> float:
         """Expected number of matching pairs."""
-        return float(self.shares[_MATCH] * self.n_pairs)
+        return float(self.shares[:N_MATCHING].sum() * self.n_pairs)
 
     def field_weights(self) -> tuple[FieldWeights, ...]:
         """Return m, u and weight in bits of each level of each pass.
@@ -111,6 +114,15 @@ class PassModel:
         that their weights must not be added up.
         """
         return self.fields
+
+    def log_evidence(self, correlations: _Floats) -> _Floats:
+        """Return how far the log odds of each pair are above those of any pair, shape (n_pairs,).
+
+        What two records of a group tell whom other records brought together: that the others did so is
+        known, and two records of one person often share no salt.
+        """
+        match = float(self.shares[:N_MATCHING].sum())
+        return self.log_odds(correlations) - np.log(match / max(1 - match, _FEWEST))
 
     def log_odds(self, correlations: _Floats) -> _Floats:
         """Return the natural log of the odds of a match, shape (n_pairs,).
@@ -122,7 +134,7 @@ class PassModel:
         groups = _by_salt(self.spec)
         ratios = _class_ratios(tables, places, groups, self.same, self.similar)
         lonely = _n_alive(self.spec, correlations, groups) < _SALTS_OF_MATCHES
-        ratios[_MATCH, lonely] *= self.lonelier
+        ratios[:N_MATCHING, lonely] *= self.lonelier
         return _log_odds(ratios, self.shares)
 
 
@@ -171,10 +183,10 @@ def _alive_ratios(
     tables: list[_Table], places: npt.NDArray[np.int64], similar: _Floats, group: list[int]
 ) -> _Floats:
     """Return the likelihood of each pair, if its salts agree, over that of noise, (n_pairs,)."""
-    ratio = np.ones(places.shape[1])
-    for k in group:
+    ratio = (tables[group[0]].ratios @ similar[group[0]])[places[group[0]]]
+    for k in group[1:]:
         ratio *= (tables[k].ratios @ similar[k])[places[k]]
-    return ratio
+    return np.asarray(ratio)
 
 
 def _class_ratios(
@@ -188,14 +200,22 @@ def _class_ratios(
     found = np.ones((len(same), places.shape[1]))
     for c in range(len(same)):
         for group in groups:
-            alive = _alive_ratios(tables, places, similar[c], group)
-            found[c] *= (1 - same[c, group[0]]) + same[c, group[0]] * alive
+            often, k = same[c, group[0]], group[0]
+            if len(group) == 1:
+                by_place = (1 - often) + often * (tables[k].ratios @ similar[c, k])
+                found[c] *= by_place[places[k]]
+            else:
+                alive = _alive_ratios(tables, places, similar[c], group)
+                alive *= often
+                alive += 1 - often
+                found[c] *= alive
     return found
 
 
 def _log_odds(ratios: _Floats, shares: _Floats) -> _Floats:
     logs = np.log(np.maximum(ratios, 1e-300)) + np.log(shares)[:, None]
-    return np.asarray(logs[_MATCH] - np.logaddexp.reduce(logs[_MATCH + 1 :], axis=0))
+    match, other = (np.logaddexp.reduce(x, axis=0) for x in np.split(logs, [N_MATCHING]))
+    return np.asarray(match - other)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -221,9 +241,9 @@ class _Evidence:
     strangers: Strangers
 
     @property
-    def boost(self) -> float:
-        """How much likelier a pair is to match that neither record has another match of."""
-        return 1 / self.strangers.share_free if self.strangers.share else 1.0
+    def boost(self) -> _Floats:
+        """How much likelier each lonely pair is to match if neither record has another match."""
+        return np.asarray(1 / self.strangers.share_free[self.lonely], dtype=np.float64)
 
     @property
     def weights(self) -> _Floats:
@@ -289,7 +309,9 @@ def fit_pass_model(
         same=same,
         similar=similar,
     )
-    first = np.array([0.5 * most_matches, 0.03 * n_records, n_records, 0.5 * n_records, 0.0])
+    worn = 0.5 * _WORN_AMONG_MATCHES * most_matches
+    others = np.array([0.03, 1.0, 0.5, 0.0]) * n_records
+    first = np.concatenate([[0.5 * most_matches - worn, worn], others])
     state, n_rounds, converged = _em(
         evidence,
         _State(
@@ -300,7 +322,7 @@ def fit_pass_model(
         ),
     )
     ratios = _class_ratios(tables, places, groups, state.same, state.similar)
-    ratios[_MATCH, evidence.lonely] *= state.lonelier
+    ratios[:N_MATCHING, evidence.lonely] *= state.lonelier
     log_odds = _log_odds(ratios, state.shares)
     match = 1 / (1 + np.exp(-np.clip(log_odds, -700, 700)))
     return PassModel(
@@ -323,9 +345,8 @@ def _density(z: _Floats) -> _Floats:
 
 def _first_similar(spec: EncodingSpec) -> _Floats:
     """Return what similarities are expected, shape (n_classes, n_passes, n_similarities)."""
-    match = np.exp(-(1 - SIMILARITIES) / _DECAY)
-    rows = [[match for _ in spec.passes]]
-    for pair_class in PASS_CLASSES[1:_UNRELATED]:
+    rows = [[np.exp(-(1 - SIMILARITIES) / decay) for _ in spec.passes] for decay in _DECAYS]
+    for pair_class in PASS_CLASSES[N_MATCHING:_UNRELATED]:
         overlaps = [expected_overlap(item, pair_class) for item in spec.passes]
         rows.append([_around(overlap) + 1e-9 for overlap in overlaps])
     rows.append(
@@ -352,7 +373,8 @@ def _em(evidence: _Evidence, state: _State) -> tuple[_State, int, bool]:
         moved = np.abs(new.shares - state.shares)[:_UNRELATED].max()
         rest = np.abs(new.same - state.same).max()
         state = new
-        if moved < _CONVERGED * max(float(new.shares[_MATCH]), _FEWEST) and rest < _CONVERGED:
+        matches = float(new.shares[:N_MATCHING].sum())
+        if moved < _CONVERGED * max(matches, _FEWEST) and rest < _CONVERGED:
             return state, n_rounds, True
     return state, _MAX_ROUNDS, False
 
@@ -367,36 +389,44 @@ def _n_alive(
 
 
 def _round(evidence: _Evidence, state: _State) -> _State:
-    tables, places = evidence.tables, evidence.places
-    joint = _class_ratios(tables, places, evidence.groups, state.same, state.similar)
-    joint[_MATCH, evidence.lonely] *= state.lonelier * evidence.boost
-    joint[_MATCH, evidence.strangers.known] = 0.0
+    joint = _class_ratios(
+        evidence.tables, evidence.places, evidence.groups, state.same, state.similar
+    )
+    joint[:N_MATCHING, evidence.lonely] *= state.lonelier * evidence.boost
+    joint[:N_MATCHING, evidence.strangers.known] = 0.0
     joint *= state.shares[:, None]
     joint /= np.maximum(joint.sum(axis=0), 1e-300)
-    joint[_MATCH + 1 :] *= evidence.weights
+    joint[N_MATCHING:] *= evidence.weights
     mass = joint.sum(axis=1)
-    of_match = joint[_MATCH] * ~evidence.lonely
-    lonely = _share_lonely([float(state.same[_MATCH, group[0]]) for group in evidence.groups])
-    mass[_MATCH] = float(of_match.sum()) / max(1 - sum(lonely), _LEAST_SEEN)
-    found = float(joint[_MATCH, evidence.lonely].sum())
-    most = _MOST_LONELY * float(of_match.sum())
-    if not evidence.strangers.share:
-        most = min(most, _MOST_LONELIER * sum(lonely) * float(mass[_MATCH]))
-    lonelier = min(found, most) / max(sum(lonely) * float(mass[_MATCH]), _FEWEST)
     same, similar = state.same.copy(), state.similar.copy()
-    for g, group in enumerate(evidence.groups):
-        unseen = lonely[g + 1] * float(mass[_MATCH])
-        for k, counts in _alive_counts(evidence, state, _MATCH, group, of_match):
-            same[_MATCH, k], similar[_MATCH, k] = _learned_matches(
-                evidence, k, counts, float(mass[_MATCH]), unseen
-            )
+    expected = most = 0.0
+    for c in _MATCHES:
+        pairs = joint[c] * ~evidence.lonely
+        lonely = _share_lonely([float(state.same[c, group[0]]) for group in evidence.groups])
+        mass[c] = float(pairs.sum()) / max(1 - sum(lonely), _LEAST_SEEN)
+        expected += sum(lonely) * float(mass[c])
+        most += _MOST_LONELY * float(pairs.sum())
+        for g, group in enumerate(evidence.groups):
+            unseen = lonely[g + 1] * float(mass[c])
+            for k, counts in _alive_counts(evidence, state, c, group, pairs):
+                same[c, k], similar[c, k] = _learned_matches(
+                    evidence, c, k, counts, float(mass[c]), unseen
+                )
+    for group in evidence.groups:
         for k, counts in _alive_counts(evidence, state, _UNRELATED, group, joint[_UNRELATED]):
             same[_UNRELATED, k], similar[_UNRELATED, k] = _learned_strangers(evidence, k, counts)
         same[:, group] = same[:, group].mean(axis=1, keepdims=True)
-    mass[_MATCH] = min(float(mass[_MATCH]), evidence.most_matches)
+    if not evidence.strangers.share:
+        most = min(most, _MOST_LONELIER * expected)
+    found = float(joint[:N_MATCHING, evidence.lonely].sum())
+    mass[:N_MATCHING] *= min(evidence.most_matches / float(mass[:N_MATCHING].sum()), 1.0)
     mass[_TWINS] = min(float(mass[_TWINS]), _TWINS_AMONG_SIBLINGS * float(mass[_HOUSEHOLD]))
-    shares = _with_rest(mass / evidence.n_pairs)
-    return _State(shares=shares, same=same, similar=similar, lonelier=lonelier)
+    return _State(
+        shares=_with_rest(mass / evidence.n_pairs),
+        same=same,
+        similar=similar,
+        lonelier=min(found, most) / max(expected, _FEWEST),
+    )
 
 
 def _alive_counts(
@@ -420,15 +450,15 @@ def _share_lonely(same: list[float]) -> list[float]:
 
 
 def _learned_matches(
-    evidence: _Evidence, k: int, counts: _Floats, mass: float, unseen: float
+    evidence: _Evidence, c: int, k: int, counts: _Floats, mass: float, unseen: float
 ) -> tuple[float, _Floats]:
     """Return how often a pass of matches is alive, and how similar they are then.
 
     `unseen` are those that are alive with this salt alone, from which nothing else is learned.
     """
     weight = max(_PRIOR_PAIRS, _PRIOR_SHARE * mass)
-    alive = float(counts.sum()) + unseen + weight * float(evidence.same[_MATCH, k])
-    found = counts + weight * evidence.similar[_MATCH, k]
+    alive = float(counts.sum()) + unseen + weight * float(evidence.same[c, k])
+    found = counts + weight * evidence.similar[c, k]
     return float(np.clip(alive / (mass + weight), 1e-6, 1 - 1e-6)), found / found.sum()
 
 

@@ -15,12 +15,22 @@ import numpy.typing as npt
 from linkkit.agreement import FieldKind, SaltPart
 from linkkit.exchange import EncodingSpec, PassSpec, SaltField
 
-__all__ = ["PASS_CLASSES", "coincidences", "expected_overlap", "expected_same"]
+__all__ = ["N_MATCHING", "PASS_CLASSES", "coincidences", "expected_overlap", "expected_same"]
 
-PassClass = Literal["match", "twins", "household", "namesakes", "unrelated"]
-"""Same person; twins; other people of one family or address; of one name; of nothing in common."""
+PassClass = Literal["match", "worn", "twins", "household", "namesakes", "unrelated"]
+"""Same person; same person with errors in most fields; twins; other people of one family or address;
+of one name; of nothing in common."""
 
-PASS_CLASSES: tuple[PassClass, ...] = ("match", "twins", "household", "namesakes", "unrelated")
+PASS_CLASSES: tuple[PassClass, ...] = (
+    "match",
+    "worn",
+    "twins",
+    "household",
+    "namesakes",
+    "unrelated",
+)
+N_MATCHING = 2
+"""The first classes are of one person."""
 
 _BY_CHANCE: dict[FieldKind, float] = {
     "given_name": 0.08,
@@ -69,6 +79,7 @@ _OF_NAMESAKES: dict[FieldKind, float] = {"given_name": 0.95, "surname": 0.95, "n
 
 _SAME_IN: dict[PassClass, dict[FieldKind, float]] = {
     "match": {},
+    "worn": {},
     "twins": _OF_TWINS,
     "household": _AT_HOME,
     "namesakes": _OF_NAMESAKES,
@@ -88,6 +99,8 @@ _SAME_SALT: dict[FieldKind, float] = {
 """Share of pairs of one person that have the same salt, by the salt's kind."""
 
 _SAME_INITIAL = 0.95
+_SAME_WORN = 0.75
+"""Of pairs with errors in most fields: how much more seldom each part of a salt is the same."""
 
 _DATES: dict[SaltPart, float] = {"year": 60, "year_day": 1_000, "month_day": 366}
 _WHOLE: dict[FieldKind, float] = {
@@ -166,10 +179,11 @@ def _same(
     probability = 1.0
     for source in salt:
         kind = kinds.get(source.name)
-        if pair_class == "match":
+        if pair_class in PASS_CLASSES[:N_MATCHING]:
             is_initial = isinstance(source.part, int) and source.part <= 1
             usual = _SAME_SALT.get(kind, 0.85) if kind else 0.85
             probability *= max(usual, _SAME_INITIAL) if is_initial else usual
+            probability *= _SAME_WORN if pair_class == "worn" else 1.0
         else:
             shared = _SAME_IN[pair_class].get(kind, 0.0) if kind else 0.0
             probability *= max(shared, 1 / _n_values(kind, source.part))
