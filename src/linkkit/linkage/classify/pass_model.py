@@ -32,15 +32,20 @@ from linkkit.linkage.classify.pass_priors import (
 
 __all__ = ["SIMILARITIES", "PassModel", "fit_pass_model"]
 
-_MATCHES, _UNRELATED = range(N_MATCHING), len(PASS_CLASSES) - 1
+_CAREFUL, _WORN = 0, 1
+_MATCHES, _UNRELATED = (_CAREFUL, _WORN), len(PASS_CLASSES) - 1
 _TWINS, _HOUSEHOLD = PASS_CLASSES.index("twins"), PASS_CLASSES.index("household")
 _TWINS_AMONG_SIBLINGS = 0.03
 
 SIMILARITIES: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 41)
 """Shares of equal bits beyond chance, before diffusion, that are told apart."""
 
+_IS_TAIL = SIMILARITIES > 0.35
 _DECAYS = (0.16, 0.4)
 _WORN_AMONG_MATCHES = 0.2
+_MOST_WORN = 4.0
+"""Errors in most fields are not the rule: where few pairs are as of one person without them, many with
+them are strangers."""
 _SPREAD = 0.10
 _FROM_HASHING = 0.02
 """How far two filters' similarity lies from that of their tokens."""
@@ -269,6 +274,7 @@ def fit_pass_model(
     correlations: _Floats,
     *,
     n_pairs: int,
+    n_expected: float,
     most_matches: float,
     n_records: int,
     seen: _Floats,
@@ -284,8 +290,10 @@ def fit_pass_model(
         Candidate pairs.
     n_pairs : int
         All pairs that could match.
+    n_expected : float
+        How many pairs match, roughly: where to begin.
     most_matches : float
-        How many pairs match at most.
+        How many match at most.
     n_records : int
         How many records there are.
     seen : ndarray of float64, shape (n_passes, n_similarities)
@@ -309,9 +317,9 @@ def fit_pass_model(
         same=same,
         similar=similar,
     )
-    worn = 0.5 * _WORN_AMONG_MATCHES * most_matches
+    worn = 0.5 * _WORN_AMONG_MATCHES * n_expected
     others = np.array([0.03, 1.0, 0.5, 0.0]) * n_records
-    first = np.concatenate([[0.5 * most_matches - worn, worn], others])
+    first = np.concatenate([[0.5 * n_expected - worn, worn], others])
     state, n_rounds, converged = _em(
         evidence,
         _State(
@@ -419,7 +427,8 @@ def _round(evidence: _Evidence, state: _State) -> _State:
     if not evidence.strangers.share:
         most = min(most, _MOST_LONELIER * expected)
     found = float(joint[:N_MATCHING, evidence.lonely].sum())
-    mass[:N_MATCHING] *= min(evidence.most_matches / float(mass[:N_MATCHING].sum()), 1.0)
+    mass[_WORN] = min(float(mass[_WORN]), _MOST_WORN * float(mass[_CAREFUL]))
+    mass[:N_MATCHING] *= min(evidence.most_matches / max(float(mass[:N_MATCHING].sum()), _FEWEST), 1.0)
     mass[_TWINS] = min(float(mass[_TWINS]), _TWINS_AMONG_SIBLINGS * float(mass[_HOUSEHOLD]))
     return _State(
         shares=_with_rest(mass / evidence.n_pairs),
@@ -468,11 +477,12 @@ def _learned_strangers(evidence: _Evidence, k: int, counts: _Floats) -> tuple[fl
     In each bin of similarity there are as many as were seen, over the chance of being seen, and as
     many as expected, by a few pairs' worth.
     """
-    prior = float(evidence.same[_UNRELATED, k])
+    prior, seen = float(evidence.same[_UNRELATED, k]), evidence.seen_alive[k]
     expected = evidence.n_pairs * prior * evidence.similar[_UNRELATED, k]
-    there = (counts + _PRIOR_STRANGERS) / (
-        evidence.seen_alive[k] + _PRIOR_STRANGERS / np.maximum(expected, 1e-9)
-    )
+    visible = float(expected @ seen)
+    as_expected = (float(counts.sum()) + _PRIOR_STRANGERS) / (visible + _PRIOR_STRANGERS)
+    expected = expected * np.where(_IS_TAIL, as_expected, 1.0)
+    there = (counts + _PRIOR_STRANGERS) / (seen + _PRIOR_STRANGERS / np.maximum(expected, 1e-9))
     same = float(there.sum()) / evidence.n_pairs
     least, most = prior / _STRANGERS_OFF, min(prior * _STRANGERS_OFF, 0.5)
     return float(np.clip(same, least, most)), there / there.sum()

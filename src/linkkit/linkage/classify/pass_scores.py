@@ -39,13 +39,14 @@ def fit_passes(pool: Pool, pairs: PassPairs, plan: PassPlan, *, most_matches: in
     plan : PassPlan
         How they were found.
     most_matches : int
-        How many can match at most.
+        How many match if everybody who can has one match.
     """
     return fit_pass_model(
         pool.spec,
         pairs.correlations,
         n_pairs=plan.n_pairs,
-        most_matches=float(most_matches),
+        n_expected=float(most_matches),
+        most_matches=float(most_matches if pool.clean.all() else plan.n_pairs),
         n_records=len(pool),
         seen=_seen(pool, plan),
         strangers=_strangers(pool, pairs, plan),
