@@ -21,6 +21,11 @@ import numpy.typing as npt
 from linkkit.exchange import EncodingSpec, PassSpec
 from linkkit.linkage.classify.known_strangers import Strangers
 from linkkit.linkage.classify.model import FieldWeights
+from linkkit.linkage.classify.pass_coincidences import (
+    Coincidences,
+    coincidence_classes,
+    share_seen,
+)
 from linkkit.linkage.classify.pass_levels import ALIVE_FROM, pass_weights
 from linkkit.linkage.classify.pass_priors import (
     N_MATCHING,
@@ -53,12 +58,14 @@ _FROM_HASHING = 0.02
 _PRIOR_PAIRS = 40.0
 _PRIOR_SHARE = 0.05
 _PRIOR_STRANGERS = 5.0
+_PRIOR_COINCIDENT = 1.0
 _STRANGERS_OFF = 50.0
 _MAX_ROUNDS = 300
 _CONVERGED = 1e-4
 _FEWEST = 1e-12
 _SALTS_OF_MATCHES = 2
 _LEAST_SEEN = 0.2
+_MOST_COINCIDENT = 4.0
 _MOST_LONELIER = 8.0
 _MOST_LONELY = 0.3
 
@@ -79,6 +86,8 @@ class PassModel:
         Probability that both records of a pair have the same salt.
     similar : ndarray of float64, shape (n_classes, n_passes, n_similarities)
         Probability of each similarity of two filters with the same salt.
+    coincident : ndarray of float64, shape (n_fields,)
+        Share of strangers who have the value of a field in common, among all pairs.
     lonelier : float
         How many times as many matches as with independent salts are alive with one salt at most.
     fields : tuple of FieldWeights
@@ -95,6 +104,7 @@ class PassModel:
     shares: _Floats
     same: _Floats
     similar: _Floats
+    coincident: _Floats
     lonelier: float
     fields: tuple[FieldWeights, ...]
     n_pairs: int
@@ -134,13 +144,8 @@ class PassModel:
 
         `correlations` are those of each pair in each pass, shape (n_pairs, n_passes).
         """
-        tables = [_table(item) for item in self.spec.passes]
-        places = _places(tables, correlations)
-        groups = _by_salt(self.spec)
-        ratios = _class_ratios(tables, places, groups, self.same, self.similar)
-        lonely = _n_alive(self.spec, correlations, groups) < _SALTS_OF_MATCHES
-        ratios[:N_MATCHING, lonely] *= self.lonelier
-        return _log_odds(ratios, self.shares)
+        seen = _Seen.of(self.spec, correlations)
+        return _log_odds(seen, self, coincidence_classes(self.spec))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -217,9 +222,49 @@ def _class_ratios(
     return found
 
 
-def _log_odds(ratios: _Floats, shares: _Floats) -> _Floats:
-    logs = np.log(np.maximum(ratios, 1e-300)) + np.log(shares)[:, None]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Seen:
+    """Pairs as the model sees them.
+
+    `lonely` pairs are alive with one salt at most; `near` are the others.
+    """
+
+    tables: list[_Table]
+    places: npt.NDArray[np.int64]
+    groups: list[list[int]]
+    lonely: npt.NDArray[np.bool_]
+    near: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, spec: EncodingSpec, correlations: _Floats) -> _Seen:
+        tables, groups = [_table(item) for item in spec.passes], _by_salt(spec)
+        lonely = _n_alive(spec, correlations, groups) < _SALTS_OF_MATCHES
+        return cls(
+            tables=tables,
+            places=_places(tables, correlations),
+            groups=groups,
+            lonely=lonely,
+            near=np.flatnonzero(~lonely),
+        )
+
+    def ratios(self, same: _Floats, similar: _Floats) -> _Floats:
+        """Return the likelihood of each pair in each class over that of noise."""
+        return _class_ratios(self.tables, self.places, self.groups, same, similar)
+
+    def of_coincidence(self, classes: Coincidences) -> _Floats:
+        """Return the same of pairs that are near, of strangers who share a value."""
+        similar = _similar_at(classes.overlaps)
+        places = self.places[:, self.near]
+        return _class_ratios(self.tables, places, self.groups, classes.same, similar)
+
+
+def _log_odds(seen: _Seen, learned: _State | PassModel, classes: Coincidences) -> _Floats:
+    ratios = seen.ratios(learned.same, learned.similar)
+    ratios[:N_MATCHING, seen.lonely] *= learned.lonelier
+    logs = np.log(np.maximum(ratios, 1e-300)) + np.log(learned.shares)[:, None]
     match, other = (np.logaddexp.reduce(x, axis=0) for x in np.split(logs, [N_MATCHING]))
+    shared = learned.coincident @ seen.of_coincidence(classes)
+    other[seen.near] = np.logaddexp(other[seen.near], np.log(np.maximum(shared, 1e-300)))
     return np.asarray(match - other)
 
 
@@ -227,17 +272,15 @@ def _log_odds(ratios: _Floats, shares: _Floats) -> _Floats:
 class _Evidence:
     """What EM looks at, which stays the same in all rounds.
 
-    `lonely` pairs are alive with one salt at most. Most are strangers who share a postal code, say,
+    Most lonely pairs are strangers who share a postal code, say,
     and a name, and a town with few postal codes would teach that matches have nothing else in common.
     So nothing is learned of matches from them but, within bounds, how many they are: who has an error
     in one salt has errors in others more often than others do. Where strangers are known, these alone
     say how many strangers are alive with one salt; the others are as many as are left.
     """
 
-    tables: list[_Table]
-    places: npt.NDArray[np.int64]
-    groups: list[list[int]]
-    lonely: npt.NDArray[np.bool_]
+    seen: _Seen
+    classes: Coincidences
     n_pairs: float
     most_matches: float
     seen_alive: _Floats
@@ -248,15 +291,15 @@ class _Evidence:
     @property
     def boost(self) -> _Floats:
         """How much likelier each lonely pair is to match if neither record has another match."""
-        return np.asarray(1 / self.strangers.share_free[self.lonely], dtype=np.float64)
+        return np.asarray(1 / self.strangers.share_free[self.seen.lonely], dtype=np.float64)
 
     @property
     def weights(self) -> _Floats:
         """How many pairs of strangers each pair stands for, if it is one."""
         if not self.strangers.share:
-            return np.ones(len(self.lonely))
+            return np.ones(len(self.seen.lonely))
         lonely = np.where(self.strangers.counted, 1 / self.strangers.share, 0.0)
-        return np.where(self.lonely, lonely, 1.0)
+        return np.where(self.seen.lonely, lonely, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -266,6 +309,7 @@ class _State:
     shares: _Floats
     same: _Floats
     similar: _Floats
+    coincident: _Floats
     lonelier: float
 
 
@@ -302,14 +346,11 @@ def fit_pass_model(
         Which candidates are known to be no match.
     """
     strangers = strangers or Strangers.unknown(len(correlations))
-    tables = [_table(item) for item in spec.passes]
-    places, groups = _places(tables, correlations), _by_salt(spec)
+    classes, found = coincidence_classes(spec), _Seen.of(spec, correlations)
     same, similar = expected_same(spec), _first_similar(spec)
     evidence = _Evidence(
-        tables=tables,
-        places=places,
-        groups=groups,
-        lonely=_n_alive(spec, correlations, groups) < _SALTS_OF_MATCHES,
+        seen=found,
+        classes=classes,
         n_pairs=float(max(n_pairs, 1)),
         most_matches=most_matches,
         seen_alive=seen,
@@ -324,20 +365,20 @@ def fit_pass_model(
         evidence,
         _State(
             shares=_with_rest(first / evidence.n_pairs),
-            same=evidence.same,
+            same=same,
             similar=similar,
+            coincident=classes.shares,
             lonelier=1.0,
         ),
     )
-    ratios = _class_ratios(tables, places, groups, state.same, state.similar)
-    ratios[:N_MATCHING, evidence.lonely] *= state.lonelier
-    log_odds = _log_odds(ratios, state.shares)
+    log_odds = _log_odds(found, state, classes)
     match = 1 / (1 + np.exp(-np.clip(log_odds, -700, 700)))
     return PassModel(
         spec=spec,
         shares=state.shares,
         same=state.same,
         similar=state.similar,
+        coincident=state.coincident,
         lonelier=state.lonelier,
         fields=pass_weights(spec, correlations, match, n_pairs=evidence.n_pairs),
         n_pairs=n_pairs,
@@ -375,6 +416,13 @@ def _around(overlap: float) -> _Floats:
     return np.asarray(density / density.sum())
 
 
+def _similar_at(overlaps: _Floats) -> _Floats:
+    """Return the same by class and pass, for what filters have in common in each."""
+    return np.array([[_around(float(x)) for x in row] for row in overlaps]).reshape(
+        *overlaps.shape, len(SIMILARITIES)
+    )
+
+
 def _em(evidence: _Evidence, state: _State) -> tuple[_State, int, bool]:
     for n_rounds in range(1, _MAX_ROUNDS + 1):
         new = _round(evidence, state)
@@ -397,52 +445,69 @@ def _n_alive(
 
 
 def _round(evidence: _Evidence, state: _State) -> _State:
-    joint = _class_ratios(
-        evidence.tables, evidence.places, evidence.groups, state.same, state.similar
-    )
-    joint[:N_MATCHING, evidence.lonely] *= state.lonelier * evidence.boost
+    seen = evidence.seen
+    joint = seen.ratios(state.same, state.similar)
+    joint[:N_MATCHING, seen.lonely] *= state.lonelier * evidence.boost
     joint[:N_MATCHING, evidence.strangers.known] = 0.0
     joint *= state.shares[:, None]
-    joint /= np.maximum(joint.sum(axis=0), 1e-300)
+    shared = seen.of_coincidence(evidence.classes)
+    shared *= state.coincident[:, None]
+    total = joint.sum(axis=0)
+    total[seen.near] += shared.sum(axis=0)
+    total = np.maximum(total, 1e-300)
+    joint /= total
     joint[N_MATCHING:] *= evidence.weights
     mass = joint.sum(axis=1)
     same, similar = state.same.copy(), state.similar.copy()
     expected = most = 0.0
     for c in _MATCHES:
-        pairs = joint[c] * ~evidence.lonely
-        lonely = _share_lonely([float(state.same[c, group[0]]) for group in evidence.groups])
+        pairs = joint[c] * ~seen.lonely
+        lonely = _share_lonely([float(state.same[c, group[0]]) for group in seen.groups])
         mass[c] = float(pairs.sum()) / max(1 - sum(lonely), _LEAST_SEEN)
         expected += sum(lonely) * float(mass[c])
         most += _MOST_LONELY * float(pairs.sum())
-        for g, group in enumerate(evidence.groups):
+        for g, group in enumerate(seen.groups):
             unseen = lonely[g + 1] * float(mass[c])
             for k, counts in _alive_counts(evidence, state, c, group, pairs):
                 same[c, k], similar[c, k] = _learned_matches(
                     evidence, c, k, counts, float(mass[c]), unseen
                 )
-    for group in evidence.groups:
+    for group in seen.groups:
         for k, counts in _alive_counts(evidence, state, _UNRELATED, group, joint[_UNRELATED]):
             same[_UNRELATED, k], similar[_UNRELATED, k] = _learned_strangers(evidence, k, counts)
         same[:, group] = same[:, group].mean(axis=1, keepdims=True)
     if not evidence.strangers.share:
         most = min(most, _MOST_LONELIER * expected)
-    found = float(joint[:N_MATCHING, evidence.lonely].sum())
+    found = float(joint[:N_MATCHING, seen.lonely].sum())
     mass[_WORN] = min(float(mass[_WORN]), _MOST_WORN * float(mass[_CAREFUL]))
-    mass[:N_MATCHING] *= min(evidence.most_matches / max(float(mass[:N_MATCHING].sum()), _FEWEST), 1.0)
+    mass[:N_MATCHING] *= min(
+        evidence.most_matches / max(float(mass[:N_MATCHING].sum()), _FEWEST), 1.0
+    )
     mass[_TWINS] = min(float(mass[_TWINS]), _TWINS_AMONG_SIBLINGS * float(mass[_HOUSEHOLD]))
     return _State(
         shares=_with_rest(mass / evidence.n_pairs),
         same=same,
         similar=similar,
+        coincident=_learned_coincidences(evidence, (shared / total[seen.near]).sum(axis=1)),
         lonelier=min(found, most) / max(expected, _FEWEST),
     )
+
+
+def _learned_coincidences(evidence: _Evidence, counts: _Floats) -> _Floats:
+    """Return how many of all pairs are of strangers who share a value, from those that are near."""
+    classes = evidence.classes
+    alive = classes.same * (_similar_at(classes.overlaps) * evidence.seen_alive).sum(axis=2)
+    near = np.array([share_seen([float(row[g].max()) for g in evidence.seen.groups]) for row in alive])
+    expected = np.maximum(classes.shares * evidence.n_pairs, _FEWEST)
+    found = (counts + _PRIOR_COINCIDENT) / (near + _PRIOR_COINCIDENT / expected)
+    return np.asarray(np.minimum(found / evidence.n_pairs, _MOST_COINCIDENT * classes.shares))
 
 
 def _alive_counts(
     evidence: _Evidence, state: _State, c: int, group: list[int], pairs: _Floats
 ) -> Iterator[tuple[int, _Floats]]:
     """Yield how many pairs of a class are alive in each pass of a salt, by similarity."""
-    tables, places = evidence.tables, evidence.places
+    tables, places = evidence.seen.tables, evidence.seen.places
     ratios = state.same[c, group[0]] * _alive_ratios(tables, places, state.similar[c], group)
     alive = pairs * ratios / (ratios + (1 - state.same[c, group[0]]))
     for k in group:

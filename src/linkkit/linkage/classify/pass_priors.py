@@ -6,7 +6,7 @@ salt. The data correct both; these decide which class is which.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,15 @@ import numpy.typing as npt
 from linkkit.agreement import FieldKind, SaltPart
 from linkkit.exchange import EncodingSpec, PassSpec, SaltField
 
-__all__ = ["N_MATCHING", "PASS_CLASSES", "coincidences", "expected_overlap", "expected_same"]
+__all__ = [
+    "N_MATCHING",
+    "PASS_CLASSES",
+    "coincidences",
+    "equal_by_chance",
+    "expected_overlap",
+    "expected_same",
+    "n_values",
+]
 
 PassClass = Literal["match", "worn", "twins", "household", "namesakes", "unrelated"]
 """Same person; same person with errors in most fields; twins; other people of one family or address;
@@ -124,7 +132,7 @@ def coincidences(item: PassSpec) -> list[tuple[float, float]]:
     in_salt = {source.name for source in item.salt}
     beside = [field for field in item.fields if field.name not in in_salt]
     rare = [
-        (expected_overlap(item, "unrelated", equal=field.name), _EQUAL_BY_CHANCE[field.kind])
+        (expected_overlap(item, "unrelated", equal={field.name}), _EQUAL_BY_CHANCE[field.kind])
         for field in beside
         if field.kind in _EQUAL_BY_CHANCE
     ]
@@ -132,10 +140,17 @@ def coincidences(item: PassSpec) -> list[tuple[float, float]]:
     return [usual, *rare]
 
 
-def expected_overlap(item: PassSpec, pair_class: PassClass, *, equal: str | None = None) -> float:
+def equal_by_chance(kind: FieldKind) -> float:
+    """Return the share of pairs of strangers whose values are equal, or nearly so."""
+    return _EQUAL_BY_CHANCE.get(kind, 0.0)
+
+
+def expected_overlap(
+    item: PassSpec, pair_class: PassClass, *, equal: Container[str] = ()
+) -> float:
     """Return the share of tokens, weighted by their bits, that two records with one salt share.
 
-    With `equal`, of those who have the value of that field in common.
+    With `equal`, of those who have the values of these fields in common.
     """
     parts: dict[str, SaltPart] = {source.name: source.part for source in item.salt}
     weights = [field.n_hashes * field.typical_tokens for field in item.fields]
@@ -143,7 +158,7 @@ def expected_overlap(item: PassSpec, pair_class: PassClass, *, equal: str | None
         max(
             _SAME_IN[pair_class].get(field.kind, _BY_CHANCE[field.kind]),
             _in_salt(parts[field.name]) if field.name in parts else 0.0,
-            1.0 if field.name == equal else 0.0,
+            1.0 if field.name in equal else 0.0,
         )
         for field in item.fields
     ]
@@ -186,11 +201,12 @@ def _same(
             probability *= _SAME_WORN if pair_class == "worn" else 1.0
         else:
             shared = _SAME_IN[pair_class].get(kind, 0.0) if kind else 0.0
-            probability *= max(shared, 1 / _n_values(kind, source.part))
+            probability *= max(shared, 1 / n_values(kind, source.part))
     return probability
 
 
-def _n_values(kind: FieldKind | None, part: SaltPart) -> float:
+def n_values(kind: FieldKind | None, part: SaltPart) -> float:
+    """Return how many values a part of a salt has, were they equally common."""
     if isinstance(part, int):
         return _PREFIXES[min(part, len(_PREFIXES)) - 1]
     if part != "whole":
