@@ -9,7 +9,8 @@ many people two files share. Two curves are learned for each two parties instead
 
 Both are smooth (Poisson counts with a penalty on the curvature of their logarithm, as in Eilers
 and Marx, 1996), so that they reach beyond what was seen. What tells the two apart is competition:
-where a party holds each person once, all but one of a record's candidates are strangers.
+where a party holds each person once, all but one of a record's candidates are strangers. Within one
+file it is the valley between pairs that are nearly equal and all others.
 """
 
 from __future__ import annotations
@@ -40,9 +41,11 @@ _FIRST_SLOPE = 0.2
 _FIRST_MOST = 0.9
 _PRIOR_MATCHES = 10.0
 _ENOUGH_MATCHES = 50.0
-_DISTANCE = 0.08
 _EXPECTED_DISTANCE = 0.15
-_DISTANCES = (0.02, 0.1)
+_VALLEY_WIDTH = 0.02
+_NEARLY_EQUAL = 0.9
+_RISES = 0.4
+_ENOUGH_IN_HEAP = 5
 _FEWEST = 1e-3
 _MOST_ROUNDS = 60
 _CONVERGED = 1e-3
@@ -236,9 +239,9 @@ def fit_record_model(
     probability = np.zeros_like(first)
     for block, shape in zip(blocks, shapes, strict=True):
         slope = np.clip(shape.excess_over_rivals / _FIRST_SLOPE, 0, _FIRST_MOST)
-        if block.one_file:
-            slope = slope * np.exp((block.dice - 1) / _DISTANCE)
         probability[block.where] = first[block.where] * slope
+        if block.one_file:
+            probability[block.where] = block.dice >= _valley(block.dice, shape.floor)
     curves: tuple[Curves, ...] = ()
     n_rounds, converged = 0, False
     while not converged and n_rounds < _MOST_ROUNDS:
@@ -298,6 +301,26 @@ class _Shape:
         )
 
 
+def _valley(dice: _Floats, floor: float) -> float:
+    """Return where, from equal pairs downwards, pairs are fewest before they become more again.
+
+    Above it are the second records of a person; below it relatives, and then strangers. Within one file
+    nothing else tells these apart. Above 1 where there is no heap of pairs that are nearly equal.
+    """
+    n_bins = max(round((1 - floor) / _VALLEY_WIDTH), 2)
+    bins = np.clip(((dice - floor) / (1 - floor) * n_bins).astype(np.int64), 0, n_bins - 1)
+    rate = smooth_log_rate(_counted(bins, np.ones(len(dice)), n_bins), np.ones(n_bins))
+    nearly_equal = np.arange(n_bins) >= n_bins * (_NEARLY_EQUAL - floor) / (1 - floor)
+    if not nearly_equal.any():
+        return 2.0
+    place = lowest = n_bins - 1 - int(rate[nearly_equal][::-1].argmax())
+    while place > 0 and rate[place] < rate[lowest] + _RISES:
+        place -= 1
+        lowest = place if rate[place] < rate[lowest] else lowest
+    least = floor + (1 - floor) * lowest / n_bins
+    return least if np.count_nonzero(dice >= least) >= _ENOUGH_IN_HEAP else 2.0
+
+
 def _centers(lowest: float, n_bins: int) -> _Floats:
     return np.asarray(lowest + (np.arange(n_bins) + 0.5) * _WIDTH, dtype=np.float64)
 
@@ -342,19 +365,16 @@ def _learned(
         strangers = smooth_log_rate(counts, shape.exposure)
         top = int(strangers.argmax())
         strangers[top:] = np.minimum.accumulate(strangers[top:])
-        if block.one_file:
-            matches = _matches_of_one_file(own, together if known else None, shape.floor)
-        else:
-            others = known and len(apart) > 1
-            matches = _matches_of_two_files(own, together if others else None, shape.floor)
+        others = known and (len(apart) > 1 or block.one_file)
+        matches = _matches_of(own, together if others else None, shape.floor)
         curves.append(
             Curves(strangers=strangers, matches=matches, lowest=shape.lowest, floor=shape.floor)
         )
     return tuple(curves)
 
 
-def _matches_of_two_files(own: _Floats, together: _Floats | None, floor: float) -> _Floats:
-    """Return the log rate of matches between two files.
+def _matches_of(own: _Floats, together: _Floats | None, floor: float) -> _Floats:
+    """Return the log rate of matches between two files, or within one.
 
     To what was found are added a few that look as matches of other files do, or else as those of
     one person are expected to. Where there are hardly any, that keeps the best of the strangers from
@@ -371,22 +391,6 @@ def _matches_of_two_files(own: _Floats, together: _Floats | None, floor: float) 
     top = middle + int(rate[middle:].argmax())
     rate[: top + 1] = np.minimum.accumulate(rate[top::-1])[::-1]
     return rate
-
-
-def _matches_of_one_file(own: _Floats, typical: _Floats | None, floor: float) -> _Floats:
-    """Return the log rate of matches within a file, which no competition tells from families.
-
-    Their curve is that of matches between files, where some are known, and else one that falls
-    off from 1 by a rate that is learned within bounds.
-    """
-    n_own = float(own.sum()) + _FEWEST
-    if typical is None:
-        distance = 1 - _centers(floor, len(own))
-        mean = float(own @ np.maximum(distance, 0)) + _PRIOR_MATCHES * _DISTANCE
-        decay = float(np.clip(mean / (n_own + _PRIOR_MATCHES), *_DISTANCES))
-        typical = np.asarray(np.exp(-distance / decay), dtype=np.float64)
-    rate = np.log(np.maximum(typical, 1e-12) / typical.sum() * n_own / _WIDTH)
-    return np.asarray(rate, dtype=np.float64)
 
 
 def _weights(name: str, dice: _Floats, match: _Floats, *, n_pairs: int) -> FieldWeights:
