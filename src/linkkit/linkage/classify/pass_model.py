@@ -13,7 +13,7 @@ who are too unlike to be candidates; all pairs that are no candidates are taken 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,8 @@ SIMILARITIES: npt.NDArray[np.float64] = np.linspace(0.0, 1.0, 41)
 _IS_TAIL = SIMILARITIES > 0.35
 _DECAYS = (0.16, 0.4)
 _WORN_AMONG_MATCHES = 0.2
+_HARDLY_ANY = 0.001
+_INCREDIBLE = 1e-30
 _MOST_WORN = 4.0
 """Errors in most fields are not the rule: where few pairs are as of one person without them, many with
 them are strangers."""
@@ -98,6 +100,10 @@ class PassModel:
         Rounds of EM.
     converged : bool
         Whether EM came to rest.
+    missed : float
+        Expected number of matching pairs that are no candidates.
+    warnings : tuple of str
+        What makes the model doubtful.
     """
 
     spec: EncodingSpec
@@ -110,6 +116,8 @@ class PassModel:
     n_pairs: int
     n_rounds: int
     converged: bool
+    missed: float = 0.0
+    warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -282,11 +290,13 @@ class _Evidence:
     seen: _Seen
     classes: Coincidences
     n_pairs: float
+    n_expected: float
     most_matches: float
     seen_alive: _Floats
     same: _Floats
     similar: _Floats
     strangers: Strangers
+    known: npt.NDArray[np.int8]
 
     @property
     def boost(self) -> _Floats:
@@ -323,6 +333,7 @@ def fit_pass_model(
     n_records: int,
     seen: _Floats,
     strangers: Strangers | None = None,
+    known: npt.NDArray[np.int8] | None = None,
 ) -> PassModel:
     """Learn the model by EM from candidate pairs, all other pairs being unrelated.
 
@@ -344,6 +355,8 @@ def fit_pass_model(
         How often a pair with the same salt is a candidate, by :data:`SIMILARITIES`.
     strangers : Strangers, optional
         Which candidates are known to be no match.
+    known : ndarray of int8, shape (n_candidates,), optional
+        Labels: 1 the same person, -1 not, 0 not known.
     """
     strangers = strangers or Strangers.unknown(len(correlations))
     classes, found = coincidence_classes(spec), _Seen.of(spec, correlations)
@@ -352,25 +365,27 @@ def fit_pass_model(
         seen=found,
         classes=classes,
         n_pairs=float(max(n_pairs, 1)),
+        n_expected=n_expected,
         most_matches=most_matches,
         seen_alive=seen,
         strangers=strangers,
+        known=np.zeros(len(correlations), dtype=np.int8) if known is None else known,
         same=same,
         similar=similar,
     )
     worn = 0.5 * _WORN_AMONG_MATCHES * n_expected
     others = np.array([0.03, 1.0, 0.5, 0.0]) * n_records
     first = np.concatenate([[0.5 * n_expected - worn, worn], others])
-    state, n_rounds, converged = _em(
-        evidence,
-        _State(
-            shares=_with_rest(first / evidence.n_pairs),
-            same=same,
-            similar=similar,
-            coincident=classes.shares,
-            lonelier=1.0,
-        ),
+    usual = _State(
+        shares=_with_rest(first / evidence.n_pairs),
+        same=same,
+        similar=similar,
+        coincident=classes.shares,
+        lonelier=1.0,
     )
+    state, n_rounds, converged = _em(evidence, usual)
+    is_sound = all(np.isfinite(x).all() for x in (state.shares, state.same, state.similar))
+    state = _believed(evidence, state) if is_sound else usual
     log_odds = _log_odds(found, state, classes)
     match = 1 / (1 + np.exp(-np.clip(log_odds, -700, 700)))
     return PassModel(
@@ -384,7 +399,47 @@ def fit_pass_model(
         n_pairs=n_pairs,
         n_rounds=n_rounds,
         converged=converged,
+        missed=_missed(evidence, state),
+        warnings=tuple(_doubts(evidence, state, n_rounds, converged=converged, is_sound=is_sound)),
     )
+
+
+def _shares_nobody(evidence: _Evidence, state: _State) -> bool:
+    n_matches = float(state.shares[:N_MATCHING].sum()) * evidence.n_pairs
+    return n_matches < _HARDLY_ANY * min(evidence.most_matches, evidence.n_expected)
+
+
+def _believed(evidence: _Evidence, state: _State) -> _State:
+    """Return what was learned; where nobody is shared, only a pair alike in most salts is a match."""
+    if not _shares_nobody(evidence, state):
+        return state
+    shares = state.shares.copy()
+    shares[:N_MATCHING] = np.minimum(shares[:N_MATCHING], _INCREDIBLE)
+    return replace(state, shares=shares)
+
+
+def _missed(evidence: _Evidence, state: _State) -> float:
+    """Return how many matches are expected to be no candidates in any pass."""
+    total = 0.0
+    for c in _MATCHES:
+        dead = 1.0
+        for group in evidence.seen.groups:
+            seen = max(float(state.similar[c, k] @ evidence.seen_alive[k]) for k in group)
+            dead *= 1 - float(state.same[c, group[0]]) * seen
+        total += dead * float(state.shares[c]) * evidence.n_pairs
+    return total * max(state.lonelier, 1.0)
+
+
+def _doubts(
+    evidence: _Evidence, state: _State, n_rounds: int, *, converged: bool, is_sound: bool
+) -> Iterator[str]:
+    n_matches = float(state.shares[:N_MATCHING].sum()) * evidence.n_pairs
+    if not is_sound:
+        yield "the model could not be learned from these pairs; what is usual was taken instead"
+    elif _shares_nobody(evidence, state):
+        yield f"the parties seem to share nobody: {n_matches:.0f} matching pairs are expected"
+    elif not converged:
+        yield f"the model did not come to rest in {n_rounds} rounds; probabilities are rough"
 
 
 def _density(z: _Floats) -> _Floats:
@@ -448,10 +503,12 @@ def _round(evidence: _Evidence, state: _State) -> _State:
     seen = evidence.seen
     joint = seen.ratios(state.same, state.similar)
     joint[:N_MATCHING, seen.lonely] *= state.lonelier * evidence.boost
-    joint[:N_MATCHING, evidence.strangers.known] = 0.0
+    joint[:N_MATCHING, evidence.strangers.known | (evidence.known < 0)] = 0.0
+    joint[N_MATCHING:, evidence.known > 0] = 0.0
     joint *= state.shares[:, None]
     shared = seen.of_coincidence(evidence.classes)
     shared *= state.coincident[:, None]
+    shared[:, evidence.known[seen.near] > 0] = 0.0
     total = joint.sum(axis=0)
     total[seen.near] += shared.sum(axis=0)
     total = np.maximum(total, 1e-300)

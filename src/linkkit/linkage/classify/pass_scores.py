@@ -27,7 +27,14 @@ _LEAST_KNOWN = 0.02
 """Strangers are learned from those that are known if they are no smaller a share of all pairs."""
 
 
-def fit_passes(pool: Pool, pairs: PassPairs, plan: PassPlan, *, most_matches: int) -> PassModel:
+def fit_passes(
+    pool: Pool,
+    pairs: PassPairs,
+    plan: PassPlan,
+    *,
+    most_matches: int,
+    known: npt.NDArray[np.int8] | None = None,
+) -> PassModel:
     """Learn the model of a pool's passes.
 
     Parameters
@@ -40,6 +47,8 @@ def fit_passes(pool: Pool, pairs: PassPairs, plan: PassPlan, *, most_matches: in
         How they were found.
     most_matches : int
         How many match if everybody who can has one match.
+    known : ndarray of int8, shape (n_pairs,), optional
+        What is known of each pair: 1 the same person, -1 not, 0 nothing.
     """
     return fit_pass_model(
         pool.spec,
@@ -50,6 +59,7 @@ def fit_passes(pool: Pool, pairs: PassPairs, plan: PassPlan, *, most_matches: in
         n_records=len(pool),
         seen=_seen(pool, plan),
         strangers=_strangers(pool, pairs, plan),
+        known=known,
     )
 
 

@@ -15,7 +15,7 @@ file it is the valley between pairs that are nearly equal and all others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,10 +42,12 @@ _FIRST_MOST = 0.9
 _PRIOR_MATCHES = 10.0
 _ENOUGH_MATCHES = 50.0
 _EXPECTED_DISTANCE = 0.15
+_DISTANCE_BELOW = 0.05
 _VALLEY_WIDTH = 0.02
 _NEARLY_EQUAL = 0.9
 _RISES = 0.4
 _ENOUGH_IN_HEAP = 5
+_HARDLY_ANY = 0.001
 _FEWEST = 1e-3
 _MOST_ROUNDS = 60
 _CONVERGED = 1e-3
@@ -137,6 +139,10 @@ class RecordModel:
         Rounds of EM.
     converged : bool
         Whether EM came to rest.
+    missed : float
+        Expected number of matching pairs that are no candidates.
+    warnings : tuple of str
+        What makes the model doubtful.
     """
 
     blocks: tuple[Block, ...]
@@ -146,6 +152,8 @@ class RecordModel:
     n_pairs: int
     n_rounds: int
     converged: bool
+    missed: float = 0.0
+    warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<RecordModel: {self.expected_matches:.0f} matches expected>"
@@ -217,6 +225,9 @@ def fit_record_model(
     n_pairs: int,
     compete: Compete,
     name: str,
+    n_expected: float = 0.0,
+    pair_completeness: float = 1.0,
+    known: npt.NDArray[np.int8] | None = None,
 ) -> RecordModel:
     """Learn the curves by EM.
 
@@ -234,6 +245,12 @@ def fit_record_model(
         From odds to probabilities.
     name : str
         Name of the filter.
+    n_expected : float
+        How many records could be among the others; with hardly any matches a warning says so.
+    pair_completeness : float
+        Share of matches at least so alike that are candidates, 0 to 1.
+    known : ndarray of int8, shape (n_candidates,), optional
+        Labels: 1 the same person, -1 not, 0 not known.
     """
     shapes = [_Shape.of(block, floor) for block in blocks]
     probability = np.zeros_like(first)
@@ -242,6 +259,8 @@ def fit_record_model(
         probability[block.where] = first[block.where] * slope
         if block.one_file:
             probability[block.where] = block.dice >= _valley(block.dice, shape.floor)
+    labels = np.zeros(len(first), dtype=np.int8) if known is None else known
+    probability = _as_known(probability, labels)
     curves: tuple[Curves, ...] = ()
     n_rounds, converged = 0, False
     while not converged and n_rounds < _MOST_ROUNDS:
@@ -250,7 +269,7 @@ def fit_record_model(
         odds = np.zeros_like(first)
         for block, shape, curve in zip(blocks, shapes, curves, strict=True):
             odds[block.where] = np.exp(curve.log_odds(block.dice, shape.excess))
-        new = compete(odds)
+        new = _as_known(compete(odds), labels)
         moved = float(np.abs(new - probability).sum())
         converged = moved < _CONVERGED * float(new.sum()) + _NOTHING
         probability = new
@@ -265,7 +284,28 @@ def fit_record_model(
         n_pairs=n_pairs,
         n_rounds=n_rounds,
         converged=converged,
+        missed=_missed(curves, float(probability.sum()), pair_completeness),
+        warnings=tuple(_doubts(float(probability.sum()), n_expected, n_rounds, converged)),
     )
+
+
+def _as_known(probability: _Floats, known: npt.NDArray[np.int8]) -> _Floats:
+    return np.asarray(np.where(known, known > 0, probability), dtype=np.float64)
+
+
+def _missed(curves: tuple[Curves, ...], n_found: float, pair_completeness: float) -> float:
+    """Return how many matches are expected below the floor, and in pairs that were not looked at."""
+    below = sum(float(np.exp(curve.matches[0])) * _DISTANCE_BELOW for curve in curves)
+    return below + n_found * (1 / max(pair_completeness, _FEWEST) - 1)
+
+
+def _doubts(
+    n_matches: float, n_expected: float, n_rounds: int, converged: bool
+) -> Iterator[str]:
+    if n_matches < _HARDLY_ANY * n_expected:
+        yield f"the parties seem to share nobody: {n_matches:.0f} matching pairs are expected"
+    elif not converged:
+        yield f"the model did not come to rest in {n_rounds} rounds; probabilities are rough"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)

@@ -19,6 +19,7 @@ from linkkit.linkage.block import Block, Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
 from linkkit.linkage.cluster import ScorePairs
 from linkkit.linkage.forecast import LinkForecast
+from linkkit.linkage.labels import LabelledPairs
 from linkkit.linkage.pool import Pool
 
 __all__ = [
@@ -78,6 +79,8 @@ class Work:
         Told how far it is.
     until_done : ExitStack
         What is closed when all is done: partitions stay in the work folder until then.
+    labels : LabelledPairs, optional
+        What is known of some pairs for sure.
     """
 
     pool: Pool
@@ -88,6 +91,7 @@ class Work:
     n_threads: int | None = None
     progress: Progress = silent
     until_done: ExitStack = field(default_factory=ExitStack)
+    labels: LabelledPairs | None = None
 
 
 class Route(NamedTuple):
