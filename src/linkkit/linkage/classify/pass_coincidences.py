@@ -72,7 +72,9 @@ def coincidence_classes(spec: EncodingSpec) -> Coincidences:
     chances = [equal_by_chance(kind) for kind in kinds.values() if kind in _KINDS]
     return Coincidences(
         shares=np.array(chances, dtype=np.float64),
-        same=np.minimum(of_strangers * np.array(times, dtype=np.float64).reshape(shape), _MOST_SAME),
+        same=np.minimum(
+            of_strangers * np.array(times, dtype=np.float64).reshape(shape), _MOST_SAME
+        ),
         overlaps=np.array(overlaps, dtype=np.float64).reshape(shape),
     )
 

@@ -68,8 +68,8 @@ _FEWEST = 1e-12
 _SALTS_OF_MATCHES = 2
 _LEAST_SEEN = 0.2
 _MOST_COINCIDENT = 4.0
-_MOST_LONELIER = 8.0
-_MOST_LONELY = 0.3
+_MOST_LONELIER = 1.5
+_MOST_LONELY = 1.0
 
 _Floats = npt.NDArray[np.float64]
 
@@ -145,7 +145,8 @@ class PassModel:
         known, and two records of one person often share no salt.
         """
         match = float(self.shares[:N_MATCHING].sum())
-        return self.log_odds(correlations) - np.log(match / max(1 - match, _FEWEST))
+        prior = float(np.log(match / max(1 - match, _FEWEST)))
+        return np.asarray(self.log_odds(correlations) - prior)
 
     def log_odds(self, correlations: _Floats) -> _Floats:
         """Return the natural log of the odds of a match, shape (n_pairs,).
@@ -328,10 +329,10 @@ def fit_pass_model(
     correlations: _Floats,
     *,
     n_pairs: int,
-    n_expected: float,
     most_matches: float,
     n_records: int,
     seen: _Floats,
+    n_expected: float | None = None,
     strangers: Strangers | None = None,
     known: npt.NDArray[np.int8] | None = None,
 ) -> PassModel:
@@ -345,20 +346,21 @@ def fit_pass_model(
         Candidate pairs.
     n_pairs : int
         All pairs that could match.
-    n_expected : float
-        How many pairs match, roughly: where to begin.
     most_matches : float
-        How many match at most.
+        How many pairs match at most.
     n_records : int
         How many records there are.
     seen : ndarray of float64, shape (n_passes, n_similarities)
         How often a pair with the same salt is a candidate, by :data:`SIMILARITIES`.
+    n_expected : float, optional
+        How many pairs match, roughly, where that is not half of the most: where to begin.
     strangers : Strangers, optional
         Which candidates are known to be no match.
     known : ndarray of int8, shape (n_candidates,), optional
         Labels: 1 the same person, -1 not, 0 not known.
     """
     strangers = strangers or Strangers.unknown(len(correlations))
+    n_expected = most_matches if n_expected is None else n_expected
     classes, found = coincidence_classes(spec), _Seen.of(spec, correlations)
     same, similar = expected_same(spec), _first_similar(spec)
     evidence = _Evidence(
@@ -527,14 +529,13 @@ def _round(evidence: _Evidence, state: _State) -> _State:
             unseen = lonely[g + 1] * float(mass[c])
             for k, counts in _alive_counts(evidence, state, c, group, pairs):
                 same[c, k], similar[c, k] = _learned_matches(
-                    evidence, c, k, counts, float(mass[c]), unseen
+                    evidence, (c, k), counts, mass=float(mass[c]), unseen=unseen
                 )
     for group in seen.groups:
         for k, counts in _alive_counts(evidence, state, _UNRELATED, group, joint[_UNRELATED]):
             same[_UNRELATED, k], similar[_UNRELATED, k] = _learned_strangers(evidence, k, counts)
         same[:, group] = same[:, group].mean(axis=1, keepdims=True)
-    if not evidence.strangers.share:
-        most = min(most, _MOST_LONELIER * expected)
+    most = min(most, _MOST_LONELIER * expected)
     found = float(joint[:N_MATCHING, seen.lonely].sum())
     mass[_WORN] = min(float(mass[_WORN]), _MOST_WORN * float(mass[_CAREFUL]))
     mass[:N_MATCHING] *= min(
@@ -554,7 +555,9 @@ def _learned_coincidences(evidence: _Evidence, counts: _Floats) -> _Floats:
     """Return how many of all pairs are of strangers who share a value, from those that are near."""
     classes = evidence.classes
     alive = classes.same * (_similar_at(classes.overlaps) * evidence.seen_alive).sum(axis=2)
-    near = np.array([share_seen([float(row[g].max()) for g in evidence.seen.groups]) for row in alive])
+    near = np.array(
+        [share_seen([float(row[g].max()) for g in evidence.seen.groups]) for row in alive]
+    )
     expected = np.maximum(classes.shares * evidence.n_pairs, _FEWEST)
     found = (counts + _PRIOR_COINCIDENT) / (near + _PRIOR_COINCIDENT / expected)
     return np.asarray(np.minimum(found / evidence.n_pairs, _MOST_COINCIDENT * classes.shares))
@@ -581,15 +584,15 @@ def _share_lonely(same: list[float]) -> list[float]:
 
 
 def _learned_matches(
-    evidence: _Evidence, c: int, k: int, counts: _Floats, mass: float, unseen: float
+    evidence: _Evidence, place: tuple[int, int], counts: _Floats, *, mass: float, unseen: float
 ) -> tuple[float, _Floats]:
     """Return how often a pass of matches is alive, and how similar they are then.
 
     `unseen` are those that are alive with this salt alone, from which nothing else is learned.
     """
     weight = max(_PRIOR_PAIRS, _PRIOR_SHARE * mass)
-    alive = float(counts.sum()) + unseen + weight * float(evidence.same[c, k])
-    found = counts + weight * evidence.similar[c, k]
+    alive = float(counts.sum()) + unseen + weight * float(evidence.same[place])
+    found = counts + weight * evidence.similar[place]
     return float(np.clip(alive / (mass + weight), 1e-6, 1 - 1e-6)), found / found.sum()
 
 

@@ -145,9 +145,7 @@ def equal_by_chance(kind: FieldKind) -> float:
     return _EQUAL_BY_CHANCE.get(kind, 0.0)
 
 
-def expected_overlap(
-    item: PassSpec, pair_class: PassClass, *, equal: Container[str] = ()
-) -> float:
+def expected_overlap(item: PassSpec, pair_class: PassClass, *, equal: Container[str] = ()) -> float:
     """Return the share of tokens, weighted by their bits, that two records with one salt share.
 
     With `equal`, of those who have the values of these fields in common.

@@ -285,7 +285,9 @@ def fit_record_model(
         n_rounds=n_rounds,
         converged=converged,
         missed=_missed(curves, float(probability.sum()), pair_completeness),
-        warnings=tuple(_doubts(float(probability.sum()), n_expected, n_rounds, converged)),
+        warnings=tuple(
+            _doubts(float(probability.sum()), n_expected, n_rounds, converged=converged)
+        ),
     )
 
 
@@ -300,7 +302,7 @@ def _missed(curves: tuple[Curves, ...], n_found: float, pair_completeness: float
 
 
 def _doubts(
-    n_matches: float, n_expected: float, n_rounds: int, converged: bool
+    n_matches: float, n_expected: float, n_rounds: int, *, converged: bool
 ) -> Iterator[str]:
     if n_matches < _HARDLY_ANY * n_expected:
         yield f"the parties seem to share nobody: {n_matches:.0f} matching pairs are expected"

@@ -91,5 +91,7 @@ def _parts(values: pa.Array, part: SaltPart) -> pa.Array:
 
 def _readable(values: pa.Array) -> pa.Array:
     # Beside digits, the mark stands in damaged dates alone.
-    damaged = pc.match_substring_regex(values, f"^[0-9{UNREADABLE}]*[{UNREADABLE}][0-9{UNREADABLE}]*$")
+    damaged = pc.match_substring_regex(
+        values, f"^[0-9{UNREADABLE}]*[{UNREADABLE}][0-9{UNREADABLE}]*$"
+    )
     return pc.if_else(damaged, pa.scalar(None, values.type), values)
