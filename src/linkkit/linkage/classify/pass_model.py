@@ -70,6 +70,7 @@ _LEAST_SEEN = 0.2
 _MOST_COINCIDENT = 4.0
 _MOST_LONELIER = 1.5
 _MOST_LONELY = 1.0
+_MOST_LONELY_OF_SALT = 3.0
 
 _Floats = npt.NDArray[np.float64]
 
@@ -235,24 +236,28 @@ def _class_ratios(
 class _Seen:
     """Pairs as the model sees them.
 
-    `lonely` pairs are alive with one salt at most; `near` are the others.
+    `lonely` pairs are alive with one salt at most, whose number, from 1, is `lonely_salt`; `near` are
+    the others.
     """
 
     tables: list[_Table]
     places: npt.NDArray[np.int64]
     groups: list[list[int]]
     lonely: npt.NDArray[np.bool_]
+    lonely_salt: npt.NDArray[np.int64]
     near: npt.NDArray[np.int64]
 
     @classmethod
     def of(cls, spec: EncodingSpec, correlations: _Floats) -> _Seen:
         tables, groups = [_table(item) for item in spec.passes], _by_salt(spec)
-        lonely = _n_alive(spec, correlations, groups) < _SALTS_OF_MATCHES
+        alive = _alive_salts(spec, correlations, groups)
+        lonely = alive.sum(axis=1) < _SALTS_OF_MATCHES
         return cls(
             tables=tables,
             places=_places(tables, correlations),
             groups=groups,
             lonely=lonely,
+            lonely_salt=np.where(lonely, alive @ np.arange(1, len(groups) + 1), 0),
             near=np.flatnonzero(~lonely),
         )
 
@@ -492,13 +497,12 @@ def _em(evidence: _Evidence, state: _State) -> tuple[_State, int, bool]:
     return state, _MAX_ROUNDS, False
 
 
-def _n_alive(
+def _alive_salts(
     spec: EncodingSpec, correlations: _Floats, groups: list[list[int]]
-) -> npt.NDArray[np.int64]:
-    """Return with how many salts each pair is more alike than chance explains."""
+) -> npt.NDArray[np.bool_]:
+    """Return with which salts each pair is more alike than chance explains, (n_pairs, n_salts)."""
     errors = correlations * np.sqrt([item.n_bits for item in spec.passes])[None, :]
-    alive = [(errors[:, group] > ALIVE_FROM).any(axis=1) for group in groups]
-    return np.asarray(np.sum(alive, axis=0), dtype=np.int64)
+    return np.column_stack([(errors[:, group] > ALIVE_FROM).any(axis=1) for group in groups])
 
 
 def _round(evidence: _Evidence, state: _State) -> _State:
@@ -515,6 +519,7 @@ def _round(evidence: _Evidence, state: _State) -> _State:
     total[seen.near] += shared.sum(axis=0)
     total = np.maximum(total, 1e-300)
     joint /= total
+    _bound_lonely(evidence, state, joint)
     joint[N_MATCHING:] *= evidence.weights
     mass = joint.sum(axis=1)
     same, similar = state.same.copy(), state.similar.copy()
@@ -549,6 +554,30 @@ def _round(evidence: _Evidence, state: _State) -> _State:
         coincident=_learned_coincidences(evidence, (shared / total[seen.near]).sum(axis=1)),
         lonelier=min(found, most) / max(expected, _FEWEST),
     )
+
+
+def _bound_lonely(evidence: _Evidence, state: _State, joint: _Floats) -> None:
+    """Take lonely pairs for strangers beyond a multiple of the matches that are expected there.
+
+    Matches are not learned from them, so that nothing else would keep strangers of a coarse salt from
+    being taken for matches, each for itself, and then from being missing among strangers.
+    """
+    seen = evidence.seen
+    masses = state.shares[:N_MATCHING] * evidence.n_pairs
+    shares = [
+        _share_lonely([float(state.same[c, group[0]]) for group in seen.groups]) for c in _MATCHES
+    ]
+    allowed = _MOST_LONELY_OF_SALT * (masses @ np.array(shares))
+    found = np.bincount(
+        seen.lonely_salt[seen.lonely],
+        weights=joint[:N_MATCHING, seen.lonely].sum(axis=0),
+        minlength=len(allowed),
+    )
+    scale = np.minimum(allowed / np.maximum(found, _FEWEST), 1.0)[seen.lonely_salt[seen.lonely]]
+    scale = np.where(evidence.known[seen.lonely] > 0, 1.0, scale)
+    surplus = joint[:N_MATCHING, seen.lonely] * (1 - scale)
+    joint[:N_MATCHING, seen.lonely] -= surplus
+    joint[_UNRELATED, seen.lonely] += surplus.sum(axis=0)
 
 
 def _learned_coincidences(evidence: _Evidence, counts: _Floats) -> _Floats:
