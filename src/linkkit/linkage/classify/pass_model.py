@@ -70,7 +70,8 @@ _LEAST_SEEN = 0.2
 _MOST_COINCIDENT = 4.0
 _MOST_LONELIER = 1.5
 _MOST_LONELY = 1.0
-_MOST_LONELY_OF_SALT = 3.0
+_MOST_LONELY_OF_SALT = 6.0
+_LEAST_STEP = 0.5
 
 _Floats = npt.NDArray[np.float64]
 
@@ -91,8 +92,9 @@ class PassModel:
         Probability of each similarity of two filters with the same salt.
     coincident : ndarray of float64, shape (n_fields,)
         Share of strangers who have the value of a field in common, among all pairs.
-    lonelier : float
-        How many times as many matches as with independent salts are alive with one salt at most.
+    lonelier : ndarray of float64, shape (1 + n_salts,)
+        How many times as probable matches are than with independent salts to be alive with no salt, and
+        with each alone.
     fields : tuple of FieldWeights
         What each pass tells, see :meth:`field_weights`.
     n_pairs : int
@@ -112,7 +114,7 @@ class PassModel:
     same: _Floats
     similar: _Floats
     coincident: _Floats
-    lonelier: float
+    lonelier: _Floats
     fields: tuple[FieldWeights, ...]
     n_pairs: int
     n_rounds: int
@@ -274,7 +276,7 @@ class _Seen:
 
 def _log_odds(seen: _Seen, learned: _State | PassModel, classes: Coincidences) -> _Floats:
     ratios = seen.ratios(learned.same, learned.similar)
-    ratios[:N_MATCHING, seen.lonely] *= learned.lonelier
+    ratios[:N_MATCHING, seen.lonely] *= learned.lonelier[seen.lonely_salt[seen.lonely]]
     logs = np.log(np.maximum(ratios, 1e-300)) + np.log(learned.shares)[:, None]
     match, other = (np.logaddexp.reduce(x, axis=0) for x in np.split(logs, [N_MATCHING]))
     shared = learned.coincident @ seen.of_coincidence(classes)
@@ -326,7 +328,7 @@ class _State:
     same: _Floats
     similar: _Floats
     coincident: _Floats
-    lonelier: float
+    lonelier: _Floats
 
 
 def fit_pass_model(
@@ -388,7 +390,7 @@ def fit_pass_model(
         same=same,
         similar=similar,
         coincident=classes.shares,
-        lonelier=1.0,
+        lonelier=np.ones(1 + len(found.groups)),
     )
     state, n_rounds, converged = _em(evidence, usual)
     is_sound = all(np.isfinite(x).all() for x in (state.shares, state.same, state.similar))
@@ -434,7 +436,7 @@ def _missed(evidence: _Evidence, state: _State) -> float:
             seen = max(float(state.similar[c, k] @ evidence.seen_alive[k]) for k in group)
             dead *= 1 - float(state.same[c, group[0]]) * seen
         total += dead * float(state.shares[c]) * evidence.n_pairs
-    return total * max(state.lonelier, 1.0)
+    return total * max(float(state.lonelier.max()), 1.0)
 
 
 def _doubts(
@@ -508,7 +510,8 @@ def _alive_salts(
 def _round(evidence: _Evidence, state: _State) -> _State:
     seen = evidence.seen
     joint = seen.ratios(state.same, state.similar)
-    joint[:N_MATCHING, seen.lonely] *= state.lonelier * evidence.boost
+    lonely_salt = seen.lonely_salt[seen.lonely]
+    joint[:N_MATCHING, seen.lonely] *= state.lonelier[lonely_salt] * evidence.boost
     joint[:N_MATCHING, evidence.strangers.known | (evidence.known < 0)] = 0.0
     joint[N_MATCHING:, evidence.known > 0] = 0.0
     joint *= state.shares[:, None]
@@ -519,7 +522,6 @@ def _round(evidence: _Evidence, state: _State) -> _State:
     total[seen.near] += shared.sum(axis=0)
     total = np.maximum(total, 1e-300)
     joint /= total
-    _bound_lonely(evidence, state, joint)
     joint[N_MATCHING:] *= evidence.weights
     mass = joint.sum(axis=1)
     same, similar = state.same.copy(), state.similar.copy()
@@ -552,15 +554,20 @@ def _round(evidence: _Evidence, state: _State) -> _State:
         same=same,
         similar=similar,
         coincident=_learned_coincidences(evidence, (shared / total[seen.near]).sum(axis=1)),
-        lonelier=min(found, most) / max(expected, _FEWEST),
+        lonelier=_learned_lonelier(
+            evidence, state, joint, usual=min(found, most) / max(expected, _FEWEST)
+        ),
     )
 
 
-def _bound_lonely(evidence: _Evidence, state: _State, joint: _Floats) -> None:
-    """Take lonely pairs for strangers beyond a multiple of the matches that are expected there.
+def _learned_lonelier(
+    evidence: _Evidence, state: _State, joint: _Floats, *, usual: float
+) -> _Floats:
+    """Return how many times as probable lonely matches are as with independent salts, by salt.
 
-    Matches are not learned from them, so that nothing else would keep strangers of a coarse salt from
-    being taken for matches, each for itself, and then from being missing among strangers.
+    So much less than usually that there are no more than a multiple of what is expected: matches are
+    not learned from them, and nothing else would keep strangers of a coarse salt from being taken for
+    matches, each for itself, and then from being missing among strangers.
     """
     seen = evidence.seen
     masses = state.shares[:N_MATCHING] * evidence.n_pairs
@@ -568,16 +575,14 @@ def _bound_lonely(evidence: _Evidence, state: _State, joint: _Floats) -> None:
         _share_lonely([float(state.same[c, group[0]]) for group in seen.groups]) for c in _MATCHES
     ]
     allowed = _MOST_LONELY_OF_SALT * (masses @ np.array(shares))
+    open_ = seen.lonely & (evidence.known == 0)
     found = np.bincount(
-        seen.lonely_salt[seen.lonely],
-        weights=joint[:N_MATCHING, seen.lonely].sum(axis=0),
+        seen.lonely_salt[open_],
+        weights=joint[:N_MATCHING, open_].sum(axis=0),
         minlength=len(allowed),
     )
-    scale = np.minimum(allowed / np.maximum(found, _FEWEST), 1.0)[seen.lonely_salt[seen.lonely]]
-    scale = np.where(evidence.known[seen.lonely] > 0, 1.0, scale)
-    surplus = joint[:N_MATCHING, seen.lonely] * (1 - scale)
-    joint[:N_MATCHING, seen.lonely] -= surplus
-    joint[_UNRELATED, seen.lonely] += surplus.sum(axis=0)
+    step = np.clip(allowed / np.maximum(found, _FEWEST), _LEAST_STEP, 1 / _LEAST_STEP)
+    return np.asarray(np.minimum(np.maximum(state.lonelier, _FEWEST) * step, usual))
 
 
 def _learned_coincidences(evidence: _Evidence, counts: _Floats) -> _Floats:
