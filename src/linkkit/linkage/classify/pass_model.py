@@ -50,7 +50,7 @@ _DECAYS = (0.16, 0.4)
 _WORN_AMONG_MATCHES = 0.2
 _HARDLY_ANY = 0.001
 _INCREDIBLE = 1e-30
-_MOST_WORN = 4.0
+_MOST_WORN, _MOST_WORN_IF_COARSE, _COARSE = 4.0, 0.02, 0.15
 """Errors in most fields are not the rule: where few pairs are as of one person without them, many with
 them are strangers."""
 _SPREAD = 0.10
@@ -70,7 +70,7 @@ _LEAST_SEEN = 0.2
 _MOST_COINCIDENT = 4.0
 _MOST_LONELIER = 1.5
 _MOST_LONELY = 1.0
-_MOST_LONELY_OF_SALT = 6.0
+_MOST_LONELY_OF_SALT = 10.0
 _LEAST_STEP = 0.5
 
 _Floats = npt.NDArray[np.float64]
@@ -544,7 +544,10 @@ def _round(evidence: _Evidence, state: _State) -> _State:
         same[:, group] = same[:, group].mean(axis=1, keepdims=True)
     most = min(most, _MOST_LONELIER * expected)
     found = float(joint[:N_MATCHING, seen.lonely].sum())
-    mass[_WORN] = min(float(mass[_WORN]), _MOST_WORN * float(mass[_CAREFUL]))
+    # Where nobody is known to be a stranger, a coarse salt makes strangers look like worn matches.
+    is_coarse = not evidence.strangers.share and float(state.lonelier.min()) < _COARSE
+    most_worn = _MOST_WORN_IF_COARSE if is_coarse else _MOST_WORN
+    mass[_WORN] = min(float(mass[_WORN]), most_worn * float(mass[_CAREFUL]))
     mass[:N_MATCHING] *= min(
         evidence.most_matches / max(float(mass[:N_MATCHING].sum()), _FEWEST), 1.0
     )
