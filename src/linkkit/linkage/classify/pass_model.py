@@ -50,7 +50,7 @@ _DECAYS = (0.16, 0.4)
 _WORN_AMONG_MATCHES = 0.2
 _HARDLY_ANY = 0.001
 _INCREDIBLE = 1e-30
-_MOST_WORN, _MOST_WORN_IF_COARSE, _COARSE = 4.0, 0.02, 0.15
+_MOST_WORN, _MOST_WORN_IF_COARSE, _COARSE = 4.0, 0.002, 0.2
 """Errors in most fields are not the rule: where few pairs are as of one person without them, many with
 them are strangers."""
 _SPREAD = 0.10
@@ -69,7 +69,8 @@ _SALTS_OF_MATCHES = 2
 _LEAST_SEEN = 0.2
 _MOST_COINCIDENT = 4.0
 _MOST_LONELIER = 1.5
-_MOST_LONELY = 1.0
+_MOST_LONELY = 0.5
+_MOST_LONELY_IF_KNOWN = 0.12
 _MOST_LONELY_OF_SALT = 10.0
 _LEAST_STEP = 0.5
 
@@ -542,7 +543,8 @@ def _round(evidence: _Evidence, state: _State) -> _State:
         for k, counts in _alive_counts(evidence, state, _UNRELATED, group, joint[_UNRELATED]):
             same[_UNRELATED, k], similar[_UNRELATED, k] = _learned_strangers(evidence, k, counts)
         same[:, group] = same[:, group].mean(axis=1, keepdims=True)
-    most = min(most, _MOST_LONELIER * expected)
+    if not evidence.strangers.share:
+        most = min(most, _MOST_LONELIER * expected)
     found = float(joint[:N_MATCHING, seen.lonely].sum())
     # Where nobody is known to be a stranger, a coarse salt makes strangers look like worn matches.
     is_coarse = not evidence.strangers.share and float(state.lonelier.min()) < _COARSE
@@ -578,6 +580,8 @@ def _learned_lonelier(
         _share_lonely([float(state.same[c, group[0]]) for group in seen.groups]) for c in _MATCHES
     ]
     allowed = _MOST_LONELY_OF_SALT * (masses @ np.array(shares))
+    if evidence.strangers.share:
+        allowed = np.maximum(allowed, _MOST_LONELY_IF_KNOWN * float(masses.sum()))
     open_ = seen.lonely & (evidence.known == 0)
     found = np.bincount(
         seen.lonely_salt[open_],
