@@ -243,7 +243,7 @@ def _with_damaged(
     issues: list[Issue],
 ) -> tuple[pa.Array | None, list[Issue]]:
     """Return values and what can be read of cells without one, and issues that count these."""
-    rows = np.flatnonzero(pc.and_(pc.is_null(values), pc.is_valid(column)).to_numpy(False))
+    rows = np.flatnonzero(values.is_null().to_numpy(False) & column.is_valid().to_numpy(False))
     encoded = column.take(pa.array(rows)).dictionary_encode()
     cells = encoded.dictionary.to_pylist()
     found = [read_damaged(cell) for cell in cells]
@@ -256,7 +256,7 @@ def _with_damaged(
     places[rows] = codes
     forms = pa.array(found, type=pa.large_string()).take(pa.array(places, mask=places < 0))
     counted = [dataclasses.replace(item, n_compared=n_compared[item.rule]) for item in issues]
-    return pc.coalesce(values, forms), counted
+    return pc.call_function("coalesce", [values, forms]), counted
 
 
 def threads_for(n_rows: int) -> int | None:
