@@ -596,7 +596,9 @@ def test_known_strangers_say_how_often_one_salt_alone_is_a_match(with_profile, n
     model = fit_pass_model(
         spec, pairs, n_pairs=10**8, most_matches=10_000.0, n_records=20_000,
         seen=np.ones((n_passes, len(SIMILARITIES))),
-        strangers=Strangers(known=known, counted=known, share=0.5, share_free=0.5),
+        strangers=Strangers(
+            known=known, counted=known, share=0.5, share_free=np.full(len(pairs), 0.5)
+        ),
     )  # fmt: skip
     is_match = model.log_odds(pairs)[4000:4400] + np.log(2) > 0
     assert is_match.mean() == pytest.approx(linked, abs=0.05)

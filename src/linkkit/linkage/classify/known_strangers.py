@@ -1,7 +1,7 @@
 """Candidates that are known to be of strangers, without any label.
 
-Where all parties hold each person once, whoever has a match is a stranger to everybody else. So pairs with
-such a record show how alike strangers are, which pairs whose match is open cannot show.
+Whoever has a match in a party that holds each person once is a stranger to everybody else there. So pairs
+with such a record show how alike strangers are, which pairs whose match is open cannot show.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ class Strangers:
         Those of them that were looked for as long as pairs that may match.
     share : float
         Share of all pairs that would be `counted` if they were candidates, 0 to 1; 0: none is known.
-    share_free : float
-        Share of all pairs neither of whose records has its match elsewhere.
+    share_free : ndarray of float64, shape (n_pairs,)
+        Of all pairs of the same two parties: the share of those neither of whose records has its match
+        elsewhere.
     """
 
     known: npt.NDArray[np.bool_]
     counted: npt.NDArray[np.bool_]
     share: float
-    share_free: float
+    share_free: npt.NDArray[np.float64]
 
     @classmethod
     def unknown(cls, n_pairs: int) -> Strangers:
         """Return that nothing is known."""
         nobody = np.zeros(n_pairs, dtype=np.bool_)
-        return cls(known=nobody, counted=nobody, share=0.0, share_free=1.0)
+        return cls(known=nobody, counted=nobody, share=0.0, share_free=np.ones(n_pairs))

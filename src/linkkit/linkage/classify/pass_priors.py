@@ -6,7 +6,7 @@ salt. The data correct both; these decide which class is which.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -15,12 +15,30 @@ import numpy.typing as npt
 from linkkit.agreement import FieldKind, SaltPart
 from linkkit.exchange import EncodingSpec, PassSpec, SaltField
 
-__all__ = ["PASS_CLASSES", "coincidences", "expected_overlap", "expected_same"]
+__all__ = [
+    "N_MATCHING",
+    "PASS_CLASSES",
+    "coincidences",
+    "equal_by_chance",
+    "expected_overlap",
+    "expected_same",
+    "n_values",
+]
 
-PassClass = Literal["match", "twins", "household", "namesakes", "unrelated"]
-"""Same person; twins; other people of one family or address; of one name; of nothing in common."""
+PassClass = Literal["match", "worn", "twins", "household", "namesakes", "unrelated"]
+"""Same person; same person with errors in most fields; twins; other people of one family or address;
+of one name; of nothing in common."""
 
-PASS_CLASSES: tuple[PassClass, ...] = ("match", "twins", "household", "namesakes", "unrelated")
+PASS_CLASSES: tuple[PassClass, ...] = (
+    "match",
+    "worn",
+    "twins",
+    "household",
+    "namesakes",
+    "unrelated",
+)
+N_MATCHING = 2
+"""The first classes are of one person."""
 
 _BY_CHANCE: dict[FieldKind, float] = {
     "given_name": 0.08,
@@ -69,6 +87,7 @@ _OF_NAMESAKES: dict[FieldKind, float] = {"given_name": 0.95, "surname": 0.95, "n
 
 _SAME_IN: dict[PassClass, dict[FieldKind, float]] = {
     "match": {},
+    "worn": {},
     "twins": _OF_TWINS,
     "household": _AT_HOME,
     "namesakes": _OF_NAMESAKES,
@@ -88,6 +107,8 @@ _SAME_SALT: dict[FieldKind, float] = {
 """Share of pairs of one person that have the same salt, by the salt's kind."""
 
 _SAME_INITIAL = 0.95
+_SAME_WORN = 0.75
+"""Of pairs with errors in most fields: how much more seldom each part of a salt is the same."""
 
 _DATES: dict[SaltPart, float] = {"year": 60, "year_day": 1_000, "month_day": 366}
 _WHOLE: dict[FieldKind, float] = {
@@ -113,7 +134,7 @@ def coincidences(item: PassSpec) -> list[tuple[float, float]]:
     in_salt = {source.name for source in item.salt}
     beside = [field for field in item.fields if field.name not in in_salt]
     rare = [
-        (expected_overlap(item, "unrelated", equal=field.name), _EQUAL_BY_CHANCE[field.kind])
+        (expected_overlap(item, "unrelated", equal={field.name}), _EQUAL_BY_CHANCE[field.kind])
         for field in beside
         if field.kind in _EQUAL_BY_CHANCE
     ]
@@ -121,10 +142,15 @@ def coincidences(item: PassSpec) -> list[tuple[float, float]]:
     return [usual, *rare]
 
 
-def expected_overlap(item: PassSpec, pair_class: PassClass, *, equal: str | None = None) -> float:
+def equal_by_chance(kind: FieldKind) -> float:
+    """Return the share of pairs of strangers whose values are equal, or nearly so."""
+    return _EQUAL_BY_CHANCE.get(kind, 0.0)
+
+
+def expected_overlap(item: PassSpec, pair_class: PassClass, *, equal: Container[str] = ()) -> float:
     """Return the share of tokens, weighted by their bits, that two records with one salt share.
 
-    With `equal`, of those who have the value of that field in common.
+    With `equal`, of those who have the values of these fields in common.
     """
     parts: dict[str, SaltPart] = {source.name: source.part for source in item.salt}
     weights = [field.n_hashes * field.typical_tokens for field in item.fields]
@@ -132,7 +158,7 @@ def expected_overlap(item: PassSpec, pair_class: PassClass, *, equal: str | None
         max(
             _SAME_IN[pair_class].get(field.kind, _BY_CHANCE[field.kind]),
             _in_salt(parts[field.name]) if field.name in parts else 0.0,
-            1.0 if field.name == equal else 0.0,
+            1.0 if field.name in equal else 0.0,
         )
         for field in item.fields
     ]
@@ -168,17 +194,19 @@ def _same(
     probability = 1.0
     for source in salt:
         kind = kinds.get(source.name)
-        if pair_class == "match":
+        if pair_class in PASS_CLASSES[:N_MATCHING]:
             is_initial = isinstance(source.part, int) and abs(source.part) == 1
             usual = _SAME_SALT.get(kind, 0.85) if kind else 0.85
             probability *= max(usual, _SAME_INITIAL) if is_initial else usual
+            probability *= _SAME_WORN if pair_class == "worn" else 1.0
         else:
             shared = _SAME_IN[pair_class].get(kind, 0.0) if kind else 0.0
-            probability *= max(shared, 1 / _n_values(kind, source.part))
+            probability *= max(shared, 1 / n_values(kind, source.part))
     return probability
 
 
-def _n_values(kind: FieldKind | None, part: SaltPart) -> float:
+def n_values(kind: FieldKind | None, part: SaltPart) -> float:
+    """Return how many values a part of a salt has, were they equally common."""
     if isinstance(part, int):
         n = abs(part)
         if kind in _OF_DIGITS:

@@ -14,9 +14,9 @@ from linkkit.linkage.classify.pass_model import SIMILARITIES, PassModel, fit_pas
 from linkkit.linkage.classify.scores import ScoredPairs
 from linkkit.linkage.compare.passes.matched import (
     MATCHED_SALTS,
-    matched_records,
     n_alike,
-    pairs_among,
+    pairs_by_parties,
+    sure_matches,
 )
 from linkkit.linkage.compare.passes.pairs import PassPairs
 from linkkit.linkage.pool import Pool
@@ -27,7 +27,14 @@ _LEAST_KNOWN = 0.02
 """Strangers are learned from those that are known if they are no smaller a share of all pairs."""
 
 
-def fit_passes(pool: Pool, pairs: PassPairs, plan: PassPlan, *, most_matches: int) -> PassModel:
+def fit_passes(
+    pool: Pool,
+    pairs: PassPairs,
+    plan: PassPlan,
+    *,
+    most_matches: int,
+    known: npt.NDArray[np.int8] | None = None,
+) -> PassModel:
     """Learn the model of a pool's passes.
 
     Parameters
@@ -39,16 +46,20 @@ def fit_passes(pool: Pool, pairs: PassPairs, plan: PassPlan, *, most_matches: in
     plan : PassPlan
         How they were found.
     most_matches : int
-        How many can match at most.
+        How many match if everybody who can has one match.
+    known : ndarray of int8, shape (n_pairs,), optional
+        What is known of each pair: 1 the same person, -1 not, 0 nothing.
     """
     return fit_pass_model(
         pool.spec,
         pairs.correlations,
         n_pairs=plan.n_pairs,
-        most_matches=float(most_matches),
+        n_expected=float(most_matches),
+        most_matches=float(most_matches if pool.clean.all() else plan.n_pairs),
         n_records=len(pool),
         seen=_seen(pool, plan),
         strangers=_strangers(pool, pairs, plan),
+        known=known,
     )
 
 
@@ -65,20 +76,23 @@ def _seen(pool: Pool, plan: PassPlan) -> npt.NDArray[np.float64]:
 def _strangers(pool: Pool, pairs: PassPairs, plan: PassPlan) -> Strangers | None:
     """Return which pairs are no match because a record has its match elsewhere, if enough are."""
     searched = np.ones(len(pool), dtype=np.bool_) if pairs.searched is None else pairs.searched
-    matched = matched_records(pool, pairs)
-    n_free = pairs_among(pool, np.flatnonzero(~matched))
-    n_known = pairs_among(pool, np.flatnonzero(searched)) - pairs_among(
-        pool, np.flatnonzero(searched & ~matched)
-    )
-    if not n_free or n_known < _LEAST_KNOWN * plan.n_pairs:
+    matched = sure_matches(pool, pairs)
+    free = pairs_by_parties(pool, ~matched)
+    all_searched = pairs_by_parties(pool, np.broadcast_to(searched[:, None], matched.shape))
+    n_known = int((all_searched - pairs_by_parties(pool, searched[:, None] & ~matched)).sum())
+    if not free.sum() or n_known < _LEAST_KNOWN * plan.n_pairs:
         return None
+    one, other = pool.party[pairs.left], pool.party[pairs.right]
     alike, n_salts = n_alike(pool.spec, pairs)
-    known = (matched[pairs.left] | matched[pairs.right]) & (alike < min(MATCHED_SALTS, n_salts))
+    elsewhere = matched[pairs.left, other] | matched[pairs.right, one]
+    known = elsewhere & (alike < min(MATCHED_SALTS, n_salts))
+    whole = pairs_by_parties(pool, np.ones_like(matched))
+    share_free = np.maximum(free, 1) / np.maximum(whole, 1)
     return Strangers(
         known=known,
         counted=known & searched[pairs.left] & searched[pairs.right],
         share=n_known / plan.n_pairs,
-        share_free=n_free / plan.n_pairs,
+        share_free=np.minimum(share_free, 1)[np.minimum(one, other), np.maximum(one, other)],
     )
 
 

@@ -9,12 +9,13 @@ many people two files share. Two curves are learned for each two parties instead
 
 Both are smooth (Poisson counts with a penalty on the curvature of their logarithm, as in Eilers
 and Marx, 1996), so that they reach beyond what was seen. What tells the two apart is competition:
-where a party holds each person once, all but one of a record's candidates are strangers.
+where a party holds each person once, all but one of a record's candidates are strangers. Within one
+file it is the valley between pairs that are nearly equal and all others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,9 +41,13 @@ _FIRST_SLOPE = 0.2
 _FIRST_MOST = 0.9
 _PRIOR_MATCHES = 10.0
 _ENOUGH_MATCHES = 50.0
-_DISTANCE = 0.08
 _EXPECTED_DISTANCE = 0.15
-_DISTANCES = (0.02, 0.1)
+_DISTANCE_BELOW = 0.05
+_VALLEY_WIDTH = 0.02
+_NEARLY_EQUAL = 0.9
+_RISES = 0.4
+_ENOUGH_IN_HEAP = 5
+_HARDLY_ANY = 0.001
 _FEWEST = 1e-3
 _MOST_ROUNDS = 60
 _CONVERGED = 1e-3
@@ -134,6 +139,10 @@ class RecordModel:
         Rounds of EM.
     converged : bool
         Whether EM came to rest.
+    missed : float
+        Expected number of matching pairs that are no candidates.
+    warnings : tuple of str
+        What makes the model doubtful.
     """
 
     blocks: tuple[Block, ...]
@@ -143,6 +152,8 @@ class RecordModel:
     n_pairs: int
     n_rounds: int
     converged: bool
+    missed: float = 0.0
+    warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<RecordModel: {self.expected_matches:.0f} matches expected>"
@@ -214,6 +225,9 @@ def fit_record_model(
     n_pairs: int,
     compete: Compete,
     name: str,
+    n_expected: float = 0.0,
+    pair_completeness: float = 1.0,
+    known: npt.NDArray[np.int8] | None = None,
 ) -> RecordModel:
     """Learn the curves by EM.
 
@@ -231,14 +245,22 @@ def fit_record_model(
         From odds to probabilities.
     name : str
         Name of the filter.
+    n_expected : float
+        How many records could be among the others; with hardly any matches a warning says so.
+    pair_completeness : float
+        Share of matches at least so alike that are candidates, 0 to 1.
+    known : ndarray of int8, shape (n_candidates,), optional
+        Labels: 1 the same person, -1 not, 0 not known.
     """
     shapes = [_Shape.of(block, floor) for block in blocks]
     probability = np.zeros_like(first)
     for block, shape in zip(blocks, shapes, strict=True):
         slope = np.clip(shape.excess_over_rivals / _FIRST_SLOPE, 0, _FIRST_MOST)
-        if block.one_file:
-            slope = slope * np.exp((block.dice - 1) / _DISTANCE)
         probability[block.where] = first[block.where] * slope
+        if block.one_file:
+            probability[block.where] = block.dice >= _valley(block.dice, shape.floor)
+    labels = np.zeros(len(first), dtype=np.int8) if known is None else known
+    probability = _as_known(probability, labels)
     curves: tuple[Curves, ...] = ()
     n_rounds, converged = 0, False
     while not converged and n_rounds < _MOST_ROUNDS:
@@ -247,7 +269,7 @@ def fit_record_model(
         odds = np.zeros_like(first)
         for block, shape, curve in zip(blocks, shapes, curves, strict=True):
             odds[block.where] = np.exp(curve.log_odds(block.dice, shape.excess))
-        new = compete(odds)
+        new = _as_known(compete(odds), labels)
         moved = float(np.abs(new - probability).sum())
         converged = moved < _CONVERGED * float(new.sum()) + _NOTHING
         probability = new
@@ -262,7 +284,30 @@ def fit_record_model(
         n_pairs=n_pairs,
         n_rounds=n_rounds,
         converged=converged,
+        missed=_missed(curves, float(probability.sum()), pair_completeness),
+        warnings=tuple(
+            _doubts(float(probability.sum()), n_expected, n_rounds, converged=converged)
+        ),
     )
+
+
+def _as_known(probability: _Floats, known: npt.NDArray[np.int8]) -> _Floats:
+    return np.asarray(np.where(known, known > 0, probability), dtype=np.float64)
+
+
+def _missed(curves: tuple[Curves, ...], n_found: float, pair_completeness: float) -> float:
+    """Return how many matches are expected below the floor, and in pairs that were not looked at."""
+    below = sum(float(np.exp(curve.matches[0])) * _DISTANCE_BELOW for curve in curves)
+    return below + n_found * (1 / max(pair_completeness, _FEWEST) - 1)
+
+
+def _doubts(
+    n_matches: float, n_expected: float, n_rounds: int, *, converged: bool
+) -> Iterator[str]:
+    if n_matches < _HARDLY_ANY * n_expected:
+        yield f"the parties seem to share nobody: {n_matches:.0f} matching pairs are expected"
+    elif not converged:
+        yield f"the model did not come to rest in {n_rounds} rounds; probabilities are rough"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -296,6 +341,26 @@ class _Shape:
             exposure=_WIDTH * _exposed(block, floor, _centers(lowest, n_bins)),
             n_match_bins=n_match_bins,
         )
+
+
+def _valley(dice: _Floats, floor: float) -> float:
+    """Return where, from equal pairs downwards, pairs are fewest before they become more again.
+
+    Above it are the second records of a person; below it relatives, and then strangers. Within one file
+    nothing else tells these apart. Above 1 where there is no heap of pairs that are nearly equal.
+    """
+    n_bins = max(round((1 - floor) / _VALLEY_WIDTH), 2)
+    bins = np.clip(((dice - floor) / (1 - floor) * n_bins).astype(np.int64), 0, n_bins - 1)
+    rate = smooth_log_rate(_counted(bins, np.ones(len(dice)), n_bins), np.ones(n_bins))
+    nearly_equal = np.arange(n_bins) >= n_bins * (_NEARLY_EQUAL - floor) / (1 - floor)
+    if not nearly_equal.any():
+        return 2.0
+    place = lowest = n_bins - 1 - int(rate[nearly_equal][::-1].argmax())
+    while place > 0 and rate[place] < rate[lowest] + _RISES:
+        place -= 1
+        lowest = place if rate[place] < rate[lowest] else lowest
+    least = floor + (1 - floor) * lowest / n_bins
+    return least if np.count_nonzero(dice >= least) >= _ENOUGH_IN_HEAP else 2.0
 
 
 def _centers(lowest: float, n_bins: int) -> _Floats:
@@ -342,19 +407,16 @@ def _learned(
         strangers = smooth_log_rate(counts, shape.exposure)
         top = int(strangers.argmax())
         strangers[top:] = np.minimum.accumulate(strangers[top:])
-        if block.one_file:
-            matches = _matches_of_one_file(own, together if known else None, shape.floor)
-        else:
-            others = known and len(apart) > 1
-            matches = _matches_of_two_files(own, together if others else None, shape.floor)
+        others = known and (len(apart) > 1 or block.one_file)
+        matches = _matches_of(own, together if others else None, shape.floor)
         curves.append(
             Curves(strangers=strangers, matches=matches, lowest=shape.lowest, floor=shape.floor)
         )
     return tuple(curves)
 
 
-def _matches_of_two_files(own: _Floats, together: _Floats | None, floor: float) -> _Floats:
-    """Return the log rate of matches between two files.
+def _matches_of(own: _Floats, together: _Floats | None, floor: float) -> _Floats:
+    """Return the log rate of matches between two files, or within one.
 
     To what was found are added a few that look as matches of other files do, or else as those of
     one person are expected to. Where there are hardly any, that keeps the best of the strangers from
@@ -371,22 +433,6 @@ def _matches_of_two_files(own: _Floats, together: _Floats | None, floor: float) 
     top = middle + int(rate[middle:].argmax())
     rate[: top + 1] = np.minimum.accumulate(rate[top::-1])[::-1]
     return rate
-
-
-def _matches_of_one_file(own: _Floats, typical: _Floats | None, floor: float) -> _Floats:
-    """Return the log rate of matches within a file, which no competition tells from families.
-
-    Their curve is that of matches between files, where some are known, and else one that falls
-    off from 1 by a rate that is learned within bounds.
-    """
-    n_own = float(own.sum()) + _FEWEST
-    if typical is None:
-        distance = 1 - _centers(floor, len(own))
-        mean = float(own @ np.maximum(distance, 0)) + _PRIOR_MATCHES * _DISTANCE
-        decay = float(np.clip(mean / (n_own + _PRIOR_MATCHES), *_DISTANCES))
-        typical = np.asarray(np.exp(-distance / decay), dtype=np.float64)
-    rate = np.log(np.maximum(typical, 1e-12) / typical.sum() * n_own / _WIDTH)
-    return np.asarray(rate, dtype=np.float64)
 
 
 def _weights(name: str, dice: _Floats, match: _Floats, *, n_pairs: int) -> FieldWeights:

@@ -26,7 +26,15 @@ _NO_HOPE = 1e-4
 _RANKS_WITH_DUPLICATES = (5, 10)
 
 
-def fit_records(pool: Pool, pairs: RecordPairs, *, floor: float, n_pairs: int) -> RecordModel:
+def fit_records(
+    pool: Pool,
+    pairs: RecordPairs,
+    *,
+    floor: float,
+    n_pairs: int,
+    pair_completeness: float = 1.0,
+    known: npt.NDArray[np.int8] | None = None,
+) -> RecordModel:
     """Learn the model of a pool's candidates.
 
     Parameters
@@ -39,6 +47,10 @@ def fit_records(pool: Pool, pairs: RecordPairs, *, floor: float, n_pairs: int) -
         The least similarity.
     n_pairs : int
         All pairs that could match.
+    pair_completeness : float
+        Estimated share, 0 to 1, of matches that alike that were found.
+    known : ndarray of int8, shape (n_pairs,), optional
+        What is known of each pair: 1 the same person, -1 not, 0 nothing.
     """
     once = replace(pool, clean=np.ones_like(pool.clean))
     blocks = tuple(_block(pool, pairs, p, q, floor) for p, q in party_blocks(pool))
@@ -51,6 +63,9 @@ def fit_records(pool: Pool, pairs: RecordPairs, *, floor: float, n_pairs: int) -
         # second records of a person pass for strangers while the curves are learned.
         compete=lambda odds: _rival(once, pairs, odds),
         name=pool.spec.records[0].name,
+        n_expected=float(min(pool.party_sizes())),
+        pair_completeness=pair_completeness,
+        known=known,
     )
 
 

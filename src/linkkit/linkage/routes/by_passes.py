@@ -14,7 +14,8 @@ from linkkit.errors import LinkageError
 from linkkit.linkage.block import PassPlan, count_pairs, plan_passes
 from linkkit.linkage.block.keys import repeated_records, repeated_warnings
 from linkkit.linkage.block.passes import CHANCE_PER_RECORD, table_seconds
-from linkkit.linkage.classify import fit_passes, pass_log_odds, score_passes
+from linkkit.linkage.classify import fit_passes, score_passes
+from linkkit.linkage.classify.known_labels import verdicts
 from linkkit.linkage.compare import compare_passes, find_pairs
 from linkkit.linkage.compare.kept import PAIR_TYPES, TOO_MANY
 from linkkit.linkage.compare.passes.pairs import PassPairs
@@ -65,11 +66,18 @@ def link_passes(work: Work) -> Found:
     candidates, plan = _candidates(work, plan, store)
     if work.max_pairs is not None and len(candidates) > work.max_pairs:
         candidates, plan = _tightened(work, candidates, plan, work.max_pairs)
-    model = fit_passes(pool, candidates, plan, most_matches=most_matches(pool))
+    model = fit_passes(
+        pool,
+        candidates,
+        plan,
+        most_matches=most_matches(pool),
+        known=verdicts(rows[candidates.left], rows[candidates.right], work.labels),
+    )
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        pairs = compare_passes(whole, left, right)
-        return np.asarray(pass_log_odds(pairs, model) / np.log(2), dtype=np.float64)
+        # Asked for pairs that others brought together.
+        evidence = model.log_evidence(compare_passes(whole, left, right).correlations)
+        return np.asarray(evidence / np.log(2), dtype=np.float64)
 
     scored = score_passes(pool, candidates, model)
     scored = replace(scored, left=rows[scored.left], right=rows[scored.right])

@@ -12,6 +12,7 @@ from linkkit.engines import Partitions
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import FilterPlan, count_pairs
 from linkkit.linkage.classify import fit_records, record_log_odds, score_records
+from linkkit.linkage.classify.known_labels import verdicts
 from linkkit.linkage.compare.kept import PAIR_TYPES, TOO_MANY
 from linkkit.linkage.compare.vectors.record_filters import (
     Candidates,
@@ -63,7 +64,14 @@ def link_records(work: Work) -> Found:
         )
     if left_over is not None and memory_of_pairs(len(candidates)) > left_over:
         memory_left(work, _memory_of_records(work) + memory_of_pairs(len(candidates)))
-    model = fit_records(pool, candidates, floor=floor, n_pairs=plan.n_pairs)
+    model = fit_records(
+        pool,
+        candidates,
+        floor=floor,
+        n_pairs=plan.n_pairs,
+        pair_completeness=plan.pair_completeness,
+        known=verdicts(candidates.left, candidates.right, work.labels),
+    )
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         odds = record_log_odds(pool, left, right, None, model)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from linkkit.agreement import Compare, FieldKind, LinkageField
 from linkkit.exchange import FilterSpec
 from linkkit.partner.encode.comparison import comparison_tokens, field_options
+from linkkit.partner.standardize.damaged_dates import UNREADABLE
 
 __all__ = ["KINDS", "PASS_WEIGHTS", "KindEncoding", "filter_spec", "kind_encoding"]
 
@@ -49,16 +50,20 @@ def word_bigrams(value: str) -> Iterator[str]:
 def date_parts(value: str) -> Iterator[str]:
     """Each digit at its place, and year, month, day as wholes, for YYYYMMDD.
 
-    Day and month also count without their order, so that a swap keeps most tokens.
+    Day and month also count without their order, so that a swap keeps most tokens. What cannot be
+    read of a damaged date, marked by "?", is in no token.
 
     Examples
     --------
     >>> len(list(date_parts("20090305")))
     14
+    >>> list(date_parts("2009??0?"))
+    ['0:2', '1:0', '2:0', '3:9', '6:0', 'y2009']
     """
-    yield from (f"{i}:{digit}" for i, digit in enumerate(value))
+    yield from (f"{i}:{digit}" for i, digit in enumerate(value) if digit != UNREADABLE)
     year, month, day = value[:4], value[4:6], value[6:]
-    yield from (f"y{year}", f"m{month}", f"d{day}", f"u{month}", f"u{day}", f"md{month}{day}")
+    parts = (f"y{year}", f"m{month}", f"d{day}", f"u{month}", f"u{day}", f"md{month}{day}")
+    yield from (part for part in parts if UNREADABLE not in part)
 
 
 def digit_places(value: str) -> Iterator[str]:

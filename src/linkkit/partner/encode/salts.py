@@ -12,6 +12,7 @@ import pyarrow.compute
 
 from linkkit.agreement import SaltPart
 from linkkit.exchange import PassSpec
+from linkkit.partner.standardize.damaged_dates import UNREADABLE
 
 __all__ = ["SEPARATOR", "salt_codes"]
 
@@ -78,11 +79,20 @@ def _part_codes(column: pa.Array, part: SaltPart) -> tuple[list[str], npt.NDArra
 
 
 def _parts(values: pa.Array, part: SaltPart) -> pa.Array:
+    """Return a part of each value; null where it cannot be read of a damaged date."""
     if part == "whole":
-        return values
+        return _readable(values)
     if isinstance(part, int):
         plain = pc.replace_substring(values, " ", "")
         stop = part if part > 0 else None
         return pc.utf8_slice_codeunits(plain, min(part, 0), stop)
     pieces = [pc.utf8_slice_codeunits(values, *piece) for piece in _PIECES[part]]
-    return pc.binary_join_element_wise(*pieces, pa.scalar("", values.type))
+    return _readable(pc.binary_join_element_wise(*pieces, pa.scalar("", values.type)))
+
+
+def _readable(values: pa.Array) -> pa.Array:
+    # Beside digits, the mark stands in damaged dates alone.
+    damaged = pc.match_substring_regex(
+        values, f"^[0-9{UNREADABLE}]*[{UNREADABLE}][0-9{UNREADABLE}]*$"
+    )
+    return pc.if_else(damaged, pa.scalar(None, values.type), values)

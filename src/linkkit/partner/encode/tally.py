@@ -94,7 +94,12 @@ def _add_issues(known: dict[tuple[str, str], Issue], found: Iterable[Issue]) -> 
         before = known.get((issue.field, issue.rule))
         if before is not None:
             rows = sorted([*before.rows, *issue.rows])[:ROWS_SHOWN]
-            issue = replace(issue, count=before.count + issue.count, rows=tuple(rows))  # noqa: PLW2901
+            issue = replace(  # noqa: PLW2901
+                issue,
+                count=before.count + issue.count,
+                rows=tuple(rows),
+                n_compared=before.n_compared + issue.n_compared,
+            )
         known[issue.field, issue.rule] = issue
 
 

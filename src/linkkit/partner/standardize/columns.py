@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +48,7 @@ __all__ = [
     "threads_for",
 ]
 
-STANDARDIZATION_VERSION = 2
+STANDARDIZATION_VERSION = 3
 
 _ROWS_SHOWN = 10
 _WORTH_THREADS = 20_000
@@ -58,13 +59,15 @@ _JANUARY_FIRST = np.uint64(0x01000100)  # the bytes 0, 1, 0, 1, the first the lo
 class Issue:
     """Cells of a field that a rule turned into missing.
 
-    ``rows`` are the numbers of the first ten of them, below the header from 1.
+    ``rows`` are the numbers of the first ten of them, below the header from 1; ``n_compared`` of
+    them are no value, but compared by what can be read of them.
     """
 
     field: str
     rule: str
     count: int
     rows: tuple[int, ...]
+    n_compared: int = 0
 
     def __str__(self) -> str:
         return f"{self.field}: {self.brief}"
@@ -74,7 +77,8 @@ class Issue:
         """The same without the field's name."""
         shown = ", ".join(str(row) for row in self.rows)
         more = ", ..." if self.count > len(self.rows) else ""
-        return f"{self.count} cells taken as missing ({self.rule}), rows {shown}{more}"
+        compared = f"; {self.n_compared} compared by their digits" if self.n_compared else ""
+        return f"{self.count} cells taken as missing ({self.rule}{compared}), rows {shown}{more}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -96,6 +100,9 @@ class StandardizedExtract:
         What each field holds.
     rows : ndarray of int64
         Row numbers.
+    compared : dict of str to pyarrow.Array
+        The fields as records are compared by them: also with what can be read of damaged dates,
+        YYYYMMDD with a "?" for each digit that cannot be. It is for encodings only.
     """
 
     fields: dict[str, pa.Array]
@@ -104,6 +111,7 @@ class StandardizedExtract:
     cells: dict[str, pa.Array]
     kinds: dict[str, FieldKind]
     rows: npt.NDArray[np.int64]
+    compared: dict[str, pa.Array]
 
     def __repr__(self) -> str:
         return f"<StandardizedExtract: {len(self.fields)} fields, {len(self.issues)} issues>"
@@ -184,6 +192,10 @@ def standardize(
         cells={name: column.cells for name, column in done.items() if column.cells is not None},
         kinds={name: field.kind for name, field in agreement.linkage.fields.items()},
         rows=extract.rows,
+        compared={
+            name: column.values if column.compared is None else column.compared
+            for name, column in done.items()
+        },
     )
 
 
@@ -192,6 +204,7 @@ class _Column(NamedTuple):
     issues: Sequence[Issue] = ()
     notes: Sequence[str] = ()
     cells: pa.Array | None = None
+    compared: pa.Array | None = None
 
 
 def _standardized(
@@ -208,14 +221,42 @@ def _standardized(
     plain = source.part is None and not field.nicknames and field.region == "US"
     as_bytes = cells_of(column) if plain or field.kind in READ_BY_COLUMN else None
     counts = _counts_by_form(column, as_bytes, field.kind) if whole is None else whole
-    read, notes = column_reader(field, source, counts, years=agreement.years)
+    read, notes, read_damaged = column_reader(field, source, counts, years=agreement.years)
     found = written(read, as_bytes, kind=field.kind) if plain and as_bytes is not None else None
     values, issues = apply_reader(read, column, field=name, extract=extract, found=found)
     if field.kind == "date":
         days = _counts_of_first_days(values) if whole is None else _days(whole, read)
         values, more = _without_repeated_days(values, days, field=name, extract=extract)
         issues += more
-    return _Column(values=values, issues=issues, notes=notes, cells=cells)
+    compared = None
+    is_compared = field.compare is None and agreement.linkage.profile != "clkhash"
+    if read_damaged is not None and is_compared:
+        compared, issues = _with_damaged(values, column, read, read_damaged, issues)
+    return _Column(values=values, issues=issues, notes=notes, cells=cells, compared=compared)
+
+
+def _with_damaged(
+    values: pa.Array,
+    column: pa.Array,
+    read: Callable[[str], Outcome],
+    read_damaged: Callable[[str], str | None],
+    issues: list[Issue],
+) -> tuple[pa.Array | None, list[Issue]]:
+    """Return values and what can be read of cells without one, and issues that count these."""
+    rows = np.flatnonzero(values.is_null().to_numpy(False) & column.is_valid().to_numpy(False))
+    encoded = column.take(pa.array(rows)).dictionary_encode()
+    cells = encoded.dictionary.to_pylist()
+    found = [read_damaged(cell) for cell in cells]
+    if not any(found):
+        return None, issues
+    rules = [read(cell).rule if form else None for cell, form in zip(cells, found, strict=True)]
+    codes = encoded.indices.to_numpy(False)
+    n_compared = Counter(rules[code] for code in codes.tolist())
+    places = np.full(len(values), -1, dtype=np.int64)
+    places[rows] = codes
+    forms = pa.array(found, type=pa.large_string()).take(pa.array(places, mask=places < 0))
+    counted = [dataclasses.replace(item, n_compared=n_compared[item.rule]) for item in issues]
+    return pc.call_function("coalesce", [values, forms]), counted
 
 
 def threads_for(n_rows: int) -> int | None:

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from anyascii import anyascii
 
 from linkkit.agreement import Years
+from linkkit.partner.standardize.damaged_dates import Split, damaged_form, split_damaged
 from linkkit.partner.standardize.outcome import Outcome
 from linkkit.partner.standardize.text import clean, is_placeholder, nothing_left
 
@@ -61,10 +62,11 @@ _Form = Literal["year first", "month by name", "day and month", "spreadsheet num
 
 
 class DateReader(NamedTuple):
-    """How one column of dates is read, and sentences that say so."""
+    """How one column of dates is read, sentences that say so, and how what is no date is read."""
 
     read: Callable[[str], Outcome]
     notes: tuple[str, ...]
+    damaged: Callable[[str], str | None]
 
 
 class _Parts(NamedTuple):
@@ -106,7 +108,9 @@ def stated_dates(formats: Sequence[str], *, years: Years) -> DateReader:
                     return _checked(day.year, day.month, day.day, years)
         return _rejected(text, "not a date in the agreed formats")
 
-    return DateReader(read, (f"formats stated: {', '.join(formats)}",))
+    column = _Column(years, order=_stated_order(formats))
+    notes = (f"formats stated: {', '.join(formats)}",)
+    return DateReader(read, notes, lambda cell: _damaged(cell, read, column))
 
 
 def inferred_dates(counts: Mapping[str, int], *, years: Years) -> DateReader:
@@ -137,7 +141,11 @@ def inferred_dates(counts: Mapping[str, int], *, years: Years) -> DateReader:
     order: DayOrder = "day_first" if votes["day_first"] > votes["month_first"] else "month_first"
     read_as = column._replace(order=order)
     notes = _notes(forms, votes, order, n_open=n_open, n_short=n_short, last=years.last)
-    return DateReader(lambda cell: _infer(cell, read_as), notes)
+
+    def read(cell: str) -> Outcome:
+        return _infer(cell, read_as)
+
+    return DateReader(read, notes, lambda cell: _damaged(cell, read, read_as))
 
 
 def repeated_first_days(counts: Mapping[str, int]) -> frozenset[str]:
@@ -214,6 +222,34 @@ def _notes(
     if n_short:
         notes.append(f"{n_short} years of two digits, taken as {last - 99} to {last}")
     return tuple(notes)
+
+
+def _stated_order(formats: Sequence[str]) -> DayOrder:
+    """Return what comes first in the first format that has both."""
+    for form in formats:
+        if "%d" in form and "%m" in form:
+            return "day_first" if form.index("%d") < form.index("%m") else "month_first"
+    return "month_first"
+
+
+def _damaged(cell: str, read: Callable[[str], Outcome], column: _Column) -> str | None:
+    """Return what can be compared of a cell that is no date; None for dates and placeholders."""
+    outcome = read(cell)
+    if outcome.value is not None or outcome.rule in (None, "placeholder"):
+        return None
+    text, last = _date_text(cell), column.years.last
+    worded = _worded_parts(text, last)
+    if worded is not None:
+        year, month, day = f"{worded.year:04d}", f"{worded.first:02d}", f"{worded.second:02d}"
+        found: Split | None = Split(year, month, day, year_first=True)
+    else:
+        found = split_damaged(text)
+    if found is None:
+        return None
+    if len(found.year) == 2 and found.year.isdigit():
+        found = found._replace(year=f"{_full_year(int(found.year), 2, last):04d}")
+    form = damaged_form(found, day_first=column.order == "day_first")
+    return None if form in _PLACEHOLDERS else form
 
 
 def _strptime(text: str, form: str, latest_year: int) -> dt.date | None:

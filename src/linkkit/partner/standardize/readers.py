@@ -50,10 +50,14 @@ _PARTS = {"given": given_part, "surname": surname_part}
 
 
 class ColumnReader(NamedTuple):
-    """How the cells of one column are standardized, and sentences that say so."""
+    """How the cells of one column are standardized, and sentences that say so.
+
+    `damaged` returns what is compared of a cell without a standard form, where there is such a thing.
+    """
 
     read: Callable[[str], Outcome]
     notes: tuple[str, ...] = ()
+    damaged: Callable[[str], str | None] | None = None
 
 
 def column_reader(

@@ -13,7 +13,15 @@ from linkkit.exchange import EncodingSpec
 from linkkit.linkage.compare.passes.pairs import PassPairs
 from linkkit.linkage.pool import Pool
 
-__all__ = ["LIKE_SALTS", "MATCHED_SALTS", "matched_records", "n_alike", "pairs_among"]
+__all__ = [
+    "LIKE_SALTS",
+    "MATCHED_SALTS",
+    "matched_records",
+    "n_alike",
+    "pairs_among",
+    "pairs_by_parties",
+    "sure_matches",
+]
 
 LIKE_SALTS = 2
 """Pairs alike in so many salts are hardly ever of strangers."""
@@ -36,6 +44,33 @@ def n_alike(spec: EncodingSpec, pairs: PassPairs) -> tuple[npt.NDArray[np.int64]
     return total, len(set(salts))
 
 
+def sure_matches(pool: Pool, pairs: PassPairs) -> npt.NDArray[np.bool_]:
+    """Return which records have a match beyond reasonable doubt in which party.
+
+    A record may have one in a party that holds each person once, if that is alike in many salts and
+    nobody else of the party is in several; where its own party holds each person once, too, nobody
+    else of that may be so to the match.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_records, n_parties)
+    """
+    n_parties = len(pool.parties)
+    alike, n_salts = n_alike(pool.spec, pairs)
+    rivals = np.flatnonzero(alike >= LIKE_SALTS)
+    left, right = pairs.left[rivals], pairs.right[rivals]
+    to_right = left * n_parties + pool.party[right]
+    to_left = right * n_parties + pool.party[left]
+    counts = np.bincount(np.concatenate([to_right, to_left]), minlength=len(pool) * n_parties)
+    one_left, one_right = pool.clean[pool.party[left]], pool.clean[pool.party[right]]
+    alone = ((counts[to_right] == 1) | ~one_right) & ((counts[to_left] == 1) | ~one_left)
+    sure = alone & (alike[rivals] >= min(MATCHED_SALTS, n_salts))
+    answer = np.zeros(len(pool) * n_parties, dtype=np.bool_)
+    answer[to_right[sure & one_right]] = True
+    answer[to_left[sure & one_left]] = True
+    return answer.reshape(len(pool), n_parties)
+
+
 def matched_records(pool: Pool, pairs: PassPairs) -> npt.NDArray[np.bool_]:
     """Return which records have a match beyond reasonable doubt in every other party.
 
@@ -45,19 +80,33 @@ def matched_records(pool: Pool, pairs: PassPairs) -> npt.NDArray[np.bool_]:
     -------
     ndarray of bool, shape (n_records,)
     """
-    n_parties = len(pool.parties)
     if pool.with_earlier or not bool(pool.clean.all()):
         return np.zeros(len(pool), dtype=np.bool_)
-    alike, n_salts = n_alike(pool.spec, pairs)
-    rivals = np.flatnonzero(alike >= LIKE_SALTS)
-    left, right = pairs.left[rivals], pairs.right[rivals]
-    to_right = left * n_parties + pool.party[right]
-    to_left = right * n_parties + pool.party[left]
-    counts = np.bincount(np.concatenate([to_right, to_left]), minlength=len(pool) * n_parties)
-    alone = (counts[to_right] == 1) & (counts[to_left] == 1)
-    sure = alone & (alike[rivals] >= min(MATCHED_SALTS, n_salts))
-    n_matches = np.bincount(np.concatenate([left[sure], right[sure]]), minlength=len(pool))
-    return np.asarray(n_matches == n_parties - 1)
+    return np.asarray(sure_matches(pool, pairs).sum(axis=1) == len(pool.parties) - 1)
+
+
+def pairs_by_parties(pool: Pool, members: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return how many pairs of each two parties have both records as members.
+
+    Parameters
+    ----------
+    pool : Pool
+        All records.
+    members : ndarray of bool, shape (n_records, n_parties)
+        Whether a record is one with regard to each party.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_parties, n_parties)
+        Above the diagonal by two parties, and on it within one that may hold a person twice.
+    """
+    n_parties = len(pool.parties)
+    counts = np.zeros((n_parties, n_parties), dtype=np.int64)
+    for q in range(n_parties):
+        counts[:, q] = np.bincount(pool.party[members[:, q]], minlength=n_parties)
+    own = np.diagonal(counts)
+    within = np.where(pool.clean, 0, own * (own - 1) // 2)
+    return np.asarray(np.triu(counts * counts.T, k=1) + np.diag(within))
 
 
 def pairs_among(pool: Pool, members: npt.NDArray[np.int64]) -> int:
