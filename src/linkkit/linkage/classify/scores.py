@@ -14,7 +14,7 @@ from scipy.special import expit
 from linkkit.engines import slices_of
 from linkkit.linkage.block.keys import block_sizes, filter_keys
 from linkkit.linkage.classify.model import MatchModel
-from linkkit.linkage.classify.priors import CLASSES
+from linkkit.linkage.classify.priors import CLASSES, N_MATCHING
 from linkkit.linkage.compare import ComparedPairs
 from linkkit.linkage.compare.fields.pairs import unpack
 from linkkit.linkage.pool import Pool
@@ -23,9 +23,8 @@ __all__ = ["FrequencyTable", "ScoredPairs", "frequency_table", "score_pairs"]
 
 _EQUAL = 4
 _NAMES = ("given_name", "surname", "name")
-_MATCH = CLASSES.index("match")
 _UNRELATED = CLASSES.index("unrelated")
-_AREA = CLASSES.index("area")
+_NAMESAKES = CLASSES.index("namesakes")  # the first of those who have nothing but chance in common
 _TWINS, _HOUSEHOLD = CLASSES.index("twins"), CLASSES.index("household")
 _LOG2 = float(np.log(2))
 
@@ -141,13 +140,16 @@ def _judged(
     # Pairs have few patterns of levels, and within a class nothing else matters but how rare a name is.
     encoded = pa.array(codes).dictionary_encode()
     pattern = encoded.indices.to_numpy()
-    levels = unpack(encoded.dictionary.to_numpy(), n_fields=len(model.fields))
+    patterns = encoded.dictionary.to_numpy()
+    levels = unpack(patterns, n_fields=len(model.fields))
     logs = model.log_likelihoods(levels) + np.log(model.shares)
+    logs[:, N_MATCHING:] += model.log_oddity_of(patterns)[:, None]
+    same = np.logaddexp.reduce(logs[:, :N_MATCHING], axis=1)
     at_home = np.logaddexp(logs[:, _TWINS], logs[:, _HOUSEHOLD])
-    by_chance = np.logaddexp(logs[:, _AREA], logs[:, _UNRELATED])[pattern]
+    by_chance = np.logaddexp.reduce(logs[:, _NAMESAKES:], axis=1)[pattern]
     for column, f in enumerate(frequencies.fields):
         equal = np.flatnonzero((levels[:, f] == _EQUAL)[pattern])
         share = frequencies.share[left[equal], column].astype(np.float64)
         by_chance[equal] += np.log(share / max(model.levels[_UNRELATED, f, _EQUAL], 1e-9))
-    log_odds = logs[:, _MATCH][pattern] - np.logaddexp(at_home[pattern], by_chance)
+    log_odds = same[pattern] - np.logaddexp(at_home[pattern], by_chance)
     return levels[pattern], log_odds

@@ -13,8 +13,11 @@ from linkkit.engines import Partitions, n_threads_available, run_in_threads
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import BlockingPlan, plan_blocking
 from linkkit.linkage.block.keys import repeated_records, repeated_warnings
-from linkkit.linkage.block.plan import all_keys
-from linkkit.linkage.classify import first_weights, fit_model, score_pairs
+from linkkit.linkage.block.plan import all_keys, all_pairs, count_pairs
+from linkkit.linkage.classify import first_weights, score_pairs
+from linkkit.linkage.classify.field_scores import fit_fields
+from linkkit.linkage.classify.model import Learner, Strangers
+from linkkit.linkage.classify.unseen import draw_unseen
 from linkkit.linkage.classify.scores import frequency_table
 from linkkit.linkage.compare import (
     ComparedPairs,
@@ -28,7 +31,7 @@ from linkkit.linkage.compare.fields.pairs import CANDIDATE_TYPES, unpack
 from linkkit.linkage.compare.fields.scans import Bar, scans_of
 from linkkit.linkage.compare.kept import TOO_MANY
 from linkkit.linkage.forecast import LinkForecast
-from linkkit.linkage.pool import Pool
+from linkkit.linkage.pool import Pool, part_of
 from linkkit.linkage.routes.work import (
     BYTES_OF_CROSSWALK,
     MOST_CANDIDATES,
@@ -52,6 +55,9 @@ _FLOOR_BELOW_EVEN_ODDS = 8.0
 _FEWEST_WEIGHT = 4.0
 _SAMPLED_COMPARISONS = 3_000_000
 _FLOOR_STEP = 0.5
+_STRANGERS_COMPARED = 5_000
+_STRANGERS_SAMPLED = 50_000
+_SEED = 3
 _BYTES_ON_DISK = sum(np.dtype(kind).itemsize for kind in CANDIDATE_TYPES.values()) + 2 * 8
 
 
@@ -90,15 +96,19 @@ def link_fields(work: Work) -> Found:
     )  # fmt: skip
     if len(candidates) > most:
         start, candidates = _tightened(start, candidates, most)
-    model = fit_model(
+    learner = Learner.of(
         pool.spec.filters,
         candidates.codes,
         start.sample,
         n_pairs=start.plan.n_pairs,
         is_candidate=_weight_of(start.sample, start.weights) >= start.floor,
+        unseen=draw_unseen(
+            pool.spec.filters, start.sample, weights=start.weights, floor=start.floor
+        ),
+        strangers=_strangers(work, start),
     )
     frequencies = frequency_table(pool, start.plan.keys)
-    scored = score_pairs(candidates, model, frequencies, room=store.scratch)
+    model, scored = fit_fields(pool, candidates, learner, frequencies, room=store.scratch)
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         codes = compare_pairs(start.comparison, left, right)
@@ -106,6 +116,32 @@ def link_fields(work: Work) -> Found:
         return score_pairs(pairs, model, frequencies).weight
 
     return Found(plan=start.plan, scored=scored, model=model, score=score)
+
+
+def _strangers(work: Work, start: _Start) -> Strangers:
+    """Return candidates within parties that hold each person once, none of which match."""
+    pool, n_pairs = work.pool, 0
+    found, samples = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.uint64)]
+    rng = np.random.default_rng(_SEED)
+    ends = pool.party_starts()
+    for p in np.flatnonzero(pool.clean).tolist():
+        rows = np.arange(ends[p], ends[p + 1])
+        if len(rows) > _STRANGERS_COMPARED:
+            rows = np.sort(rng.choice(rows, size=_STRANGERS_COMPARED, replace=False))
+        part = replace(part_of(pool, rows), clean=np.zeros_like(pool.clean))
+        part = replace(part, parties=pool.parties[p : p + 1], party=np.zeros(len(rows), dtype=np.int64), clean=np.zeros(1, dtype=np.bool_))
+        plan = BlockingPlan(passes=(all_pairs(part),), n_pairs=count_pairs(part))
+        pairs = compare_all(
+            part, make_comparison(part), plan, weights=start.weights, floor=start.floor,
+            n_threads=work.n_threads,
+        )  # fmt: skip
+        found.append(pairs.codes)
+        n = min(plan.n_pairs, _STRANGERS_SAMPLED)
+        samples.append(sample_pairs(part, make_comparison(part), n_pairs=n))
+        n_pairs += plan.n_pairs
+    return Strangers(
+        codes=np.concatenate(found), n_pairs=n_pairs, sample=np.concatenate(samples)
+    )
 
 
 def forecast_fields(work: Work) -> LinkForecast:
