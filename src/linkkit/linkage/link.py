@@ -15,13 +15,13 @@ from linkkit.errors import OptionError
 from linkkit.exchange import Crosswalk, EncodedExtract
 from linkkit.linkage.block import Block, Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
-from linkkit.linkage.cluster import cluster_records
 from linkkit.linkage.crosswalk import build_crosswalk
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.linked_pairs import LinkedPairs
 from linkkit.linkage.pool import Pool, make_pool
-from linkkit.linkage.quality import LinkageQuality, estimate_quality
+from linkkit.linkage.quality import LinkageQuality
 from linkkit.linkage.routes import FIELDS, PASSES, RECORDS, Route, Work
+from linkkit.linkage.threshold import Threshold, check_threshold, choose_people
 
 __all__ = ["LinkResult", "forecast_link", "link"]
 
@@ -46,6 +46,8 @@ class LinkResult:
         The least match probability of a link.
     n_records : dict of str to int
         Records of each party.
+    warnings : tuple of str
+        What is doubtful about what was learned, with advice.
     """
 
     crosswalk: Crosswalk
@@ -55,6 +57,7 @@ class LinkResult:
     plan: Plan
     threshold: float
     n_records: dict[str, int]
+    warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -64,16 +67,18 @@ class LinkResult:
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{party} {n}" for party, n in self.n_records.items())
+        warnings = "".join(f"\nwarning: {text}" for text in self.warnings)
         return (
             f"records: {sizes}\ncompared: {self.plan}\n"
-            f"people: {self.crosswalk.n_people}\n{self.quality}"
+            f"people: {self.crosswalk.n_people}\n{self.quality}{warnings}"
         )
 
 
 def link(
     extracts: Sequence[EncodedExtract],
     *,
-    threshold: float = 0.5,
+    threshold: Threshold = "auto",
+    max_false_match_rate: float | None = None,
     block: Block = "auto",
     max_pairs: int | None = None,
     memory_limit: int | str | None = None,
@@ -87,8 +92,12 @@ def link(
     ----------
     extracts : sequence of EncodedExtract
         One for each party; a single one when its party holds duplicates.
-    threshold : float
-        The least match probability, above 0 and at most 1, at which two records may be linked.
+    threshold : float or "auto"
+        The least match probability, above 0 and at most 1, at which two records may be linked. "auto"
+        takes the one with the highest expected F1, or the one that `max_false_match_rate` needs.
+    max_false_match_rate : float, optional
+        The share of links that are expected to be wrong, at most; above 0 and below 1. Fewer wrong links
+        cost right ones.
     block : {"auto", "exhaustive", "blocks"}
         Which pairs are compared: all, or those that meet in blocks of records that agree in two
         fields or in a blocking key of the partners, or with passes and with ``clkhash`` in sampled
@@ -143,7 +152,8 @@ def link(
     >>> sorted(result.n_records)
     ['district', 'jobs', 'summer']
     """
-    _check_options(threshold, block, max_pairs, n_threads)
+    check_threshold(threshold, max_false_match_rate)
+    _check_options(block, max_pairs, n_threads)
     _check_places(work_folder, progress)
     limit = None if memory_limit is None else parse_bytes(memory_limit, option="memory_limit")
     pool = make_pool(extracts)
@@ -157,22 +167,26 @@ def link(
         progress=progress or silent,
     )
     with work.until_done:
-        return _linked_people(work, threshold)
+        return _linked_people(work, threshold, max_false_match_rate)
 
 
-def _linked_people(work: Work, threshold: float) -> LinkResult:
+def _linked_people(work: Work, threshold: Threshold, rate: float | None) -> LinkResult:
     pool = work.pool
     found = _route(pool).link(work)
-    person = cluster_records(pool, found.scored, threshold=threshold, score=found.score)
     scored = found.scored
+    chosen = choose_people(
+        pool, scored, found.score,
+        threshold=threshold, max_false_match_rate=rate, n_unseen=found.n_unseen,
+    )  # fmt: skip
     return LinkResult(
-        crosswalk=build_crosswalk(pool, person),
-        pairs=LinkedPairs(pool=pool, scored=scored, linked=_linked(scored, person)),
-        quality=estimate_quality(pool, scored, person),
+        crosswalk=build_crosswalk(pool, chosen.person),
+        pairs=LinkedPairs(pool=pool, scored=scored, linked=_linked(scored, chosen.person)),
+        quality=chosen.quality,
         model=found.model,
         plan=found.plan,
-        threshold=threshold,
+        threshold=chosen.threshold,
         n_records=dict(zip(pool.parties, pool.party_sizes().tolist(), strict=True)),
+        warnings=found.warnings,
     )
 
 
@@ -221,7 +235,7 @@ def forecast_link(
     >>> forecast.plan.is_exhaustive
     True
     """
-    _check_options(0.5, block, max_pairs, n_threads)
+    _check_options(block, max_pairs, n_threads)
     pool = make_pool(extracts)
     work = Work(pool=pool, block=block, max_pairs=max_pairs, n_threads=n_threads)
     return _route(pool).forecast(work)
@@ -241,10 +255,8 @@ def _route(pool: Pool) -> Route:
     return PASSES if pool.spec.passes else FIELDS
 
 
-def _check_options(threshold: object, block: object, max_pairs: object, n_threads: object) -> None:
+def _check_options(block: object, max_pairs: object, n_threads: object) -> None:
     problems = []
-    if not (_is_number(threshold) and 0 < threshold <= 1):
-        problems.append("'threshold' is a probability, above 0 and at most 1")
     if block not in get_args(Block):
         problems.append(f"'block' is one of {', '.join(get_args(Block))}")
     if max_pairs is not None and not (_is_whole(max_pairs) and max_pairs >= 1):
@@ -268,6 +280,3 @@ def _check_places(work_folder: object, progress: object) -> None:
 def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

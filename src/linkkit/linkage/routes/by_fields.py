@@ -115,7 +115,14 @@ def link_fields(work: Work) -> Found:
         pairs = ComparedPairs(left=left, right=right, codes=codes)
         return score_pairs(pairs, model, frequencies).weight
 
-    return Found(plan=start.plan, scored=scored, model=model, score=score)
+    return Found(
+        plan=start.plan,
+        scored=scored,
+        model=model,
+        score=score,
+        n_unseen=model.expected_matches * (1 - model.completeness),
+        warnings=model.warnings,
+    )
 
 
 def _strangers(work: Work, start: _Start) -> Strangers:

@@ -19,6 +19,7 @@ from linkkit.linkage.block import Block, Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
 from linkkit.linkage.cluster import ScorePairs
 from linkkit.linkage.forecast import LinkForecast
+from linkkit.linkage.labels import LabelledPairs
 from linkkit.linkage.pool import Pool
 
 __all__ = [
@@ -76,6 +77,8 @@ class Work:
         All processors by default.
     progress : callable
         Told how far it is.
+    labels : LabelledPairs, optional
+        Pairs that are known to be of one person, or of two.
     until_done : ExitStack
         What is closed when all is done: partitions stay in the work folder until then.
     """
@@ -87,6 +90,7 @@ class Work:
     work_folder: Path | None = None
     n_threads: int | None = None
     progress: Progress = silent
+    labels: LabelledPairs | None = None
     until_done: ExitStack = field(default_factory=ExitStack)
 
 
@@ -98,12 +102,17 @@ class Route(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Candidate pairs scored, and how they were found."""
+    """Candidate pairs scored, and how they were found.
+
+    `n_unseen` pairs of one person are expected not to be among them; `warnings` say what is doubtful.
+    """
 
     plan: Plan
     scored: ScoredPairs
     model: MatchModel | PassModel | RecordModel
     score: ScorePairs
+    n_unseen: float = 0.0
+    warnings: tuple[str, ...] = ()
 
 
 def most_matches(pool: Pool) -> int:
