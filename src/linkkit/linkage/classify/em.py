@@ -15,7 +15,18 @@ from linkkit.linkage.classify.priors import CLASSES, N_MATCHING
 from linkkit.linkage.classify.unseen import Unseen
 from linkkit.linkage.compare import N_LEVELS
 
-__all__ = ["FEW_STRANGERS", "Evidence", "Fit", "first_fit", "improve", "level_counts", "log_joint", "oddity"]
+__all__ = [
+    "FEW_STRANGERS",
+    "Evidence",
+    "Fit",
+    "first_fit",
+    "improve",
+    "level_counts",
+    "log_evidence",
+    "log_joint",
+    "oddity",
+    "usual_fit",
+]
 
 FEW_STRANGERS = np.array([19.0, 0.5, 0.25, 0.25])
 """So many pairs of strangers of each level are assumed beside those that are seen."""
@@ -27,6 +38,7 @@ _TWINS_AMONG_SIBLINGS = 0.03
 _MISSES_PER_NEAR_MISS = 1.5
 _MISSES_ANYWAY = 0.01
 _MAX_ROUNDS = 500
+_ROUNDS_OF_SHARES = 30
 _CONVERGED = 1e-5
 _PRIOR_PAIRS = 40.0
 _PRIOR_STRANGERS = 3.0
@@ -56,6 +68,8 @@ class Evidence:
         All pairs that could match.
     own : ndarray of bool, shape (n_classes, n_fields)
         Which fields a class has levels of its own for.
+    identifies : ndarray of bool, shape (n_fields,)
+        Fields that are of one person, as names and dates are, and not of a place.
     given_name : int or None
         The field that tells twins apart, if there is one.
     unseen : Unseen
@@ -77,6 +91,7 @@ class Evidence:
     prior: _Floats
     n_pairs: int
     own: npt.NDArray[np.bool_]
+    identifies: npt.NDArray[np.bool_]
     given_name: int | None
     unseen: Unseen
     known: _Floats
@@ -119,7 +134,7 @@ def first_fit(evidence: Evidence, *, nobody: bool = False) -> Fit:
     moved = _MOVED_AMONG_MATCHES if evidence.moves else 0.0
     shares[:N_MATCHING] = 0.0 if nobody else np.array([1 - moved, moved]) * share
     fit = Fit(_with_rest(shares), evidence.prior.copy(), np.zeros(len(evidence.levels)), 0, False)
-    return improve(evidence, fit)
+    return improve(evidence, fit, matched=np.zeros(len(evidence.levels)) if nobody else None)
 
 
 def improve(
@@ -144,6 +159,30 @@ def improve(
         converged = moved < _CONVERGED * max(float(found.sum()), 1e-6)
         matches = found
     return Fit(shares, tables, matches, n_rounds, converged)
+
+
+def usual_fit(evidence: Evidence, most_matches: int) -> Fit:
+    """Return the levels that are expected, and how many pairs match if these are right."""
+    share = min(most_matches / max(evidence.n_pairs, 1), 0.5) / len(evidence.prior)
+    shares = _with_rest(np.full(len(evidence.prior), share))
+    tables = evidence.prior
+    for _ in range(_ROUNDS_OF_SHARES):
+        weighted = _candidates(evidence, shares, tables, None)
+        mass = weighted.sum(axis=0)
+        mass[_AREA] = shares[_AREA] * evidence.n_pairs
+        mass[:N_MATCHING] *= min(1.0, most_matches / max(float(mass[:N_MATCHING].sum()), 1.0))
+        shares = _with_rest(mass / max(evidence.n_pairs, 1))
+    matches = _candidates(evidence, shares, tables, None)[:, :N_MATCHING].sum(axis=1)
+    return Fit(shares, tables, matches, _ROUNDS_OF_SHARES, True)
+
+
+def log_evidence(evidence: Evidence, fit: Fit, *, nobody: bool = False) -> float:
+    """Return the natural log of the probability of all candidates; with `nobody` that none matches."""
+    joint = np.exp(log_joint(evidence.levels, fit.shares, fit.tables))
+    joint[:, N_MATCHING:] *= oddity(evidence, fit.shares, fit.tables)[:, None]
+    if nobody:
+        joint[:, :N_MATCHING] = 0.0
+    return float(evidence.counts @ np.log(np.maximum(joint.sum(axis=1), 1e-300)))
 
 
 def log_joint(levels: npt.NDArray[np.int8], shares: _Floats, tables: _Floats) -> _Floats:

@@ -28,7 +28,7 @@ from linkkit.linkage.classify.em import (
     log_joint,
     oddity,
 )
-from linkkit.linkage.classify.priors import CLASSES, N_MATCHING, expected_levels, has_own
+from linkkit.linkage.classify.priors import CLASSES, IDENTIFYING, N_MATCHING, expected_levels, has_own
 from linkkit.linkage.classify.unseen import Unseen
 from linkkit.linkage.compare import LEVELS, N_LEVELS
 from linkkit.linkage.compare.fields.pairs import unpack
@@ -74,6 +74,8 @@ class MatchModel:
         Packed levels of patterns that strangers have more often, or less, than the classes explain; sorted.
     log_oddity : ndarray of float64, shape (n_odd,)
         Natural log of how much more often, learned from pairs that are known to be no match.
+    correction : ndarray of float64, shape (n_fields, n_levels), optional
+        Natural log odds that labels of some pairs add for each level, where there are labels.
     warnings : tuple of str
         What is doubtful about the model.
     """
@@ -87,6 +89,7 @@ class MatchModel:
     completeness: float = 1.0
     odd_codes: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
     log_oddity: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    correction: npt.NDArray[np.float64] | None = None
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -113,6 +116,14 @@ class MatchModel:
         place = np.minimum(place, max(len(self.odd_codes) - 1, 0))
         known = self.odd_codes[place] == codes if len(self.odd_codes) else np.zeros(len(codes), bool)
         return np.where(known, self.log_oddity[place] if len(self.odd_codes) else 0.0, 0.0)
+
+    def corrections_of(self, levels: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
+        """Return the natural log odds that labels of other pairs add to each pair's."""
+        total = np.zeros(len(levels))
+        if self.correction is not None:
+            for f in range(levels.shape[1]):
+                total += self.correction[f, levels[:, f]]
+        return total
 
     def field_weights(self) -> tuple[FieldWeights, ...]:
         """Return m, u and weight of each field, over all classes of matches and of others."""
@@ -303,7 +314,7 @@ class Learner:
         )
         labeled = np.zeros((len(patterns), 2))
         if known is not None:
-            np.add.at(labeled, (np.searchsorted(patterns, known[0]), 1 - known[1]), 1.0)
+            np.add.at(labeled, (np.searchsorted(patterns, known[0]), (~known[1]).astype(np.int64)), 1.0)
         evidence = Evidence(
             levels=unpack(patterns, n_fields=n_fields),
             counts=counts,
@@ -312,6 +323,7 @@ class Learner:
             prior=prior,
             n_pairs=n_pairs,
             own=np.array([[has_own(kind, c) for kind in kinds] for c in CLASSES], dtype=np.bool_),
+            identifies=np.array([kind in IDENTIFYING for kind in kinds], dtype=np.bool_),
             given_name=kinds.index("given_name") if "given_name" in kinds else None,
             unseen=Unseen.nothing(n_fields) if unseen is None else unseen,
             known=labeled,

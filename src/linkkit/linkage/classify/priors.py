@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from linkkit.agreement import FieldKind
 
-__all__ = ["CLASSES", "N_MATCHING", "PairClass", "expected_levels", "has_own", "is_shared"]
+__all__ = ["CLASSES", "IDENTIFYING", "N_MATCHING", "PairClass", "expected_levels", "has_own", "is_shared"]
 
 PairClass = Literal["match", "moved", "twins", "household", "namesakes", "area", "unrelated"]
 """Same person; the same with another address; twins; other people of one family or address; strangers
@@ -26,6 +26,11 @@ CLASSES: tuple[PairClass, ...] = (
 
 N_MATCHING = 2
 """The first classes are of pairs of one person."""
+
+IDENTIFYING: frozenset[FieldKind] = frozenset(
+    {"given_name", "surname", "name", "date", "identifier", "ssn4", "email"}
+)
+"""Kinds that two records of one person hardly ever both differ in."""
 
 _Levels = tuple[float, float, float, float]
 

@@ -151,5 +151,6 @@ def _judged(
         equal = np.flatnonzero((levels[:, f] == _EQUAL)[pattern])
         share = frequencies.share[left[equal], column].astype(np.float64)
         by_chance[equal] += np.log(share / max(model.levels[_UNRELATED, f, _EQUAL], 1e-9))
+    same += model.corrections_of(levels)
     log_odds = same[pattern] - np.logaddexp(at_home[pattern], by_chance)
     return levels[pattern], log_odds

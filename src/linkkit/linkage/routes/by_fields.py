@@ -15,7 +15,7 @@ from linkkit.linkage.block import BlockingPlan, plan_blocking
 from linkkit.linkage.block.keys import repeated_records, repeated_warnings
 from linkkit.linkage.block.plan import all_keys, all_pairs, count_pairs
 from linkkit.linkage.classify import first_weights, score_pairs
-from linkkit.linkage.classify.field_scores import fit_fields
+from linkkit.linkage.classify.field_scores import fit_fields, known_pairs
 from linkkit.linkage.classify.model import Learner, Strangers
 from linkkit.linkage.classify.unseen import draw_unseen
 from linkkit.linkage.classify.scores import frequency_table
@@ -31,6 +31,7 @@ from linkkit.linkage.compare.fields.pairs import CANDIDATE_TYPES, unpack
 from linkkit.linkage.compare.fields.scans import Bar, scans_of
 from linkkit.linkage.compare.kept import TOO_MANY
 from linkkit.linkage.forecast import LinkForecast
+from linkkit.linkage.labels import LabelledPairs
 from linkkit.linkage.pool import Pool, part_of
 from linkkit.linkage.routes.work import (
     BYTES_OF_CROSSWALK,
@@ -106,9 +107,13 @@ def link_fields(work: Work) -> Found:
             pool.spec.filters, start.sample, weights=start.weights, floor=start.floor
         ),
         strangers=_strangers(work, start),
+        known=_known_codes(candidates, work.labels),
     )
     frequencies = frequency_table(pool, start.plan.keys)
-    model, scored = fit_fields(pool, candidates, learner, frequencies, room=store.scratch)
+    model, scored = fit_fields(
+        pool, candidates, learner, frequencies,
+        most_matches=most_matches(pool), labels=work.labels, room=store.scratch,
+    )  # fmt: skip
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         codes = compare_pairs(start.comparison, left, right)
@@ -123,6 +128,13 @@ def link_fields(work: Work) -> Found:
         n_unseen=model.expected_matches * (1 - model.completeness),
         warnings=model.warnings,
     )
+
+
+def _known_codes(
+    candidates: ComparedPairs, labels: LabelledPairs | None
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+    known = known_pairs(candidates, labels)
+    return candidates.codes[known.rows], known.same
 
 
 def _strangers(work: Work, start: _Start) -> Strangers:
