@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from linkkit.engines import slices_of
 from linkkit.linkage.classify.competition import compete
@@ -42,6 +43,9 @@ _MOST_ERRORS = 0.5
 _HARDLY_SHARED = 0.2
 _CERTAIN = 1e-300
 _ODDS_IF_KNOWN = 1e6
+_NO_CHANCE = 1e-4
+_MOST_COVERED = 0.99
+_LEAST_DOUBT = 0.002
 
 
 def fit_fields(
@@ -82,16 +86,29 @@ def fit_fields(
         warnings = (_NOT_AT_REST,)
 
     def scored_by(fit: Fit) -> tuple[MatchModel, ScoredPairs]:
-        model = _corrected(learner.model(fit, warnings=warnings), pairs, frequencies, known)
+        model = learner.model(fit, warnings=warnings)
+        if len(known.rows):
+            without = score_fields(pool, pairs, model, frequencies, room=room)
+            model = _corrected(model, without, known)
         return model, score_fields(pool, pairs, model, frequencies, known=known, room=room)
 
     model, scored = scored_by(fit)
-    improves = len(known.rows) or (pool.clean.any() and NOBODY_SHARED not in warnings)
-    for _ in range(_TIMES_COMPETED if len(pairs) and improves else 0):
+    rivals = pool.clean.any() and NOBODY_SHARED not in warnings and _is_open(scored)
+    for _ in range(_TIMES_COMPETED if len(pairs) and (rivals or len(known.rows)) else 0):
         matched = learner.matched(pairs.codes, scored.probability)
         fit = improve(learner.evidence, fit, matched=matched, max_rounds=_ROUNDS_AFTER)
         model, scored = scored_by(fit)
     return model, scored
+
+
+def _is_open(scored: ScoredPairs) -> bool:
+    """Whether so many pairs are undecided that it matters to learn from how they compete."""
+    doubt = expected = 0.0
+    for rows in slices_of(len(scored)):
+        p = scored.probability[rows]
+        expected += float(p.sum())
+        doubt += float((p * (1 - p)).sum())
+    return doubt > _LEAST_DOUBT * expected
 
 
 def score_fields(
@@ -110,11 +127,20 @@ def score_fields(
         return scored
     odds = np.exp2(np.clip(scored.weight, -1000, 1000))
     odds[known.rows] = np.where(known.same, _ODDS_IF_KNOWN, 1 / _ODDS_IF_KNOWN)
-    probability = compete(pool, scored.left, scored.right, odds)
+    probability = expit(np.log(odds))
+    # Pairs without a chance, which are most, stand in nobody's way.
+    rows = np.flatnonzero(odds * _boost(pool, probability) > _NO_CHANCE)
+    probability[rows] = compete(pool, scored.left[rows], scored.right[rows], odds[rows])
     certain = np.clip(probability, _CERTAIN, 1 - 1e-15)
     scored.probability[:] = probability
     scored.weight[:] = np.log2(certain) - np.log2(1 - certain)
     return scored
+
+
+def _boost(pool: Pool, probability: npt.NDArray[np.float64]) -> float:
+    """Return by how much competition can raise odds, at most: where parties share most of their people."""
+    covered = min(float(probability.sum()) / max(int(pool.party_sizes().min()), 1), _MOST_COVERED)
+    return (1 - covered) ** -2
 
 
 class Known(NamedTuple):
@@ -144,18 +170,14 @@ def known_pairs(pairs: ComparedPairs, labels: LabelledPairs | None) -> Known:
     return Known(np.concatenate(rows), labels.same[np.concatenate(place)])
 
 
-def _corrected(
-    model: MatchModel, pairs: ComparedPairs, frequencies: FrequencyTable, known: Known
-) -> MatchModel:
-    """Return the model with what labels add to it."""
-    if not len(known.rows):
-        return model
-    chosen = ComparedPairs(
-        left=pairs.left[known.rows], right=pairs.right[known.rows], codes=pairs.codes[known.rows]
-    )
-    judged = score_pairs(chosen, model, frequencies)
-    log_odds = judged.weight * np.log(2)
-    return replace(model, correction=correction_by_labels(judged.levels, log_odds, known.same))
+def _corrected(model: MatchModel, scored: ScoredPairs, known: Known) -> MatchModel:
+    """Return the model with what labels add to it.
+
+    What labels are asked of depends on how likely a pair is, given all others; so that is what they correct.
+    """
+    log_odds = scored.weight[known.rows] * np.log(2)
+    correction = correction_by_labels(scored.levels[known.rows], log_odds, known.same)
+    return replace(model, correction=correction)
 
 
 def _sound_fit(learner: Learner, most_matches: int) -> tuple[Fit, tuple[str, ...]]:
