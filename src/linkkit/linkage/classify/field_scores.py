@@ -38,6 +38,7 @@ _ROUNDS_AFTER = 5
 _FEW_MATCHES = 0.05
 _LEAST_EVIDENCE = 6.0
 _MOST_OF_POSSIBLE = 1.1
+_MOST_COPIES = 10.0
 _LEAST_MATCHES = 0.5
 _MOST_ERRORS = 0.5
 _HARDLY_SHARED = 0.2
@@ -81,7 +82,9 @@ def fit_fields(
         Makes the arrays of scores.
     """
     known = known_pairs(pairs, labels)
-    fit, warnings = _sound_fit(learner, most_matches)
+    # Who is in a file more than once has more pairs than records.
+    copies = 1.0 if pool.clean.all() else _MOST_COPIES
+    fit, warnings = _sound_fit(learner, most_matches, copies * most_matches)
     if not (fit.converged or warnings):
         warnings = (_NOT_AT_REST,)
 
@@ -96,7 +99,8 @@ def fit_fields(
     rivals = pool.clean.any() and NOBODY_SHARED not in warnings and _is_open(scored)
     for _ in range(_TIMES_COMPETED if len(pairs) and (rivals or len(known.rows)) else 0):
         matched = learner.matched(pairs.codes, scored.probability)
-        fit = improve(learner.evidence, fit, matched=matched, max_rounds=_ROUNDS_AFTER)
+        better = improve(learner.evidence, fit, matched=matched, max_rounds=_ROUNDS_AFTER)
+        fit = better._replace(converged=fit.converged)
         model, scored = scored_by(fit)
     return model, scored
 
@@ -180,11 +184,11 @@ def _corrected(model: MatchModel, scored: ScoredPairs, known: Known) -> MatchMod
     return replace(model, correction=correction)
 
 
-def _sound_fit(learner: Learner, most_matches: int) -> tuple[Fit, tuple[str, ...]]:
+def _sound_fit(learner: Learner, most_matches: int, limit: float) -> tuple[Fit, tuple[str, ...]]:
     """Return what EM learns, or what is usual where that is no model of persons, and what is doubtful."""
     evidence = learner.evidence
     fit = first_fit(evidence)
-    if _is_collapsed(evidence, fit, most_matches):
+    if _is_collapsed(evidence, fit, limit):
         fit = usual_fit(evidence, most_matches)
         if not _is_shared(learner, fit):
             return first_fit(evidence, nobody=True), (NOBODY_SHARED,)
@@ -206,15 +210,15 @@ def _is_shared(learner: Learner, fit: Fit) -> bool:
     return gain > _LEAST_EVIDENCE and n_matches > _LEAST_MATCHES
 
 
-def _is_collapsed(evidence: Evidence, fit: Fit, most_matches: int) -> bool:
+def _is_collapsed(evidence: Evidence, fit: Fit, limit: float) -> bool:
     """Whether what was learned as a match is something else, such as people of one suburb.
 
-    There cannot be more matches than records, and most of one person's names and dates agree.
+    There cannot be more matches than people, and most of one person's names and dates agree.
     """
     if not all(np.isfinite(x).all() for x in (fit.shares, fit.tables)):
         return True
     shares, tables = fit.shares[:N_MATCHING], fit.tables[:N_MATCHING]
-    if float(shares.sum()) * evidence.n_pairs > _MOST_OF_POSSIBLE * most_matches:
+    if float(shares.sum()) * evidence.n_pairs > _MOST_OF_POSSIBLE * limit:
         return True
     tells = evidence.identifies & (evidence.prior[-1, :, -1] < _HARDLY_SHARED)
     errors = (shares @ tables[:, tells, 0] / shares.sum()) if tells.any() else np.zeros(1)
