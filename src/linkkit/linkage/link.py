@@ -21,7 +21,7 @@ from linkkit.linkage.linked_pairs import LinkedPairs
 from linkkit.linkage.pool import Pool, make_pool
 from linkkit.linkage.quality import LinkageQuality
 from linkkit.linkage.routes import FIELDS, PASSES, RECORDS, Route, Work
-from linkkit.linkage.threshold import Threshold, check_threshold, choose_people
+from linkkit.linkage.threshold import Threshold, choose_people, threshold_problems
 
 __all__ = ["LinkResult", "forecast_link", "link"]
 
@@ -152,8 +152,8 @@ def link(
     >>> sorted(result.n_records)
     ['district', 'jobs', 'summer']
     """
-    check_threshold(threshold, max_false_match_rate)
-    _check_options(block, max_pairs, n_threads)
+    unfit = threshold_problems(threshold, max_false_match_rate)
+    _check_options(block, max_pairs, n_threads, problems=unfit)
     _check_places(work_folder, progress)
     limit = None if memory_limit is None else parse_bytes(memory_limit, option="memory_limit")
     pool = make_pool(extracts)
@@ -255,8 +255,10 @@ def _route(pool: Pool) -> Route:
     return PASSES if pool.spec.passes else FIELDS
 
 
-def _check_options(block: object, max_pairs: object, n_threads: object) -> None:
-    problems = []
+def _check_options(
+    block: object, max_pairs: object, n_threads: object, *, problems: Sequence[str] = ()
+) -> None:
+    problems = [*problems]
     if block not in get_args(Block):
         problems.append(f"'block' is one of {', '.join(get_args(Block))}")
     if max_pairs is not None and not (_is_whole(max_pairs) and max_pairs >= 1):

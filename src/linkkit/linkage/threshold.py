@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.engines import slices_of
-from linkkit.errors import OptionError
 from linkkit.linkage.classify import ScoredPairs
 from linkkit.linkage.cluster import ScorePairs, cluster_records
 from linkkit.linkage.pool import Pool
 from linkkit.linkage.quality import LinkageQuality, estimate_quality
 
-__all__ = ["Chosen", "Threshold", "check_threshold", "choose_people", "expected_f_threshold"]
+__all__ = ["Chosen", "Threshold", "choose_people", "expected_f_threshold", "threshold_problems"]
 
 Threshold = float | Literal["auto"]
 """A match probability, or that the best one is to be found."""
@@ -24,7 +23,6 @@ _EVEN = 0.5
 _LOWEST = 0.2
 _HIGHEST = 0.999999
 _MOST_STEPS = 24
-_HINT = "Leave it out for the default."
 
 _Floats = npt.NDArray[np.float64]
 
@@ -37,14 +35,8 @@ class Chosen(NamedTuple):
     quality: LinkageQuality
 
 
-def check_threshold(threshold: object, max_false_match_rate: object) -> None:
-    """Refuse a threshold or a rate that is out of its range, or both.
-
-    Raises
-    ------
-    OptionError
-        For each of them.
-    """
+def threshold_problems(threshold: object, max_false_match_rate: object) -> list[str]:
+    """Return what is wrong with a threshold and a rate: out of its range, or both are given."""
     problems = []
     is_auto = isinstance(threshold, str) and threshold == "auto"
     if not is_auto and not (_is_number(threshold) and 0 < float(str(threshold)) <= 1):
@@ -52,13 +44,11 @@ def check_threshold(threshold: object, max_false_match_rate: object) -> None:
     rate = max_false_match_rate
     if rate is not None and not (_is_number(rate) and 0 < float(str(rate)) < 1):
         problems.append("'max_false_match_rate' is a share of links, above 0 and below 1")
-    if problems:
-        raise OptionError(problems, hint=_HINT)
-    if rate is not None and not is_auto:
-        raise OptionError(
-            "'max_false_match_rate' chooses the threshold, and 'threshold' fixes it",
-            hint="Give one of the two.",
+    if not problems and rate is not None and not is_auto:
+        problems.append(
+            "'max_false_match_rate' chooses the threshold, and 'threshold' fixes it: give one of the two"
         )
+    return problems
 
 
 def choose_people(

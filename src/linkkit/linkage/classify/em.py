@@ -218,11 +218,12 @@ def _round(
     # Pairs known to be no match tell how common each class of others is, as well as candidates do.
     n_others = evidence.n_pairs / (evidence.n_pairs + evidence.n_strangers)
     mass = weighted.sum(axis=0) + rest.sum(axis=0) + unseen.sum(axis=0)
-    mass[N_MATCHING:_AREA] += known.sum(axis=0)[N_MATCHING:_AREA]
-    mass[N_MATCHING:_AREA] *= n_others
+    # But siblings may be in two parties and never in one, as pupils of two schools are.
+    pooled = (mass + known.sum(axis=0)) * n_others
+    mass[N_MATCHING:_AREA] = np.maximum(mass, pooled)[N_MATCHING:_AREA]
     # Sharing no street is no error, so that few others have moved.
     mass[_MOVED] = min(float(mass[_MOVED]), float(mass[_MATCH]))
-    guess = matched is None and not evidence.n_strangers
+    guess = matched is None
     mass[_TWINS] = min(float(mass[_TWINS]), _most_twins(evidence, weighted, guess=guess))
     new = _tables(evidence, seen, guess=guess)
     return _with_rest(mass / max(evidence.n_pairs, 1)), new, weighted[:, :N_MATCHING].sum(axis=1)
@@ -232,14 +233,15 @@ def oddity(evidence: Evidence, shares: _Floats, tables: _Floats) -> _Floats:
     """Return how much more often strangers have each pattern than the classes explain, (n_patterns,).
 
     What hangs together in ways that no class has, such as names of one origin or placeholders, shows
-    in pairs that are known to be no match. Patterns that were hardly seen there are taken as expected.
+    in pairs that are known to be no match. What is missing there may well occur between two parties, as
+    siblings do who are of different schools; so patterns are never rarer than expected.
     """
     if not evidence.n_strangers:
         return np.ones(len(evidence.levels))
     joint = log_joint(evidence.levels, shares[N_MATCHING:], tables[N_MATCHING:])
     expected = np.exp(joint).sum(axis=1) * evidence.n_comparable / shares[N_MATCHING:].sum()
     odd = (evidence.strangers + _PRIOR_STRANGERS) / (expected + _PRIOR_STRANGERS)
-    return np.asarray(np.clip(odd, 1 / _MOST_ODD, _MOST_ODD))
+    return np.asarray(np.clip(odd, 1.0, _MOST_ODD))
 
 
 def _strangers(evidence: Evidence, shares: _Floats, tables: _Floats) -> _Floats:

@@ -96,8 +96,9 @@ def fit_fields(
         return model, score_fields(pool, pairs, model, frequencies, known=known, room=room)
 
     model, scored = scored_by(fit)
-    rivals = pool.clean.any() and NOBODY_SHARED not in warnings and _is_open(scored)
-    for _ in range(_TIMES_COMPETED if len(pairs) and (rivals or len(known.rows)) else 0):
+    learns = len(known.rows) or (pool.clean.any() and _is_open(scored))
+    is_model = not {NOBODY_SHARED, _COLLAPSED} & set(warnings)
+    for _ in range(_TIMES_COMPETED if len(pairs) and is_model and learns else 0):
         matched = learner.matched(pairs.codes, scored.probability)
         better = improve(learner.evidence, fit, matched=matched, max_rounds=_ROUNDS_AFTER)
         fit = better._replace(converged=fit.converged)
