@@ -24,8 +24,18 @@ from linkkit.linkage.labels import LabelledPairs
 KINDS = ("given_name", "surname", "date", "postal_code")
 FILTERS = [FilterSpec(name=kind, kind=kind, n_bits=512, n_hashes=20) for kind in KINDS]
 N = 400
-OF_MATCHES = [[0.05, 0.03, 0.07, 0.85], [0.04, 0.02, 0.04, 0.9], [0.02, 0.01, 0.02, 0.95], [0.2, 0.02, 0.03, 0.75]]
-OF_OTHERS = [[0.95, 0.03, 0.01, 0.01], [0.955, 0.03, 0.01, 0.005], [0.9765, 0.02, 0.003, 0.0005], [0.89, 0.05, 0.01, 0.05]]
+OF_MATCHES = [
+    [0.05, 0.03, 0.07, 0.85],
+    [0.04, 0.02, 0.04, 0.9],
+    [0.02, 0.01, 0.02, 0.95],
+    [0.2, 0.02, 0.03, 0.75],
+]
+OF_OTHERS = [
+    [0.95, 0.03, 0.01, 0.01],
+    [0.955, 0.03, 0.01, 0.005],
+    [0.9765, 0.02, 0.003, 0.0005],
+    [0.89, 0.05, 0.01, 0.05],
+]
 FLOOR = 6.0
 
 
@@ -52,7 +62,9 @@ def two_parties(n_shared: int, *, seed: int = 1, strangers: bool = True) -> Any:
     weights = first_weights(FILTERS, sample)
     total = sum(weights[f, levels[:, f]] for f in range(4))
     kept = np.flatnonzero(np.asarray(total) >= FLOOR)
-    of_sample = np.asarray(sum(weights[f, (sample >> np.uint64(3 * f)).astype(int) & 7] for f in range(4)))
+    of_sample = np.asarray(
+        sum(weights[f, (sample >> np.uint64(3 * f)).astype(int) & 7] for f in range(4))
+    )
     within = drawn(N * (N - 1), OF_OTHERS, rng)
     alike = np.asarray(sum(weights[f, within[:, f]] for f in range(4))) >= FLOOR
     known = Strangers(
@@ -68,7 +80,9 @@ def two_parties(n_shared: int, *, seed: int = 1, strangers: bool = True) -> Any:
         party=np.repeat([0, 1], N), party_sizes=lambda: np.array([N, N]),
     )  # fmt: skip
     pairs = ComparedPairs(left=left[kept], right=right[kept], codes=codes[kept])
-    common = FrequencyTable(fields=np.zeros(0, dtype=np.int64), share=np.zeros((2 * N, 0), np.float32))
+    common = FrequencyTable(
+        fields=np.zeros(0, dtype=np.int64), share=np.zeros((2 * N, 0), np.float32)
+    )
     return SimpleNamespace(
         pool=pool, pairs=pairs, learner=learner, frequencies=common, match=match[kept],
         n_matches=n_shared,

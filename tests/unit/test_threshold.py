@@ -92,7 +92,9 @@ def test_expected_precision_and_recall_of_pairs(two: Pool) -> None:
 
 def test_intervals_hold_the_estimates_and_narrow_with_certainty(two: Pool) -> None:
     def quality_of(p: float) -> LinkageQuality:
-        return choose_people(two, scored_pairs(two, np.full(100, p)), no_more, threshold=0.5).quality
+        return choose_people(
+            two, scored_pairs(two, np.full(100, p)), no_more, threshold=0.5
+        ).quality
 
     doubtful, certain = quality_of(0.7), quality_of(0.9999)
     for quality in (doubtful, certain):

@@ -281,4 +281,3 @@ def _check_places(work_folder: object, progress: object) -> None:
 
 def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
-

@@ -223,9 +223,8 @@ def _round(
     mass[N_MATCHING:_AREA] = np.maximum(mass, pooled)[N_MATCHING:_AREA]
     # Sharing no street is no error, so that few others have moved.
     mass[_MOVED] = min(float(mass[_MOVED]), float(mass[_MATCH]))
-    guess = matched is None
-    mass[_TWINS] = min(float(mass[_TWINS]), _most_twins(evidence, weighted, guess=guess))
-    new = _tables(evidence, seen, guess=guess)
+    mass[_TWINS] = min(float(mass[_TWINS]), _most_twins(evidence, weighted))
+    new = _tables(evidence, seen)
     return _with_rest(mass / max(evidence.n_pairs, 1)), new, weighted[:, :N_MATCHING].sum(axis=1)
 
 
@@ -291,7 +290,7 @@ def _unseen(evidence: Evidence, shares: _Floats, tables: _Floats) -> _Floats:
     return counts
 
 
-def _tables(evidence: Evidence, seen: list[_Floats], *, guess: bool) -> _Floats:
+def _tables(evidence: Evidence, seen: list[_Floats]) -> _Floats:
     """Return the levels of all classes, from how often each was seen."""
     prior, own = evidence.prior, evidence.own
     unrelated = _normalized(seen[_UNRELATED] + FEW_STRANGERS)
@@ -302,7 +301,7 @@ def _tables(evidence: Evidence, seen: list[_Floats], *, guess: bool) -> _Floats:
     # Who moved makes the same errors in all that does not change with a move. What these are is learned
     # from those who stayed: people of one name who moved are too much like strangers of one name.
     new[_MOVED] = np.where(own[_MOVED][:, None], new[_MOVED], new[_MATCH])
-    if evidence.given_name is not None and guess:
+    if evidence.given_name is not None:
         named = _with_near_misses(new[_MATCH][evidence.given_name])
         new[_MATCH][evidence.given_name] = new[_MOVED][evidence.given_name] = named
     return np.stack([*new, unrelated])
@@ -315,7 +314,7 @@ def _with_near_misses(levels: _Floats) -> _Floats:
     return _normalized(np.array([min(disagree, most), *levels[1:]]))
 
 
-def _most_twins(evidence: Evidence, weighted: _Floats, *, guess: bool) -> float:
+def _most_twins(evidence: Evidence, weighted: _Floats) -> float:
     """Return how many pairs of twins there may be.
 
     Twins and people with a misrecorded given name look alike: all agrees but the given name.
@@ -325,8 +324,6 @@ def _most_twins(evidence: Evidence, weighted: _Floats, *, guess: bool) -> float:
     siblings = _TWINS_AMONG_SIBLINGS * float(weighted[:, _HOUSEHOLD].sum())
     if evidence.given_name is None:
         return siblings
-    if not guess:
-        return siblings + float(weighted[:, _TWINS].sum())
     same_or_twins = weighted[:, : _TWINS + 1].sum(axis=1)
     field = evidence.levels[:, [evidence.given_name]]
     disagree, partly, close, _ = level_counts(field, same_or_twins)[0]

@@ -30,9 +30,7 @@ _COLLAPSED = (
     "the model learned from the pairs does not tell one person from others, so usual error rates are "
     "used instead: match probabilities and estimates are rough; add a field, or label some pairs"
 )
-_NOT_AT_REST = (
-    "the model was still changing when learning was stopped: match probabilities may be a little off"
-)
+_NOT_AT_REST = "the model was still changing when learning was stopped: match probabilities may be a little off"
 _TIMES_COMPETED = 2
 _ROUNDS_AFTER = 5
 _FEW_MATCHES = 0.05

@@ -23,12 +23,17 @@ from linkkit.linkage.classify.em import (
     Evidence,
     Fit,
     first_fit,
-    improve,
     level_counts,
     log_joint,
     oddity,
 )
-from linkkit.linkage.classify.priors import CLASSES, IDENTIFYING, N_MATCHING, expected_levels, has_own
+from linkkit.linkage.classify.priors import (
+    CLASSES,
+    IDENTIFYING,
+    N_MATCHING,
+    expected_levels,
+    has_own,
+)
 from linkkit.linkage.classify.unseen import Unseen
 from linkkit.linkage.compare import LEVELS, N_LEVELS
 from linkkit.linkage.compare.fields.pairs import unpack
@@ -114,7 +119,9 @@ class MatchModel:
         """Return the natural log of how odd a pattern is among strangers, 0 where that is not known."""
         place = np.searchsorted(self.odd_codes, codes)
         place = np.minimum(place, max(len(self.odd_codes) - 1, 0))
-        known = self.odd_codes[place] == codes if len(self.odd_codes) else np.zeros(len(codes), bool)
+        known = (
+            self.odd_codes[place] == codes if len(self.odd_codes) else np.zeros(len(codes), bool)
+        )
         return np.where(known, self.log_oddity[place] if len(self.odd_codes) else 0.0, 0.0)
 
     def corrections_of(self, levels: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
@@ -314,7 +321,9 @@ class Learner:
         )
         labeled = np.zeros((len(patterns), 2))
         if known is not None:
-            np.add.at(labeled, (np.searchsorted(patterns, known[0]), (~known[1]).astype(np.int64)), 1.0)
+            np.add.at(
+                labeled, (np.searchsorted(patterns, known[0]), (~known[1]).astype(np.int64)), 1.0
+            )
         evidence = Evidence(
             levels=unpack(patterns, n_fields=n_fields),
             counts=counts,

@@ -14,7 +14,15 @@ import numpy.typing as npt
 
 from linkkit.agreement import FieldKind
 
-__all__ = ["CLASSES", "IDENTIFYING", "N_MATCHING", "PairClass", "expected_levels", "has_own", "is_shared"]
+__all__ = [
+    "CLASSES",
+    "IDENTIFYING",
+    "N_MATCHING",
+    "PairClass",
+    "expected_levels",
+    "has_own",
+    "is_shared",
+]
 
 PairClass = Literal["match", "moved", "twins", "household", "namesakes", "area", "unrelated"]
 """Same person; the same with another address; twins; other people of one family or address; strangers

@@ -105,5 +105,7 @@ def draw_unseen(
         missed = 1 - (1 - missed) * found(levels)
     rows = np.flatnonzero(missed > 0)
     patterns, number = np.unique(levels[rows], axis=0, return_inverse=True)
-    summed = np.bincount(number.reshape(-1), weights=(weight * missed)[rows], minlength=len(patterns))
+    summed = np.bincount(
+        number.reshape(-1), weights=(weight * missed)[rows], minlength=len(patterns)
+    )
     return Unseen(levels=patterns, weight=summed)

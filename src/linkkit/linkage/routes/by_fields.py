@@ -17,8 +17,8 @@ from linkkit.linkage.block.plan import all_keys, all_pairs, count_pairs
 from linkkit.linkage.classify import first_weights, score_pairs
 from linkkit.linkage.classify.field_scores import fit_fields, known_pairs
 from linkkit.linkage.classify.model import Learner, Strangers
-from linkkit.linkage.classify.unseen import draw_unseen
 from linkkit.linkage.classify.scores import frequency_table
+from linkkit.linkage.classify.unseen import draw_unseen
 from linkkit.linkage.compare import (
     ComparedPairs,
     Comparison,
@@ -148,7 +148,12 @@ def _strangers(work: Work, start: _Start) -> Strangers:
         if len(rows) > _STRANGERS_COMPARED:
             rows = np.sort(rng.choice(rows, size=_STRANGERS_COMPARED, replace=False))
         part = replace(part_of(pool, rows), clean=np.zeros_like(pool.clean))
-        part = replace(part, parties=pool.parties[p : p + 1], party=np.zeros(len(rows), dtype=np.int64), clean=np.zeros(1, dtype=np.bool_))
+        part = replace(
+            part,
+            parties=pool.parties[p : p + 1],
+            party=np.zeros(len(rows), dtype=np.int64),
+            clean=np.zeros(1, dtype=np.bool_),
+        )
         plan = BlockingPlan(passes=(all_pairs(part),), n_pairs=count_pairs(part))
         pairs = compare_all(
             part, make_comparison(part), plan, weights=start.weights, floor=start.floor,
@@ -158,9 +163,7 @@ def _strangers(work: Work, start: _Start) -> Strangers:
         n = min(plan.n_pairs, _STRANGERS_SAMPLED)
         samples.append(sample_pairs(part, make_comparison(part), n_pairs=n))
         n_pairs += plan.n_pairs
-    return Strangers(
-        codes=np.concatenate(found), n_pairs=n_pairs, sample=np.concatenate(samples)
-    )
+    return Strangers(codes=np.concatenate(found), n_pairs=n_pairs, sample=np.concatenate(samples))
 
 
 def forecast_fields(work: Work) -> LinkForecast:
