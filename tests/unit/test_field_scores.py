@@ -134,9 +134,10 @@ def test_what_is_never_a_candidate_is_counted() -> None:
 def test_a_model_of_no_person_falls_back_to_what_is_usual() -> None:
     made = two_parties(N)
     evidence = made.learner.evidence
-    # Half of all pairs agree in everything, as if everybody lived in one suburb.
+    # So many pairs agree in everything that each record would have 250 matches.
     crowd = np.where((evidence.levels == 4).all(axis=1), 1e5, evidence.counts)
-    learner = replace(made.learner, evidence=replace(evidence, counts=crowd, n_pairs=400_000))
+    changed = replace(evidence, counts=crowd, n_pairs=400_000, strangers=0 * crowd, n_strangers=0)
+    learner = replace(made.learner, evidence=changed)
     model, scored = fitted(SimpleNamespace(**{**vars(made), "learner": learner}))
     assert any("usual error rates" in text for text in model.warnings)
     assert np.isfinite(scored.weight).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,7 @@ _ODDS_IF_KNOWN = 1e6
 _NO_CHANCE = 1e-4
 _MOST_COVERED = 0.99
 _LEAST_DOUBT = 0.002
+_MOST_TWINS = 20.0
 
 
 def fit_fields(
@@ -124,7 +126,9 @@ def score_fields(
     room: Room = np.empty,
 ) -> ScoredPairs:
     """Score all candidate pairs with a model, as they compete with each other and as labels say."""
-    scored = score_pairs(pairs, model, frequencies, room=room)
+    # Who is missing in a party often has a twin who is not; so absence speaks only so far against twins.
+    twins = min(_boost(pool, model.expected_matches), _MOST_TWINS) if pool.clean.all() else 1.0
+    scored = score_pairs(pairs, model, frequencies, twins=twins, room=room)
     known = known or Known.nothing()
     if not (pool.clean.any() or len(known.rows)):
         return scored
@@ -132,7 +136,7 @@ def score_fields(
     odds[known.rows] = np.where(known.same, _ODDS_IF_KNOWN, 1 / _ODDS_IF_KNOWN)
     probability = expit(np.log(odds))
     # Pairs without a chance, which are most, stand in nobody's way.
-    rows = np.flatnonzero(odds * _boost(pool, probability) > _NO_CHANCE)
+    rows = np.flatnonzero(odds * _boost(pool, float(probability.sum())) > _NO_CHANCE)
     probability[rows] = compete(pool, scored.left[rows], scored.right[rows], odds[rows])
     certain = np.clip(probability, _CERTAIN, 1 - 1e-15)
     scored.probability[:] = probability
@@ -140,10 +144,12 @@ def score_fields(
     return scored
 
 
-def _boost(pool: Pool, probability: npt.NDArray[np.float64]) -> float:
+def _boost(pool: Pool, n_matches: float) -> float:
     """Return by how much competition can raise odds, at most: where parties share most of their people."""
-    covered = min(float(probability.sum()) / max(int(pool.party_sizes().min()), 1), _MOST_COVERED)
-    return (1 - covered) ** -2
+    sizes = [int(n) for n in pool.party_sizes()]
+    possible = sum(min(pair) for pair in combinations(sizes, 2)) or max(sizes)
+    covered = min(n_matches / max(possible, 1), _MOST_COVERED)
+    return float((1 - covered) ** -2)
 
 
 class Known(NamedTuple):

@@ -93,7 +93,12 @@ Room = Callable[[int, type[np.generic]], npt.NDArray[Any]]
 
 
 def score_pairs(
-    pairs: ComparedPairs, model: MatchModel, frequencies: FrequencyTable, *, room: Room = np.empty
+    pairs: ComparedPairs,
+    model: MatchModel,
+    frequencies: FrequencyTable,
+    *,
+    twins: float = 1.0,
+    room: Room = np.empty,
 ) -> ScoredPairs:
     """Score pairs with a model.
 
@@ -106,6 +111,9 @@ def score_pairs(
     frequencies : FrequencyTable
         How common each name is: two strangers share a common name more easily than a rare one
         (Winkler, 2000).
+    twins : float
+        How many times more common twins are than the model says, where pairs will compete: a record without
+        another match is as likely to have a twin elsewhere as to be recorded under another name.
     room : callable
         Makes the arrays that are filled; in memory by default.
 
@@ -123,7 +131,7 @@ def score_pairs(
         probability=room(n, np.float64),
     )
     for rows in slices_of(n):
-        levels, log_odds = _judged(pairs.left[rows], pairs.codes[rows], model, frequencies)
+        levels, log_odds = _judged(pairs.left[rows], pairs.codes[rows], model, frequencies, twins)
         scored.levels[rows] = levels
         scored.weight[rows] = log_odds / _LOG2
         scored.probability[rows] = expit(log_odds)
@@ -135,6 +143,7 @@ def _judged(
     codes: npt.NDArray[np.uint64],
     model: MatchModel,
     frequencies: FrequencyTable,
+    twins: float,
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
     """Return the levels of pairs, and the log odds that they match."""
     # Pairs have few patterns of levels, and within a class nothing else matters but how rare a name is.
@@ -145,7 +154,7 @@ def _judged(
     logs = model.log_likelihoods(levels) + np.log(model.shares)
     logs[:, N_MATCHING:] += model.log_oddity_of(patterns)[:, None]
     same = np.logaddexp.reduce(logs[:, :N_MATCHING], axis=1)
-    at_home = np.logaddexp(logs[:, _TWINS], logs[:, _HOUSEHOLD])
+    at_home = np.logaddexp(logs[:, _TWINS] + np.log(twins), logs[:, _HOUSEHOLD])
     by_chance = np.logaddexp.reduce(logs[:, _NAMESAKES:], axis=1)[pattern]
     for column, f in enumerate(frequencies.fields):
         equal = np.flatnonzero((levels[:, f] == _EQUAL)[pattern])
