@@ -264,7 +264,7 @@ def _candidates(
     n_known = evidence.known.sum(axis=1)
     n_same = q * (evidence.counts - n_known) + evidence.known[:, 0]
     n_others = evidence.counts - n_same
-    weighted = np.empty_like(share)
+    weighted: _Floats = np.empty(share.shape)
     weighted[:, :N_MATCHING] = same * n_same[:, None]
     weighted[:, N_MATCHING:] = others * n_others[:, None]
     return weighted

@@ -108,4 +108,4 @@ def draw_unseen(
     summed = np.bincount(
         number.reshape(-1), weights=(weight * missed)[rows], minlength=len(patterns)
     )
-    return Unseen(levels=patterns, weight=summed)
+    return Unseen(levels=patterns, weight=summed.astype(np.float64))

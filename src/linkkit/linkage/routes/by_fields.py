@@ -12,14 +12,15 @@ import numpy.typing as npt
 from linkkit.engines import Partitions, n_threads_available, run_in_threads
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import BlockingPlan, plan_blocking
-from linkkit.linkage.block.keys import repeated_records, repeated_warnings
+from linkkit.linkage.block.keys import KeyPass, repeated_records, repeated_warnings
 from linkkit.linkage.block.plan import all_keys, all_pairs, count_pairs
 from linkkit.linkage.classify import first_weights, score_pairs
 from linkkit.linkage.classify.field_scores import fit_fields, known_pairs
 from linkkit.linkage.classify.model import Learner, Strangers
 from linkkit.linkage.classify.scores import frequency_table
-from linkkit.linkage.classify.unseen import draw_unseen
+from linkkit.linkage.classify.unseen import FoundShare, draw_unseen
 from linkkit.linkage.compare import (
+    LEVELS,
     ComparedPairs,
     Comparison,
     compare_all,
@@ -56,9 +57,11 @@ _FLOOR_BELOW_EVEN_ODDS = 8.0
 _FEWEST_WEIGHT = 4.0
 _SAMPLED_COMPARISONS = 3_000_000
 _FLOOR_STEP = 0.5
+_EQUAL = LEVELS.index("equal")
 _STRANGERS_COMPARED = 4_000
 _STRANGERS_SAMPLED = 50_000
 _SEED = 3
+_NO_CODES = np.zeros(0, dtype=np.uint64)
 _BYTES_ON_DISK = sum(np.dtype(kind).itemsize for kind in CANDIDATE_TYPES.values()) + 2 * 8
 
 
@@ -104,7 +107,11 @@ def link_fields(work: Work) -> Found:
         n_pairs=start.plan.n_pairs,
         is_candidate=_weight_of(start.sample, start.weights) >= start.floor,
         unseen=draw_unseen(
-            pool.spec.filters, start.sample, weights=start.weights, floor=start.floor
+            pool.spec.filters,
+            start.sample,
+            weights=start.weights,
+            floor=start.floor,
+            found=_found_share(pool, start.plan),
         ),
         strangers=_strangers(work, start),
         known=_known_codes(candidates, work.labels),
@@ -130,6 +137,30 @@ def link_fields(work: Work) -> Found:
     )
 
 
+def _found_share(pool: Pool, plan: BlockingPlan) -> FoundShare | None:
+    """Return how to tell whether pairs meet in a block; None where all are compared."""
+    if plan.is_exhaustive:
+        return None
+    names = [item.name for item in pool.spec.filters]
+    passes: list[tuple[list[int], float]] = []
+    for item in plan.passes:
+        if not isinstance(item, KeyPass) or item.splits:
+            continue
+        fields = [column for column in item.columns if column < len(names)]
+        keys = [pool.spec.keys[c - len(names)] for c in item.columns if c >= len(names)]
+        fields += [names.index(part.name) for key in keys for part in key.parts]
+        crowded = item.n_crowded_records / max(item.n_records, 1)
+        passes.append((fields, 1 - crowded))
+
+    def found(levels: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
+        missed = np.ones(len(levels))
+        for fields, share in passes:
+            missed *= 1 - share * (levels[:, fields] == _EQUAL).all(axis=1)
+        return 1 - missed
+
+    return found
+
+
 def _known_codes(
     candidates: ComparedPairs, labels: LabelledPairs | None
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
@@ -139,31 +170,35 @@ def _known_codes(
 
 def _strangers(work: Work, start: _Start) -> Strangers:
     """Return candidates within parties that hold each person once, none of which match."""
-    pool, n_pairs = work.pool, 0
-    found, samples = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.uint64)]
-    rng = np.random.default_rng(_SEED)
-    ends = pool.party_starts()
-    for p in np.flatnonzero(pool.clean).tolist():
-        rows = np.arange(ends[p], ends[p + 1])
-        if len(rows) > _STRANGERS_COMPARED:
-            rows = np.sort(rng.choice(rows, size=_STRANGERS_COMPARED, replace=False))
-        part = replace(part_of(pool, rows), clean=np.zeros_like(pool.clean))
-        part = replace(
-            part,
-            parties=pool.parties[p : p + 1],
-            party=np.zeros(len(rows), dtype=np.int64),
-            clean=np.zeros(1, dtype=np.bool_),
-        )
+    n_pairs, found, samples = 0, [_NO_CODES], [_NO_CODES]
+    for p in np.flatnonzero(work.pool.clean).tolist():
+        part = _some_of_party(work.pool, p)
         plan = BlockingPlan(passes=(all_pairs(part),), n_pairs=count_pairs(part))
+        comparison = make_comparison(part)
         pairs = compare_all(
-            part, make_comparison(part), plan, weights=start.weights, floor=start.floor,
+            part, comparison, plan, weights=start.weights, floor=start.floor,
             n_threads=work.n_threads,
         )  # fmt: skip
         found.append(pairs.codes)
         n = min(plan.n_pairs, _STRANGERS_SAMPLED)
-        samples.append(sample_pairs(part, make_comparison(part), n_pairs=n))
+        samples.append(sample_pairs(part, comparison, n_pairs=n))
         n_pairs += plan.n_pairs
     return Strangers(codes=np.concatenate(found), n_pairs=n_pairs, sample=np.concatenate(samples))
+
+
+def _some_of_party(pool: Pool, p: int) -> Pool:
+    """Return records of one party, all or a sample, as if it held people more than once."""
+    start, end = pool.party_starts()[p : p + 2].tolist()
+    rows = np.arange(start, end, dtype=np.int64)
+    if len(rows) > _STRANGERS_COMPARED:
+        rng = np.random.default_rng(_SEED)
+        rows = np.sort(rng.choice(rows, size=_STRANGERS_COMPARED, replace=False))
+    return replace(
+        part_of(pool, rows),
+        parties=pool.parties[p : p + 1],
+        party=np.zeros(len(rows), dtype=np.int64),
+        clean=np.zeros(1, dtype=np.bool_),
+    )
 
 
 def forecast_fields(work: Work) -> LinkForecast:
