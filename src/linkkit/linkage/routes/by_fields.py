@@ -12,7 +12,7 @@ import numpy.typing as npt
 from linkkit.engines import Partitions, n_threads_available, run_in_threads
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import BlockingPlan, plan_blocking
-from linkkit.linkage.block.keys import KeyPass, repeated_records, repeated_warnings
+from linkkit.linkage.block.keys import KeyPass, filter_keys, repeated_records, repeated_warnings
 from linkkit.linkage.block.plan import all_keys, all_pairs, count_pairs
 from linkkit.linkage.classify import first_weights, score_pairs
 from linkkit.linkage.classify.field_scores import fit_fields, known_pairs
@@ -171,8 +171,12 @@ def _known_codes(
 def _strangers(work: Work, start: _Start) -> Strangers:
     """Return candidates within parties that hold each person once, none of which match."""
     n_pairs, found, samples = 0, [_NO_CODES], [_NO_CODES]
-    for p in np.flatnonzero(work.pool.clean).tolist():
-        part = _some_of_party(work.pool, p)
+    pool = work.pool
+    repeated = repeated_records(
+        pool, filter_keys(pool) if start.plan.keys is None else start.plan.keys
+    )
+    for p in np.flatnonzero(pool.clean).tolist():
+        part = _some_of_party(pool, p, repeated)
         plan = BlockingPlan(passes=(all_pairs(part),), n_pairs=count_pairs(part))
         comparison = make_comparison(part)
         pairs = compare_all(
@@ -186,10 +190,10 @@ def _strangers(work: Work, start: _Start) -> Strangers:
     return Strangers(codes=np.concatenate(found), n_pairs=n_pairs, sample=np.concatenate(samples))
 
 
-def _some_of_party(pool: Pool, p: int) -> Pool:
+def _some_of_party(pool: Pool, p: int, repeated: npt.NDArray[np.int64]) -> Pool:
     """Return records of one party, all or a sample, as if it held people more than once."""
     start, end = pool.party_starts()[p : p + 2].tolist()
-    rows = np.arange(start, end, dtype=np.int64)
+    rows = np.setdiff1d(np.arange(start, end, dtype=np.int64), repeated)
     if len(rows) > _STRANGERS_COMPARED:
         rng = np.random.default_rng(_SEED)
         rows = np.sort(rng.choice(rows, size=_STRANGERS_COMPARED, replace=False))
