@@ -111,8 +111,8 @@ def expected_f_threshold(probability: _Floats, *, n_unseen: float = 0.0) -> floa
     Examples
     --------
     >>> import numpy as np
-    >>> expected_f_threshold(np.array([0.99, 0.98, 0.7, 0.1]))
-    0.448...
+    >>> round(expected_f_threshold(np.array([0.99, 0.98, 0.7, 0.1])), 3)
+    0.463
     """
     right = np.cumsum(probability)
     every = float(right[-1]) + n_unseen if len(right) else 0.0
