@@ -11,7 +11,7 @@ from linkkit.agreement import FieldKind
 from linkkit.exchange import FilterSpec
 from linkkit.linkage import LinkResult
 from linkkit.linkage.classify import MatchModel, first_weights, fit_model, score_pairs
-from linkkit.linkage.classify.priors import CLASSES, expected_levels
+from linkkit.linkage.classify.priors import CLASSES, N_MATCHING, expected_levels
 from linkkit.linkage.classify.scores import FrequencyTable
 from linkkit.linkage.compare import LEVELS, N_LEVELS, ComparedPairs
 
@@ -125,7 +125,7 @@ def scored(model: MatchModel, levels: list[int], share: float = 0.01) -> float:
 
 
 def test_missing_tells_nothing(fitted: MatchModel) -> None:
-    prior = np.log2(fitted.shares[0] / fitted.shares[1:].sum())
+    prior = np.log2(fitted.shares[:N_MATCHING].sum() / fitted.shares[N_MATCHING:].sum())
     assert scored(fitted, [0] * 5) == pytest.approx(prior)
 
 

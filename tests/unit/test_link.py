@@ -50,7 +50,7 @@ def links(result: LinkResult) -> int:
 
 @pytest.mark.parametrize("threshold", [0, -0.1, 1.01, float("nan"), float("inf")])
 def test_a_threshold_out_of_range_is_refused(two: list[EncodedExtract], threshold: float) -> None:
-    with pytest.raises(OptionError, match="'threshold' is a probability"):
+    with pytest.raises(OptionError, match="'threshold' is \"auto\", or a probability"):
         link(two, threshold=threshold)
 
 

@@ -19,6 +19,7 @@ from linkkit.linkage import LinkResult
 __all__ = ["Concern", "ConcernCode", "find_concerns"]
 
 ConcernCode = Literal[
+    "model_doubtful",
     "model_not_converged",
     "no_links",
     "no_overlap",
@@ -105,7 +106,15 @@ def find_concerns(result: LinkResult, *, agreement: Agreement | None = None) -> 
 
 
 def _model(result: LinkResult) -> Iterator[Concern]:
-    if not result.model.converged:
+    for text in result.warnings:
+        what, _, advice = text.partition("; ")
+        yield Concern(
+            code="model_doubtful",
+            severity="warning",
+            message=f"{what[:1].upper()}{what[1:]}.",
+            advice=f"{advice[:1].upper()}{advice[1:]}." if advice else "Look at the field weights.",
+        )
+    if not (result.model.converged or result.warnings):
         yield Concern(
             code="model_not_converged",
             severity="warning",

@@ -102,7 +102,7 @@ def threshold_curve(
     --------
     >>> from linkkit.assess.example import example_linkage
     >>> curve = threshold_curve(example_linkage().result, thresholds=(0.1, 0.5, 0.9))
-    >>> curve.used, curve.n_links[0] >= curve.n_links[-1]
+    >>> round(curve.used, 1), curve.n_links[0] >= curve.n_links[-1]
     (0.5, True)
     >>> curve.precision[0] <= curve.precision[-1], curve.recall[0] >= curve.recall[-1]
     (True, True)

@@ -88,8 +88,8 @@ def weight_histogram(result: LinkResult, *, bin_bits: float = 1.0) -> WeightHist
     >>> from linkkit.assess.example import example_linkage
     >>> made = example_linkage().result
     >>> histogram = weight_histogram(made)
-    >>> histogram.n_pairs == len(made.pairs), histogram.threshold_bits
-    (True, 0.0)
+    >>> histogram.n_pairs == len(made.pairs), round(abs(histogram.threshold_bits))
+    (True, 0)
     """
     require_result(result)
     if not (math.isfinite(bin_bits) and bin_bits > 0):

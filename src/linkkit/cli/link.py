@@ -39,10 +39,14 @@ __all__ = ["link"]
 )
 @click.option(
     "--threshold",
-    type=float,
-    default=0.5,
+    default="auto",
     show_default=True,
-    help="Least match probability of a link, above 0 and at most 1.",
+    help="Least match probability of a link, above 0 and at most 1, or auto for the best expected F1.",
+)
+@click.option(
+    "--max-false-match-rate",
+    type=float,
+    help="Share of links that are expected to be wrong, at most; chooses the threshold.",
 )
 @click.option(
     "--block",
@@ -84,7 +88,8 @@ def link(
     out: Path | None,
     report: Path | None,
     pairs: Path | None,
-    threshold: float,
+    threshold: str,
+    max_false_match_rate: float | None,
     block: Block,
     assignment: Assignment,
     previous: Path | None,
@@ -131,8 +136,9 @@ def link(
     if forecast or out is None:
         click.echo(str(lk.forecast_link(extracts, **how)))
         return
-    how |= {"memory_limit": memory_limit, "work_folder": work_folder, "threshold": threshold}
-    how |= {"assignment": assignment, "withdrawn": _tokens_of(withdrawn)}
+    how |= {"memory_limit": memory_limit, "work_folder": work_folder, "assignment": assignment}
+    how |= {"threshold": _threshold(threshold), "max_false_match_rate": max_false_match_rate}
+    how |= {"withdrawn": _tokens_of(withdrawn)}
     with lk.progress_bar() as progress:
         result = lk.link(extracts, progress=progress, **how)
     if report is not None:
@@ -178,6 +184,14 @@ def _tokens_of(withdrawn: Path | None) -> list[str] | None:
             f"'{withdrawn}' cannot be read as text", hint="Write a record token on each line."
         )
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _threshold(text: str) -> float | str:
+    """Return a threshold that was written; what is neither a number nor auto is refused by link."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _require_suffix(path: Path | None, *suffixes: str) -> None:

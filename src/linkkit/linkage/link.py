@@ -17,14 +17,15 @@ from linkkit.errors import OptionError, WrongStageError
 from linkkit.exchange import Crosswalk, EncodedExtract, Identity, PersonChanges
 from linkkit.linkage.block import Block, Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
-from linkkit.linkage.cluster import Assignment, cluster_records
+from linkkit.linkage.cluster import Assignment
 from linkkit.linkage.crosswalk import build_crosswalk
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.labels import LabelledPairs, PairLabels
 from linkkit.linkage.linked_pairs import LinkedPairs
 from linkkit.linkage.pool import Pool
-from linkkit.linkage.quality import LinkageQuality, estimate_quality
+from linkkit.linkage.quality import LinkageQuality
 from linkkit.linkage.routes import FIELDS, PASSES, RECORDS, Found, Route, Work
+from linkkit.linkage.threshold import Chosen, Threshold, choose_people, threshold_problems
 from linkkit.linkage.years import (
     Delivery,
     Judged,
@@ -90,11 +91,12 @@ class LinkResult:
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{party} {n}" for party, n in self.n_records.items())
+        warnings = "".join(f"\nwarning: {text}" for text in self.warnings)
         return (
             f"records: {sizes}\ncompared: {self.plan}\n"
             f"people: {self.crosswalk.n_people}\n{self.quality}"
             + (f"\nperson ids: {self.changes}" if len(self.changes) else "")
-            + "".join(f"\nto be looked at: {warning}" for warning in self.warnings)
+            + warnings
         )
 
     def save(
@@ -180,7 +182,8 @@ class LinkResult:
 def link(
     extracts: Sequence[EncodedExtract],
     *,
-    threshold: float = 0.5,
+    threshold: Threshold = "auto",
+    max_false_match_rate: float | None = None,
     labels: PairLabels | None = None,
     assignment: Assignment = "greedy",
     previous: LinkResult | None = None,
@@ -200,8 +203,12 @@ def link(
     extracts : sequence of EncodedExtract
         One for each party; a single one when its party holds duplicates. With `previous`, of those
         parties that deliver something now, and what they delivered before need not be in it.
-    threshold : float
-        The least match probability, above 0 and at most 1, at which two records may be linked.
+    threshold : float or "auto"
+        The least match probability, above 0 and at most 1, at which two records may be linked. "auto"
+        takes the one with the highest expected F1, or the one that `max_false_match_rate` needs.
+    max_false_match_rate : float, optional
+        The share of links that are expected to be wrong, at most; above 0 and below 1. Fewer wrong links
+        cost right ones.
     labels : PairLabels, optional
         Pairs that people who see the records have judged, as :func:`~linkkit.linkage.combine_answers`
         gives them. They are kept: what is the same is linked, what is not is not. Those of the previous
@@ -271,7 +278,8 @@ def link(
     >>> sorted(result.n_records)
     ['district', 'jobs', 'summer']
     """
-    _check_options(threshold, block, max_pairs, n_threads)
+    unfit = threshold_problems(threshold, max_false_match_rate)
+    _check_options(block, max_pairs, n_threads, problems=unfit)
     _check_places(work_folder, progress)
     _check_years(assignment, as_of)
     limit = None if memory_limit is None else parse_bytes(memory_limit, option="memory_limit")
@@ -290,14 +298,13 @@ def link(
     )
     with work.until_done:
         found = _route(work.pool).link(work)
-        person = cluster_records(
-            work.pool, found.scored, threshold=threshold, score=found.score, labels=work.labels,
-            assignment=assignment,
+        chosen = choose_people(
+            work.pool, found.scored, found.score,
+            threshold=threshold, max_false_match_rate=max_false_match_rate,
+            n_unseen=found.n_unseen, labels=work.labels, assignment=assignment,
         )  # fmt: skip
     changes = None if previous is None else previous.changes
-    return _result(
-        delivery, found, person, judged, changes=changes, threshold=threshold, as_of=as_of
-    )
+    return _result(delivery, found, chosen, judged, changes=changes, as_of=as_of)
 
 
 def _delivered(
@@ -319,14 +326,13 @@ def _delivered(
 def _result(
     delivery: Delivery,
     found: Found,
-    person: npt.NDArray[np.int64],
+    chosen: Chosen,
     judged: Judged,
     *,
     changes: PersonChanges | None,
-    threshold: float,
     as_of: dt.date | None,
 ) -> LinkResult:
-    pool, scored = delivery.pool, found.scored
+    pool, scored, person = delivery.pool, found.scored, chosen.person
     named = name_people(delivery, person, reviewed=judged.new, as_of=as_of or dt.date.today())
     crosswalk = build_crosswalk(pool, person, named.ids)
     changes = changes or PersonChanges.none(
@@ -335,10 +341,10 @@ def _result(
     return LinkResult(
         crosswalk=crosswalk,
         pairs=LinkedPairs(pool=pool, scored=scored, linked=_linked(scored, person)),
-        quality=estimate_quality(pool, scored, person),
+        quality=chosen.quality,
         model=found.model,
         plan=found.plan,
-        threshold=threshold,
+        threshold=chosen.threshold,
         n_records=dict(zip(pool.parties, pool.party_sizes().tolist(), strict=True)),
         labels=judged.pairs,
         changes=changes.with_more(named.changes),
@@ -351,7 +357,7 @@ def _result(
             retired_ids=named.retired_ids,
             labels=judged.labels,
         ),
-        warnings=delivery.warnings,
+        warnings=delivery.warnings + found.warnings,
     )
 
 
@@ -403,7 +409,7 @@ def forecast_link(
     >>> forecast.plan.is_exhaustive
     True
     """
-    _check_options(0.5, block, max_pairs, n_threads)
+    _check_options(block, max_pairs, n_threads)
     delivery = _delivered(extracts, previous)
     work = Work(
         pool=delivery.pool,
@@ -429,10 +435,10 @@ def _route(pool: Pool) -> Route:
     return PASSES if pool.spec.passes else FIELDS
 
 
-def _check_options(threshold: object, block: object, max_pairs: object, n_threads: object) -> None:
-    problems = []
-    if not (_is_number(threshold) and 0 < threshold <= 1):
-        problems.append("'threshold' is a probability, above 0 and at most 1")
+def _check_options(
+    block: object, max_pairs: object, n_threads: object, *, problems: Sequence[str] = ()
+) -> None:
+    problems = [*problems]
     if block not in get_args(Block):
         problems.append(f"'block' is one of {', '.join(get_args(Block))}")
     if max_pairs is not None and not (_is_whole(max_pairs) and max_pairs >= 1):
@@ -465,7 +471,3 @@ def _check_places(work_folder: object, progress: object) -> None:
 
 def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -164,10 +164,18 @@ def _cards(result: LinkResult, served: Overlaps, cell: int | None) -> tuple[Card
         Card(
             label="precision",
             value=percent(quality.precision),
-            note="estimated: links that are right",
+            note=f"estimated: links that are right; {_reach(quality.precision_interval)}",
         ),
-        Card(label="recall", value=percent(quality.recall), note="estimated: true pairs found"),
+        Card(
+            label="recall",
+            value=percent(quality.recall),
+            note=f"estimated: true pairs found; {_reach(quality.recall_interval)}",
+        ),
     )
+
+
+def _reach(interval: tuple[float, float]) -> str:
+    return f"likely {percent(interval[0])} to {percent(interval[1])}"
 
 
 def _true_cards(truth: LinkageScores, cell: int | None) -> tuple[Card, ...]:

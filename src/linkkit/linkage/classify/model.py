@@ -10,7 +10,7 @@ follow Larsen and Rubin, 2001).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -18,24 +18,30 @@ import numpy.typing as npt
 from linkkit.agreement import FieldKind
 from linkkit.engines import slices_of
 from linkkit.exchange import FilterSpec
-from linkkit.linkage.classify.priors import CLASSES, expected_levels, is_shared
+from linkkit.linkage.classify.em import (
+    FEW_STRANGERS,
+    Evidence,
+    Fit,
+    first_fit,
+    level_counts,
+    log_joint,
+    oddity,
+)
+from linkkit.linkage.classify.priors import (
+    CLASSES,
+    IDENTIFYING,
+    N_MATCHING,
+    expected_levels,
+    has_own,
+)
+from linkkit.linkage.classify.unseen import Unseen
 from linkkit.linkage.compare import LEVELS, N_LEVELS
 from linkkit.linkage.compare.fields.pairs import unpack
 
 __all__ = ["FieldWeights", "MatchModel", "first_weights", "fit_model"]
 
-_MATCH, _UNRELATED = 0, len(CLASSES) - 1
-_TWINS, _HOUSEHOLD = CLASSES.index("twins"), CLASSES.index("household")
-_AREA = CLASSES.index("area")  # the last but unrelated
-_TWINS_AMONG_SIBLINGS = 0.03
-_MISSES_PER_NEAR_MISS = 1.5
-_MISSES_ANYWAY = 0.01
-_MAX_ROUNDS = 500
-_CONVERGED = 1e-5
-_PRIOR_PAIRS = 40.0
-_FEW_STRANGERS = np.array([19.0, 0.5, 0.25, 0.25])
 _FEWEST = 1e-9
-_FEWEST_SHARE = 1e-12
+_SIDES = (slice(0, N_MATCHING), slice(N_MATCHING, len(CLASSES)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +73,16 @@ class MatchModel:
         Rounds of EM.
     converged : bool
         Whether EM came to rest.
+    completeness : float
+        Expected share of the matching pairs that are candidates, 0 to 1.
+    odd_codes : ndarray of uint64, shape (n_odd,)
+        Packed levels of patterns that strangers have more often, or less, than the classes explain; sorted.
+    log_oddity : ndarray of float64, shape (n_odd,)
+        Natural log of how much more often, learned from pairs that are known to be no match.
+    correction : ndarray of float64, shape (n_fields, n_levels), optional
+        Natural log odds that labels of some pairs add for each level, where there are labels.
+    warnings : tuple of str
+        What is doubtful about the model.
     """
 
     fields: tuple[str, ...]
@@ -75,6 +91,11 @@ class MatchModel:
     n_pairs: int
     n_rounds: int
     converged: bool
+    completeness: float = 1.0
+    odd_codes: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+    log_oddity: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    correction: npt.NDArray[np.float64] | None = None
+    warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -83,8 +104,8 @@ class MatchModel:
 
     @property
     def expected_matches(self) -> float:
-        """Expected number of matching pairs."""
-        return float(self.shares[_MATCH] * self.n_pairs)
+        """Expected number of matching pairs, candidates or not."""
+        return float(self.shares[:N_MATCHING].sum() * self.n_pairs)
 
     def log_likelihoods(self, levels: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
         """Return the natural log likelihood of each pair in each class, shape (n, n_classes)."""
@@ -94,13 +115,32 @@ class MatchModel:
             total += logs[:, f, :].T[levels[:, f]]
         return total
 
+    def log_oddity_of(self, codes: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
+        """Return the natural log of how odd a pattern is among strangers, 0 where that is not known."""
+        place = np.searchsorted(self.odd_codes, codes)
+        place = np.minimum(place, max(len(self.odd_codes) - 1, 0))
+        known = (
+            self.odd_codes[place] == codes if len(self.odd_codes) else np.zeros(len(codes), bool)
+        )
+        return np.where(known, self.log_oddity[place] if len(self.odd_codes) else 0.0, 0.0)
+
+    def corrections_of(self, levels: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
+        """Return the natural log odds that labels of other pairs add to each pair's."""
+        total = np.zeros(len(levels))
+        if self.correction is not None:
+            for f in range(levels.shape[1]):
+                total += self.correction[f, levels[:, f]]
+        return total
+
     def field_weights(self) -> tuple[FieldWeights, ...]:
-        """Return m, u and weight of each field, u over all classes of non-matches."""
-        others = self.shares[1:] / self.shares[1:].sum()
+        """Return m, u and weight of each field, over all classes of matches and of others."""
+        same, others = (_part(self.shares[c]) for c in _SIDES)
         answer = []
         for f, name in enumerate(self.fields):
-            m = self.levels[_MATCH, f, 1:]
-            u = np.tensordot(others, self.levels[1:, f, 1:], axes=1)
+            m, u = (
+                np.tensordot(part, self.levels[classes, f, 1:], axes=1)
+                for part, classes in zip((same, others), _SIDES, strict=True)
+            )
             weight = np.log2(np.maximum(m, _FEWEST) / np.maximum(u, _FEWEST))
             answer.append(
                 FieldWeights(
@@ -114,6 +154,10 @@ class MatchModel:
         return tuple(answer)
 
 
+def _part(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(shares / shares.sum(), dtype=np.float64)
+
+
 def level_shares(
     levels: npt.NDArray[np.int8], counts: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
@@ -125,7 +169,7 @@ def level_shares(
     shares = np.zeros((levels.shape[1], N_LEVELS - 1))
     for f in range(levels.shape[1]):
         n = np.bincount(levels[:, f], weights=counts, minlength=N_LEVELS)[1:]
-        shares[f] = (n + _FEW_STRANGERS) / (n.sum() + _FEW_STRANGERS.sum())
+        shares[f] = (n + FEW_STRANGERS) / (n.sum() + FEW_STRANGERS.sum())
     return shares
 
 
@@ -168,6 +212,7 @@ def fit_model(
     *,
     n_pairs: int,
     is_candidate: npt.NDArray[np.bool_],
+    unseen: Unseen | None = None,
 ) -> MatchModel:
     """Learn the model by EM from candidate pairs and a random sample of all pairs.
 
@@ -184,179 +229,154 @@ def fit_model(
     is_candidate : ndarray of bool, shape (n_sample,)
         Which of the random pairs are alike enough to be candidates; the others stand for the
         bulk of unrelated pairs.
+    unseen : Unseen, optional
+        Which pairs of one person are no candidates; none by default.
 
     Returns
     -------
     MatchModel
     """
-    n_fields = len(filters)
-    patterns, n_of = count_patterns(candidates)
-    levels = unpack(patterns, n_fields=n_fields)
-    counts = n_of.astype(np.float64)
-    others, n_of_other = np.unique(sample[~is_candidate], return_counts=True)
-    rest = unpack(others, n_fields=n_fields)
-    n_rest = max(n_pairs - counts.sum(), 0.0)
-    rest_counts = n_of_other * (n_rest / max(int(n_of_other.sum()), 1))
-    unrelated = _normalized(_level_counts(rest, rest_counts) + _FEW_STRANGERS)
-    prior = np.stack(
-        [
-            np.stack([expected_levels(x.kind, c, unrelated[f]) for f, x in enumerate(filters)])
-            for c in CLASSES
-        ]
+    learner = Learner.of(
+        filters, candidates, sample, n_pairs=n_pairs, is_candidate=is_candidate, unseen=unseen
     )
-    kinds: list[FieldKind] = [item.kind for item in filters]
-    evidence = _Evidence(
-        levels=levels,
-        counts=counts,
-        rest=rest,
-        rest_counts=rest_counts,
-        prior=prior,
-        n_pairs=n_pairs,
-        own=np.array([[is_shared(kind, c) for kind in kinds] for c in CLASSES], dtype=np.bool_),
-        given_name=kinds.index("given_name") if "given_name" in kinds else None,
-    )
-    shares, tables, n_rounds, converged = _em(evidence)
-    full = np.ones((len(CLASSES), n_fields, N_LEVELS))
-    full[:, :, 1:] = tables
-    return MatchModel(
-        fields=tuple(item.name for item in filters),
-        shares=shares,
-        levels=full,
-        n_pairs=n_pairs,
-        n_rounds=n_rounds,
-        converged=converged,
-    )
+    return learner.model(first_fit(learner.evidence))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class _Evidence:
-    """What EM works on.
+class Strangers:
+    """Pairs that are known to be no match, as their party holds each person once.
 
-    `levels` and `counts` are the distinct patterns of candidates and how often each occurs;
-    `rest` and `rest_counts` those of a sample of all other pairs, and how many pairs each stands
-    for; `prior` the expected levels of each class;
-    `own` says which fields a class has levels of its own for, of shape (n_classes, n_fields);
-    `given_name` is the field that tells twins apart, if there is one.
+    `codes` are those alike enough to be candidates, of `n_pairs`; `sample` is a random sample of all of
+    these, to see which fields they have.
     """
 
-    levels: npt.NDArray[np.int8]
-    counts: npt.NDArray[np.float64]
-    rest: npt.NDArray[np.int8]
-    rest_counts: npt.NDArray[np.float64]
-    prior: npt.NDArray[np.float64]
+    codes: npt.NDArray[np.uint64]
     n_pairs: int
-    own: npt.NDArray[np.bool_]
-    given_name: int | None
+    sample: npt.NDArray[np.uint64]
 
-    def first_shares(self) -> npt.NDArray[np.float64]:
-        """Return shares to start from: each class a quarter of the candidates."""
-        share = self.counts.sum() / max(self.n_pairs, 1) / (len(self.prior) + 1)
-        return _with_rest(np.full(len(self.prior), share))
+    @classmethod
+    def nobody(cls) -> Strangers:
+        """Return that no pair is known."""
+        nothing = np.zeros(0, dtype=np.uint64)
+        return cls(codes=nothing, n_pairs=0, sample=nothing)
 
-
-def _level_counts(
-    levels: npt.NDArray[np.int8], counts: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    columns = [
-        np.bincount(levels[:, f], weights=counts, minlength=N_LEVELS)[1:]
-        for f in range(levels.shape[1])
-    ]
-    return np.stack(columns).astype(np.float64)
-
-
-def _normalized(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.asarray(counts / counts.sum(axis=-1, keepdims=True), dtype=np.float64)
-
-
-def _em(
-    evidence: _Evidence,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], int, bool]:
-    shares, tables = evidence.first_shares(), evidence.prior.copy()
-    matches = np.zeros(len(evidence.levels))
-    converged = False
-    n_rounds = 0
-    while n_rounds < _MAX_ROUNDS and not converged:
-        n_rounds += 1
-        shares, tables, found = _round(evidence, shares, tables)
-        # Where nothing tells an area from chance, the two drift on, which no pair's odds feel.
-        converged = float(np.abs(found - matches).sum()) < _CONVERGED * float(found.sum())
-        matches = found
-    return shares, tables, n_rounds, converged
+    def comparable(
+        self, patterns: npt.NDArray[np.uint64], *, n_fields: int
+    ) -> npt.NDArray[np.float64]:
+        """Return how many of the pairs have the fields that each pattern has."""
+        if not len(self.sample):
+            return np.zeros(len(patterns))
+        bits = 1 << np.arange(n_fields, dtype=np.int64)
+        of_sample = (unpack(self.sample, n_fields=n_fields) > 0) @ bits
+        masks, n = np.unique(of_sample, return_counts=True)
+        mask = (unpack(patterns, n_fields=n_fields) > 0) @ bits
+        place = np.minimum(np.searchsorted(masks, mask), len(masks) - 1)
+        share = np.where(masks[place] == mask, n[place] / len(of_sample), 0.0)
+        return np.asarray(share * self.n_pairs, dtype=np.float64)
 
 
-def _round(
-    evidence: _Evidence, shares: npt.NDArray[np.float64], tables: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return better shares and levels, and how many pairs of each pattern match as things stood."""
-    levels = evidence.levels
-    weighted = _posterior(levels, shares, tables) * evidence.counts[:, None]
-    # What was never alike enough to be a candidate is of no person or household. But most people of one
-    # area are not alike enough, and without them those who are would look like nothing but matches.
-    rest = np.zeros((len(evidence.rest), len(shares)))
-    rest[:, _AREA:] = _posterior(evidence.rest, shares[_AREA:], tables[_AREA:])
-    rest *= evidence.rest_counts[:, None]
-    seen = [
-        _level_counts(levels, weighted[:, c]) + _level_counts(evidence.rest, rest[:, c])
-        for c in range(len(shares))
-    ]
-    unrelated = _normalized(seen[_UNRELATED] + _FEW_STRANGERS)
-    new = [
-        np.where(
-            evidence.own[c][:, None],
-            _normalized(seen[c] + _PRIOR_PAIRS * evidence.prior[c]),
-            unrelated,
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Learner:
+    """What EM learns from, by pattern of levels."""
+
+    fields: tuple[str, ...]
+    patterns: npt.NDArray[np.uint64]
+    evidence: Evidence
+
+    @classmethod
+    def of(
+        cls,
+        filters: Sequence[FilterSpec],
+        candidates: npt.NDArray[np.uint64],
+        sample: npt.NDArray[np.uint64],
+        *,
+        n_pairs: int,
+        is_candidate: npt.NDArray[np.bool_],
+        unseen: Unseen | None = None,
+        strangers: Strangers | None = None,
+        known: tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]] | None = None,
+    ) -> Learner:
+        """Count patterns.
+
+        `strangers` are pairs that are known to be no match; `known` the codes of labeled candidates, and whether they match.
+        """
+        n_fields = len(filters)
+        strangers = strangers or Strangers.nobody()
+        odd = strangers.codes
+        patterns, n_of = count_patterns(np.concatenate([candidates, odd]))
+        n_odd = np.bincount(np.searchsorted(patterns, odd), minlength=len(patterns))
+        counts = (n_of - n_odd).astype(np.float64)
+        others, n_of_other = np.unique(sample[~is_candidate], return_counts=True)
+        rest = unpack(others, n_fields=n_fields)
+        n_rest = max(n_pairs - counts.sum(), 0.0)
+        rest_counts = n_of_other * (n_rest / max(int(n_of_other.sum()), 1))
+        unrelated = level_counts(rest, rest_counts) + FEW_STRANGERS
+        unrelated /= unrelated.sum(axis=1, keepdims=True)
+        kinds: list[FieldKind] = [item.kind for item in filters]
+        prior = np.stack(
+            [
+                np.stack([expected_levels(k, c, unrelated[f]) for f, k in enumerate(kinds)])
+                for c in CLASSES
+            ]
         )
-        for c in range(_UNRELATED)
-    ]
-    if evidence.given_name is not None:
-        new[_MATCH][evidence.given_name] = _with_near_misses(new[_MATCH][evidence.given_name])
-    mass = weighted.sum(axis=0) + rest.sum(axis=0)
-    mass[_TWINS] = min(float(mass[_TWINS]), _most_twins(evidence, weighted))
-    shares = _with_rest(mass / max(evidence.n_pairs, 1))
-    return shares, np.stack([*new, unrelated]), weighted[:, _MATCH]
+        labeled = np.zeros((len(patterns), 2))
+        if known is not None:
+            np.add.at(
+                labeled, (np.searchsorted(patterns, known[0]), (~known[1]).astype(np.int64)), 1.0
+            )
+        evidence = Evidence(
+            levels=unpack(patterns, n_fields=n_fields),
+            counts=counts,
+            rest=rest,
+            rest_counts=rest_counts,
+            prior=prior,
+            n_pairs=n_pairs,
+            own=np.array([[has_own(kind, c) for kind in kinds] for c in CLASSES], dtype=np.bool_),
+            identifies=np.array([kind in IDENTIFYING for kind in kinds], dtype=np.bool_),
+            given_name=kinds.index("given_name") if "given_name" in kinds else None,
+            unseen=Unseen.nothing(n_fields) if unseen is None else unseen,
+            known=labeled,
+            strangers=n_odd.astype(np.float64),
+            n_strangers=strangers.n_pairs,
+            n_comparable=strangers.comparable(patterns, n_fields=n_fields),
+        )
+        return cls(
+            fields=tuple(item.name for item in filters), patterns=patterns, evidence=evidence
+        )
 
+    def matched(
+        self, codes: npt.NDArray[np.uint64], probability: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Return the share of the candidates of each pattern that match, by their probabilities."""
+        total = np.zeros(len(self.patterns))
+        for rows in slices_of(len(codes)):
+            number = np.searchsorted(self.patterns, codes[rows])
+            total += np.bincount(number, weights=probability[rows], minlength=len(total))
+        return np.asarray(np.clip(total / np.maximum(self.evidence.counts, 1), 0, 1))
 
-def _with_near_misses(levels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return a given name's levels among matches with no more misses than near misses explain."""
-    disagree, partly, close, _ = levels
-    most = _MISSES_PER_NEAR_MISS * (partly + close) + _MISSES_ANYWAY
-    return _normalized(np.array([min(disagree, most), *levels[1:]]))
+    def model(self, fit: Fit, *, warnings: tuple[str, ...] = ()) -> MatchModel:
+        """Return what was learned."""
+        levels = np.ones((len(CLASSES), len(self.fields), N_LEVELS))
+        levels[:, :, 1:] = fit.tables
+        return MatchModel(
+            fields=self.fields,
+            shares=fit.shares,
+            levels=levels,
+            n_pairs=self.evidence.n_pairs,
+            n_rounds=fit.n_rounds,
+            converged=fit.converged,
+            completeness=self._completeness(fit),
+            odd_codes=self.patterns if self.evidence.n_strangers else self.patterns[:0],
+            log_oddity=np.log(oddity(self.evidence, fit.shares, fit.tables))
+            if self.evidence.n_strangers
+            else np.zeros(0),
+            warnings=warnings,
+        )
 
-
-def _most_twins(evidence: _Evidence, weighted: npt.NDArray[np.float64]) -> float:
-    """Return how many pairs of twins there may be.
-
-    Twins and people with a misrecorded given name look alike: all agrees but the given name.
-    But misrecorded names are often near misses, and twins' names hardly ever. So what disagrees
-    may be twins as far as it outnumbers the near misses; and some of the siblings are twins.
-    """
-    siblings = _TWINS_AMONG_SIBLINGS * float(weighted[:, _HOUSEHOLD].sum())
-    if evidence.given_name is None:
-        return siblings
-    same_or_twins = weighted[:, _MATCH] + weighted[:, _TWINS]
-    field = evidence.levels[:, [evidence.given_name]]
-    disagree, partly, close, _ = _level_counts(field, same_or_twins)[0]
-    return siblings + max(float(disagree - _MISSES_PER_NEAR_MISS * (partly + close)), 0.0)
-
-
-def _with_rest(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return shares that are positive and sum to 1, what the others leave being unrelated."""
-    positive = np.maximum(shares, _FEWEST_SHARE)
-    positive[_UNRELATED] = max(1 - float(positive[:_UNRELATED].sum()), _FEWEST_SHARE)
-    return np.asarray(positive / positive.sum(), dtype=np.float64)
-
-
-def _posterior(
-    levels: npt.NDArray[np.int8],
-    shares: npt.NDArray[np.float64],
-    tables: npt.NDArray[np.float64],
-) -> npt.NDArray[np.float64]:
-    logs = np.concatenate(
-        [np.zeros((*tables.shape[:2], 1)), np.log(np.maximum(tables, _FEWEST))], axis=2
-    )
-    total = np.log(shares)[None, :] + sum(
-        logs[:, f, :].T[levels[:, f]] for f in range(levels.shape[1])
-    )
-    total -= total.max(axis=1, keepdims=True)
-    odds = np.exp(total)
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True), dtype=np.float64)
+    def _completeness(self, fit: Fit) -> float:
+        unseen, share = self.evidence.unseen, _part(fit.shares[:N_MATCHING])
+        missed = 0.0
+        for c in range(N_MATCHING):
+            likelihood = np.exp(log_joint(unseen.levels, np.ones(1), fit.tables[[c]])[:, 0])
+            missed += float(share[c]) * float(unseen.counts(likelihood).sum())
+        return 1 - missed

@@ -14,12 +14,31 @@ import numpy.typing as npt
 
 from linkkit.agreement import FieldKind
 
-__all__ = ["CLASSES", "PairClass", "expected_levels", "is_shared"]
+__all__ = [
+    "CLASSES",
+    "IDENTIFYING",
+    "N_MATCHING",
+    "PairClass",
+    "expected_levels",
+    "has_own",
+    "is_shared",
+]
 
-PairClass = Literal["match", "twins", "household", "area", "unrelated"]
-"""Same person; twins; other people of one family or address; of one area; of nothing in common."""
+PairClass = Literal["match", "moved", "twins", "household", "namesakes", "area", "unrelated"]
+"""Same person; the same with another address; twins; other people of one family or address; strangers
+of one name; strangers of one area; of nothing in common."""
 
-CLASSES: tuple[PairClass, ...] = ("match", "twins", "household", "area", "unrelated")
+CLASSES: tuple[PairClass, ...] = (
+    "match", "moved", "twins", "household", "namesakes", "area", "unrelated",
+)  # fmt: skip
+
+N_MATCHING = 2
+"""The first classes are of pairs of one person."""
+
+IDENTIFYING: frozenset[FieldKind] = frozenset(
+    {"given_name", "surname", "name", "date", "identifier", "ssn4", "email"}
+)
+"""Kinds that two records of one person hardly ever both differ in."""
 
 _Levels = tuple[float, float, float, float]
 
@@ -40,6 +59,13 @@ _MATCH: dict[FieldKind, _Levels] = {
     "text": (0.20, 0.05, 0.10, 0.65),
 }
 
+_AFTER_MOVE: dict[FieldKind, _Levels] = {
+    "street_address": (0.85, 0.05, 0.03, 0.07),
+    "city": (0.50, 0.02, 0.03, 0.45),
+    "postal_code": (0.70, 0.05, 0.03, 0.22),
+    "phone": (0.60, 0.03, 0.02, 0.35),
+}
+
 _SHARED_AT_HOME: dict[FieldKind, _Levels] = {
     "surname": (0.12, 0.03, 0.05, 0.80),
     "street_address": (0.10, 0.03, 0.07, 0.80),
@@ -53,10 +79,23 @@ _SHARED_IN_AREA: dict[FieldKind, _Levels] = {
     "postal_code": (0.03, 0.02, 0.03, 0.92),
 }
 
+_SHARED_BY_NAMESAKES: dict[FieldKind, _Levels] = {
+    "given_name": (0.05, 0.05, 0.05, 0.85),
+    "surname": (0.05, 0.05, 0.05, 0.85),
+    "name": (0.05, 0.05, 0.05, 0.85),
+    "sex": (0.10, 0.00, 0.00, 0.90),
+}
+
 _SHARED: dict[PairClass, dict[FieldKind, _Levels]] = {
     "match": _MATCH,
-    "twins": {**_SHARED_AT_HOME, "date": (0.02, 0.02, 0.03, 0.93)},
+    "moved": {**_MATCH, **_AFTER_MOVE},
+    "twins": {
+        **_SHARED_AT_HOME,
+        "date": (0.02, 0.02, 0.03, 0.93),
+        "sex": (0.35, 0.00, 0.00, 0.65),
+    },
     "household": _SHARED_AT_HOME,
+    "namesakes": _SHARED_BY_NAMESAKES,
     "area": _SHARED_IN_AREA,
     "unrelated": {},
 }
@@ -65,6 +104,11 @@ _SHARED: dict[PairClass, dict[FieldKind, _Levels]] = {
 def is_shared(kind: FieldKind, pair_class: PairClass) -> bool:
     """Whether a class has levels of its own for a kind, or those of unrelated people."""
     return kind in _SHARED[pair_class]
+
+
+def has_own(kind: FieldKind, pair_class: PairClass) -> bool:
+    """Whether a class learns levels of its own for a kind, not with matches or strangers."""
+    return kind in (_AFTER_MOVE if pair_class == "moved" else _SHARED[pair_class])
 
 
 def expected_levels(

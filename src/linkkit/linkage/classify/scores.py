@@ -14,7 +14,7 @@ from scipy.special import expit
 from linkkit.engines import slices_of
 from linkkit.linkage.block.keys import block_sizes, filter_keys
 from linkkit.linkage.classify.model import MatchModel
-from linkkit.linkage.classify.priors import CLASSES
+from linkkit.linkage.classify.priors import CLASSES, N_MATCHING
 from linkkit.linkage.compare import ComparedPairs
 from linkkit.linkage.compare.fields.pairs import unpack
 from linkkit.linkage.pool import Pool
@@ -23,9 +23,8 @@ __all__ = ["FrequencyTable", "ScoredPairs", "frequency_table", "score_pairs"]
 
 _EQUAL = 4
 _NAMES = ("given_name", "surname", "name")
-_MATCH = CLASSES.index("match")
 _UNRELATED = CLASSES.index("unrelated")
-_AREA = CLASSES.index("area")
+_NAMESAKES = CLASSES.index("namesakes")  # the first of those who have nothing but chance in common
 _TWINS, _HOUSEHOLD = CLASSES.index("twins"), CLASSES.index("household")
 _LOG2 = float(np.log(2))
 
@@ -94,7 +93,12 @@ Room = Callable[[int, type[np.generic]], npt.NDArray[Any]]
 
 
 def score_pairs(
-    pairs: ComparedPairs, model: MatchModel, frequencies: FrequencyTable, *, room: Room = np.empty
+    pairs: ComparedPairs,
+    model: MatchModel,
+    frequencies: FrequencyTable,
+    *,
+    twins: float = 1.0,
+    room: Room = np.empty,
 ) -> ScoredPairs:
     """Score pairs with a model.
 
@@ -107,6 +111,9 @@ def score_pairs(
     frequencies : FrequencyTable
         How common each name is: two strangers share a common name more easily than a rare one
         (Winkler, 2000).
+    twins : float
+        How many times more common twins are than the model says, where pairs will compete: a record without
+        another match is as likely to have a twin elsewhere as to be recorded under another name.
     room : callable
         Makes the arrays that are filled; in memory by default.
 
@@ -124,7 +131,7 @@ def score_pairs(
         probability=room(n, np.float64),
     )
     for rows in slices_of(n):
-        levels, log_odds = _judged(pairs.left[rows], pairs.codes[rows], model, frequencies)
+        levels, log_odds = _judged(pairs.left[rows], pairs.codes[rows], model, frequencies, twins)
         scored.levels[rows] = levels
         scored.weight[rows] = log_odds / _LOG2
         scored.probability[rows] = expit(log_odds)
@@ -136,18 +143,23 @@ def _judged(
     codes: npt.NDArray[np.uint64],
     model: MatchModel,
     frequencies: FrequencyTable,
+    twins: float,
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
     """Return the levels of pairs, and the log odds that they match."""
     # Pairs have few patterns of levels, and within a class nothing else matters but how rare a name is.
     encoded = pa.array(codes).dictionary_encode()
     pattern = encoded.indices.to_numpy()
-    levels = unpack(encoded.dictionary.to_numpy(), n_fields=len(model.fields))
+    patterns = encoded.dictionary.to_numpy()
+    levels = unpack(patterns, n_fields=len(model.fields))
     logs = model.log_likelihoods(levels) + np.log(model.shares)
-    at_home = np.logaddexp(logs[:, _TWINS], logs[:, _HOUSEHOLD])
-    by_chance = np.logaddexp(logs[:, _AREA], logs[:, _UNRELATED])[pattern]
+    logs[:, N_MATCHING:] += model.log_oddity_of(patterns)[:, None]
+    same = np.logaddexp.reduce(logs[:, :N_MATCHING], axis=1)
+    at_home = np.logaddexp(logs[:, _TWINS] + np.log(twins), logs[:, _HOUSEHOLD])
+    by_chance = np.logaddexp.reduce(logs[:, _NAMESAKES:], axis=1)[pattern]
     for column, f in enumerate(frequencies.fields):
         equal = np.flatnonzero((levels[:, f] == _EQUAL)[pattern])
         share = frequencies.share[left[equal], column].astype(np.float64)
         by_chance[equal] += np.log(share / max(model.levels[_UNRELATED, f, _EQUAL], 1e-9))
-    log_odds = logs[:, _MATCH][pattern] - np.logaddexp(at_home[pattern], by_chance)
+    same += model.corrections_of(levels)
+    log_odds = same[pattern] - np.logaddexp(at_home[pattern], by_chance)
     return levels[pattern], log_odds

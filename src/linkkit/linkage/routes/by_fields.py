@@ -11,12 +11,17 @@ import numpy.typing as npt
 
 from linkkit.engines import Partitions, n_threads_available, run_in_threads
 from linkkit.errors import LinkageError
-from linkkit.linkage.block import BlockingPlan, count_pairs, plan_blocking
-from linkkit.linkage.block.keys import repeated_records, repeated_warnings
-from linkkit.linkage.block.plan import all_keys
-from linkkit.linkage.classify import first_weights, fit_model, score_pairs
+from linkkit.linkage.block import BlockingPlan, plan_blocking
+from linkkit.linkage.block.content import content_digests
+from linkkit.linkage.block.keys import KeyPass, filter_keys, repeated_records, repeated_warnings
+from linkkit.linkage.block.plan import all_keys, all_pairs, count_pairs
+from linkkit.linkage.classify import first_weights, score_pairs
+from linkkit.linkage.classify.field_scores import fit_fields, known_pairs
+from linkkit.linkage.classify.model import Learner, Strangers
 from linkkit.linkage.classify.scores import frequency_table
+from linkkit.linkage.classify.unseen import FoundShare, draw_unseen
 from linkkit.linkage.compare import (
+    LEVELS,
     ComparedPairs,
     Comparison,
     compare_all,
@@ -29,7 +34,8 @@ from linkkit.linkage.compare.fields.scans import Bar, scans_of
 from linkkit.linkage.compare.kept import TOO_MANY
 from linkkit.linkage.earlier import pairs_united
 from linkkit.linkage.forecast import LinkForecast
-from linkkit.linkage.pool import Pool
+from linkkit.linkage.labels import LabelledPairs
+from linkkit.linkage.pool import Pool, part_of
 from linkkit.linkage.routes.work import (
     BYTES_OF_CROSSWALK,
     MOST_CANDIDATES,
@@ -53,6 +59,10 @@ _FLOOR_BELOW_EVEN_ODDS = 8.0
 _FEWEST_WEIGHT = 4.0
 _SAMPLED_COMPARISONS = 3_000_000
 _FLOOR_STEP = 0.5
+_EQUAL = LEVELS.index("equal")
+_STRANGERS_COMPARED = 4_000
+_STRANGERS_SAMPLED = 50_000
+_NO_CODES = np.zeros(0, dtype=np.uint64)
 _BYTES_ON_DISK = sum(np.dtype(kind).itemsize for kind in CANDIDATE_TYPES.values()) + 2 * 8
 
 
@@ -93,22 +103,111 @@ def link_fields(work: Work) -> Found:
     candidates = _with_earlier(work, start, candidates)
     if len(candidates) > most:
         start, candidates = _tightened(start, candidates, most)
-    model = fit_model(
+    learner = Learner.of(
         pool.spec.filters,
         candidates.codes,
         start.sample,
         n_pairs=start.plan.n_pairs,
         is_candidate=_weight_of(start.sample, start.weights) >= start.floor,
+        unseen=draw_unseen(
+            pool.spec.filters,
+            start.sample,
+            weights=start.weights,
+            floor=start.floor,
+            found=_found_share(pool, start.plan),
+        ),
+        strangers=_strangers(work, start),
+        known=_known_codes(candidates, work.labels),
     )
+    # The plan's keys are those of the records that are searched.
     frequencies = frequency_table(pool, start.plan.keys if work.earlier is None else None)
-    scored = score_pairs(candidates, model, frequencies, room=store.scratch)
+    model, scored = fit_fields(
+        pool, candidates, learner, frequencies,
+        most_matches=most_matches(pool), labels=work.labels, room=store.scratch,
+    )  # fmt: skip
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         codes = compare_pairs(start.comparison, left, right)
         pairs = ComparedPairs(left=left, right=right, codes=codes)
         return score_pairs(pairs, model, frequencies).weight
 
-    return Found(plan=start.plan, scored=scored, model=model, score=score, measure=candidates.codes)
+    return Found(
+        plan=start.plan,
+        scored=scored,
+        model=model,
+        score=score,
+        measure=candidates.codes,
+        n_unseen=model.expected_matches * (1 - model.completeness),
+        warnings=model.warnings,
+    )
+
+
+def _found_share(pool: Pool, plan: BlockingPlan) -> FoundShare | None:
+    """Return how to tell whether pairs meet in a block; None where all are compared."""
+    if plan.is_exhaustive:
+        return None
+    names = [item.name for item in pool.spec.filters]
+    passes: list[tuple[list[int], float]] = []
+    for item in plan.passes:
+        if not isinstance(item, KeyPass) or item.splits:
+            continue
+        fields = [column for column in item.columns if column < len(names)]
+        keys = [pool.spec.keys[c - len(names)] for c in item.columns if c >= len(names)]
+        fields += [names.index(part.name) for key in keys for part in key.parts]
+        crowded = item.n_crowded_records / max(item.n_records, 1)
+        passes.append((fields, 1 - crowded))
+
+    def found(levels: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
+        missed = np.ones(len(levels))
+        for fields, share in passes:
+            missed *= 1 - share * (levels[:, fields] == _EQUAL).all(axis=1)
+        return 1 - missed
+
+    return found
+
+
+def _known_codes(
+    candidates: ComparedPairs, labels: LabelledPairs | None
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+    known = known_pairs(candidates, labels)
+    return candidates.codes[known.rows], known.same
+
+
+def _strangers(work: Work, start: _Start) -> Strangers:
+    """Return candidates within parties that hold each person once, none of which match."""
+    n_pairs, found, samples = 0, [_NO_CODES], [_NO_CODES]
+    pool = work.pool
+    # The plan's keys are those of the records that are searched.
+    keys = start.plan.keys if work.earlier is None else None
+    repeated = repeated_records(pool, filter_keys(pool) if keys is None else keys)
+    for p in np.flatnonzero(pool.clean).tolist():
+        part = _some_of_party(pool, p, repeated)
+        plan = BlockingPlan(passes=(all_pairs(part),), n_pairs=count_pairs(part))
+        comparison = make_comparison(part)
+        pairs = compare_all(
+            part, comparison, plan, weights=start.weights, floor=start.floor,
+            n_threads=work.n_threads,
+        )  # fmt: skip
+        found.append(pairs.codes)
+        n = min(plan.n_pairs, _STRANGERS_SAMPLED)
+        samples.append(sample_pairs(part, comparison, n_pairs=n))
+        n_pairs += plan.n_pairs
+    return Strangers(codes=np.concatenate(found), n_pairs=n_pairs, sample=np.concatenate(samples))
+
+
+def _some_of_party(pool: Pool, p: int, repeated: npt.NDArray[np.int64]) -> Pool:
+    """Return records of one party, all or a sample, as if it held people more than once."""
+    start, end = pool.party_starts()[p : p + 2].tolist()
+    rows = np.setdiff1d(np.arange(start, end, dtype=np.int64), repeated)
+    if len(rows) > _STRANGERS_COMPARED:
+        by_content = np.argsort(content_digests(pool, rows), kind="stable")
+        rows = np.sort(rows[by_content[:_STRANGERS_COMPARED]])
+    return replace(
+        part_of(pool, rows),
+        parties=pool.parties[p : p + 1],
+        party=np.zeros(len(rows), dtype=np.int64),
+        clean=np.zeros(1, dtype=np.bool_),
+    )
 
 
 def _with_earlier(work: Work, start: _Start, found: ComparedPairs) -> ComparedPairs:

@@ -83,8 +83,9 @@ def link_passes(work: Work) -> Found:
     scored = replace(scored, left=rows[scored.left], right=rows[scored.right])
     plan = replace(plan, n_pairs=count_pairs(whole), warnings=warnings + plan.warnings)
     return Found(
-        plan=plan, scored=scored, model=model, score=score, measure=candidates.correlations
-    )
+        plan=plan, scored=scored, model=model, score=score, measure=candidates.correlations,
+        n_unseen=model.missed, warnings=model.warnings,
+    )  # fmt: skip
 
 
 def _candidates(work: Work, plan: PassPlan, store: Partitions) -> tuple[PassPairs, PassPlan]:

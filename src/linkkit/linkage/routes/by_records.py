@@ -79,8 +79,9 @@ def link_records(work: Work) -> Found:
 
     scored = score_records(pool, candidates, model)
     return Found(
-        plan=plan, scored=scored, model=model, score=score, measure=candidates.dice, floor=floor
-    )
+        plan=plan, scored=scored, model=model, score=score, measure=candidates.dice, floor=floor,
+        n_unseen=model.missed, warnings=model.warnings,
+    )  # fmt: skip
 
 
 def _candidates(work: Work, store: Partitions) -> Candidates:

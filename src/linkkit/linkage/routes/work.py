@@ -122,7 +122,10 @@ class Route(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Candidate pairs scored, what was measured of each, and how they were found."""
+    """Candidate pairs scored, what was measured of each, and how they were found.
+
+    `n_unseen` pairs of one person are expected not to be among them; `warnings` say what is doubtful.
+    """
 
     plan: Plan
     scored: ScoredPairs
@@ -130,6 +133,8 @@ class Found(NamedTuple):
     score: ScorePairs
     measure: npt.NDArray[Any]
     floor: float = 0.0
+    n_unseen: float = 0.0
+    warnings: tuple[str, ...] = ()
 
 
 def most_matches(pool: Pool) -> int:
