@@ -40,6 +40,7 @@ __all__ = ["link"]
     show_default=True,
     help="Least match probability of a link, above 0 and at most 1.",
 )
+@click.option("--households", is_flag=True, help="Group people into households, too.")
 @click.option(
     "--block",
     type=click.Choice(["auto", "exhaustive", "blocks"]),
@@ -66,6 +67,7 @@ def link(
     report: Path | None,
     pairs: Path | None,
     threshold: float,
+    households: bool,  # noqa: FBT001
     block: Block,
     max_pairs: int | None,
     memory_limit: str | None,
@@ -102,6 +104,7 @@ def link(
         click.echo(str(lk.forecast_link(extracts, **how)))
         return
     how |= {"memory_limit": memory_limit, "work_folder": work_folder, "threshold": threshold}
+    how["households"] = households
     with lk.progress_bar() as progress:
         result = lk.link(extracts, progress=progress, **how)
     if report is not None:

@@ -18,6 +18,7 @@ from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredP
 from linkkit.linkage.cluster import cluster_records
 from linkkit.linkage.crosswalk import build_crosswalk
 from linkkit.linkage.forecast import LinkForecast
+from linkkit.linkage.households import Households, find_households, require_home_fields
 from linkkit.linkage.linked_pairs import LinkedPairs
 from linkkit.linkage.pool import Pool, make_pool
 from linkkit.linkage.quality import LinkageQuality, estimate_quality
@@ -46,6 +47,8 @@ class LinkResult:
         The least match probability of a link.
     n_records : dict of str to int
         Records of each party.
+    households : Households, optional
+        How people were grouped into households, if that was asked for.
     """
 
     crosswalk: Crosswalk
@@ -55,6 +58,7 @@ class LinkResult:
     plan: Plan
     threshold: float
     n_records: dict[str, int]
+    households: Households | None = None
 
     def __repr__(self) -> str:
         return (
@@ -64,9 +68,10 @@ class LinkResult:
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{party} {n}" for party, n in self.n_records.items())
+        homes = "" if self.households is None else f"\nhouseholds: {self.households}"
         return (
             f"records: {sizes}\ncompared: {self.plan}\n"
-            f"people: {self.crosswalk.n_people}\n{self.quality}"
+            f"people: {self.crosswalk.n_people}\n{self.quality}{homes}"
         )
 
 
@@ -74,6 +79,7 @@ def link(
     extracts: Sequence[EncodedExtract],
     *,
     threshold: float = 0.5,
+    households: bool = False,
     block: Block = "auto",
     max_pairs: int | None = None,
     memory_limit: int | str | None = None,
@@ -89,6 +95,10 @@ def link(
         One for each party; a single one when its party holds duplicates.
     threshold : float
         The least match probability, above 0 and at most 1, at which two records may be linked.
+    households : bool
+        Whether to group people into households, too, by what all their records say of the home: the
+        street address with its area, phones, mail addresses, guardians' names and surnames. The crosswalk gets a
+        column ``household_id``. It takes the profile ``field``, as other profiles mix these fields.
     block : {"auto", "exhaustive", "blocks"}
         Which pairs are compared: all, or those that meet in blocks of records that agree in two
         fields or in a blocking key of the partners, or with passes and with ``clkhash`` in sampled
@@ -144,6 +154,7 @@ def link(
     ['district', 'jobs', 'summer']
     """
     _check_options(threshold, block, max_pairs, n_threads)
+    _check_flag(households)
     _check_places(work_folder, progress)
     limit = None if memory_limit is None else parse_bytes(memory_limit, option="memory_limit")
     pool = make_pool(extracts)
@@ -156,23 +167,27 @@ def link(
         n_threads=n_threads,
         progress=progress or silent,
     )
+    if households:
+        require_home_fields(pool.spec)
     with work.until_done:
-        return _linked_people(work, threshold)
+        return _linked_people(work, threshold, households=households)
 
 
-def _linked_people(work: Work, threshold: float) -> LinkResult:
+def _linked_people(work: Work, threshold: float, *, households: bool) -> LinkResult:
     pool = work.pool
     found = _route(pool).link(work)
     person = cluster_records(pool, found.scored, threshold=threshold, score=found.score)
     scored = found.scored
+    homes = find_households(pool, person) if households else None
     return LinkResult(
-        crosswalk=build_crosswalk(pool, person),
+        crosswalk=build_crosswalk(pool, person, None if homes is None else homes.household),
         pairs=LinkedPairs(pool=pool, scored=scored, linked=_linked(scored, person)),
         quality=estimate_quality(pool, scored, person),
         model=found.model,
         plan=found.plan,
         threshold=threshold,
         n_records=dict(zip(pool.parties, pool.party_sizes().tolist(), strict=True)),
+        households=None if homes is None else homes.summary,
     )
 
 
@@ -253,6 +268,11 @@ def _check_options(threshold: object, block: object, max_pairs: object, n_thread
         problems.append("'n_threads' is 1 or more, or None for all processors")
     if problems:
         raise OptionError(problems, hint="Leave it out for the default.")
+
+
+def _check_flag(households: object) -> None:
+    if not isinstance(households, bool):
+        raise OptionError("'households' is True or False", hint="Leave it out for the default.")
 
 
 def _check_places(work_folder: object, progress: object) -> None:

@@ -23,6 +23,7 @@ from linkkit.linkage.households.states import (
     AGREES,
     CONTAINED,
     DIFFERS,
+    DISAGREE,
     EQUAL,
     N_AREAS,
     N_LEVELS,
@@ -42,6 +43,8 @@ _MOST_AT_HOME = 8.0
 _FEWEST_AT_HOME = 0.02
 _EQUAL_AT_HOME = 0.7
 _RELATIVES_AT_ONE_ADDRESS = 0.05
+_OTHER_SURNAMES = 0.6
+_SMALL_CROWDS = 2
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
@@ -240,14 +243,41 @@ def _tables(task: _Task, weighted: _Floats) -> tuple[_Floats, ...]:
             np.bincount(task.patterns[:, g], weights=weighted[:, c], minlength=n)
             for c in (_HOME, _RELATIVES)
         )
-        home.append(_normalized(mine + _PRIOR_PAIRS * _per_support(task.prior[g], support), support))
+        learned = _normalized(mine + _PRIOR_PAIRS * _per_support(task.prior[g], support), support)
+        home.append(_as_in_families(learned, task, g) if task.kinds[g] == "surname" else learned)
         by_chance = np.maximum(task.totals[g] - mine - theirs, _LEAST_BY_CHANCE * task.totals[g])
+        by_chance = np.minimum(by_chance, _most_by_chance(task, g))
         others.append(_normalized(by_chance, support))
         if g == 0 and task.has_place:
             area = np.bincount(np.arange(n) % N_AREAS, weights=theirs, minlength=N_AREAS)
             known = area[AGREES] + area[DIFFERS]
             in_area = (area[AGREES] + _PRIOR_RELATIVES * in_area) / (known + _PRIOR_RELATIVES)
     return _with_relatives(task, tuple(home), tuple(others), float(in_area))
+
+
+def _as_in_families(table: _Floats, task: _Task, group: int) -> _Floats:
+    """Return a surname's levels in households with no fewer other surnames than families have.
+
+    Where an address is all else that is known, those who share it and not the surname could as well
+    be others by chance, and nothing in the data says which.
+    """
+    least = _OTHER_SURNAMES * task.prior[group][DISAGREE]
+    if table[DISAGREE] >= least:
+        return table
+    raised = table.copy()
+    raised[DISAGREE] = least * (1 - table[DISAGREE]) / (1 - least)
+    return _normalized(raised, task.supports[group])
+
+
+def _most_by_chance(task: _Task, group: int) -> _Floats:
+    """Return how many pairs in each state may be of others: few of those who are alone with a value."""
+    total = task.totals[group]
+    most = np.full(len(total), np.inf)
+    if task.kinds[group] != "surname" and len(total) >= N_LEVELS:
+        n_columns = len(total) // N_LEVELS
+        few = slice((N_LEVELS - _SMALL_CROWDS) * n_columns, None)
+        most[few] = (total - _expected_at_home(task, group))[few]
+    return most
 
 
 def _with_relatives(

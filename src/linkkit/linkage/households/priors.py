@@ -30,7 +30,7 @@ _LEVELS: dict[FieldKind, tuple[float, ...]] = {
 _AREA_AGREES = (0.35, 0.80, 0.94, 0.96, 0.97)
 _HOME_GIVEN_EQUAL: dict[FieldKind, tuple[float, ...]] = {
     # shared by more than 64 people, by up to 64, 16, 8, 4, 2
-    "street_address": (0.003, 0.06, 0.35, 0.75, 0.92, 0.95),
+    "street_address": (0.003, 0.06, 0.35, 0.80, 0.95, 0.96),
     "phone": (0.002, 0.05, 0.40, 0.85, 0.96, 0.97),
     "email": (0.002, 0.05, 0.40, 0.85, 0.96, 0.97),
     "guardian_name": (0.002, 0.04, 0.25, 0.70, 0.88, 0.92),
