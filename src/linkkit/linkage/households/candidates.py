@@ -9,12 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.linkage.block.keys import pairs_of_blocks, sorted_blocks
-from linkkit.linkage.households.evidence import Evidence, combined
+from linkkit.linkage.households.evidence import MOST_SHARING, Evidence, combined
 
 __all__ = ["HomePairs", "find_candidates"]
-
-MOST_SHARING = 64
-"""What more people than this share is an institution, or a placeholder, and by itself brings nobody together."""
 
 _MOST_NAMESAKES = 400
 """So many rows with one surname in one place are compared; of more, too few are of one home."""

@@ -21,6 +21,7 @@ from linkkit.linkage.pool import Pool
 __all__ = [
     "N_CROWDS",
     "Evidence",
+    "MOST_SHARING",
     "HomeFields",
     "Values",
     "gather_evidence",
@@ -34,8 +35,12 @@ N_CROWDS = 6
 _HOME_CROWDS = (2, 4, 8, 16, 64)
 _MOST_COMMON_SURNAME = 0.02
 
+MOST_SHARING = 64
+"""What more people than this share is an institution's, or a placeholder, and by itself brings nobody together."""
+
 _MOST_OTHERS = 6
 _OTHERS: tuple[FieldKind, ...] = ("phone", "email", "guardian_name")
+_NEVER_OF_MANY: tuple[FieldKind, ...] = ("phone", "email")
 _HOME: tuple[FieldKind, ...] = ("street_address", *_OTHERS)
 
 _Keys = npt.NDArray[np.uint64]
@@ -66,18 +71,30 @@ class HomeFields:
         return tuple(sorted(f for f in some if f is not None))
 
 
-def home_fields(spec: EncodingSpec) -> HomeFields:
-    """Choose the fields that are evidence of a household, by their kinds."""
+def home_fields(spec: EncodingSpec, filled: npt.NDArray[np.float64]) -> HomeFields:
+    """Choose the fields that are evidence of a household, by their kinds.
 
-    def first(*kinds: FieldKind) -> int | None:
-        found = [i for kind in kinds for i, item in enumerate(spec.filters) if item.kind == kind]
-        return found[0] if found else None
+    Parameters
+    ----------
+    spec : EncodingSpec
+        With a filter for each field.
+    filled : ndarray of float64, shape (n_fields,)
+        Share of records that have each field, 0 to 1. A postal code that most lack is no area.
+    """
 
+    def best(kind: FieldKind) -> int | None:
+        found = [i for i, item in enumerate(spec.filters) if item.kind == kind]
+        return max(found, key=lambda i: (filled[i], -i), default=None)
+
+    postal, city = best("postal_code"), best("city")
+    area = city if postal is None else postal
+    if postal is not None and city is not None and filled[postal] < min(filled[city], 0.5):
+        area = city
     others = [i for i, item in enumerate(spec.filters) if item.kind in _OTHERS]
     return HomeFields(
-        address=first("street_address"),
-        area=first("postal_code", "city"),
-        surname=first("surname"),
+        address=best("street_address"),
+        area=area,
+        surname=best("surname"),
         others=tuple(others[:_MOST_OTHERS]),
     )
 
@@ -153,6 +170,9 @@ class Evidence:
         Of address and area together; rows that have both. None without both fields.
     areas : Values or None
         Of the area.
+    n_set_aside : int
+        Phones and mail addresses of rows that more than :data:`MOST_SHARING` people share: they are taken as
+        missing, as a school's number says nothing of a home.
     """
 
     pool: Pool
@@ -162,6 +182,7 @@ class Evidence:
     values: dict[int, Values]
     places: Values | None
     areas: Values | None
+    n_set_aside: int
 
     @property
     def n_people(self) -> int:
@@ -184,11 +205,12 @@ def gather_evidence(pool: Pool, number: _Ints) -> Evidence:
     number : ndarray of int64, shape (n_records,)
         The number of each record's person, 0 and up without gaps.
     """
-    chosen = home_fields(pool.spec)
+    chosen = home_fields(pool.spec, pool.present.mean(axis=0))
     rows, person = _distinct_rows(pool, number, chosen.every)
     part = _home_pool(pool, rows, chosen.every)
-    fields = home_fields(part.spec)
+    fields = _renumbered(chosen)
     keys = filter_keys(part)
+    n_set_aside = _set_aside(part, keys, person)
     values = {
         f: _values(keys[:, f], person, as_surname=f == fields.surname)
         for f in range(keys.shape[1])
@@ -207,6 +229,33 @@ def gather_evidence(pool: Pool, number: _Ints) -> Evidence:
         values=values,
         places=places,
         areas=areas,
+        n_set_aside=n_set_aside,
+    )
+
+
+def _set_aside(pool: Pool, keys: _Keys, person: _Ints) -> int:
+    """Take as missing what is no home's phone or mail address, in place; return how many there are."""
+    n = 0
+    for f, item in enumerate(pool.spec.filters):
+        if item.kind in _NEVER_OF_MANY:
+            many = _values(keys[:, f], person).crowd > MOST_SHARING
+            keys[many, f], pool.present[many, f] = 0, False
+            n += int(many.sum())
+    return n
+
+
+def _renumbered(fields: HomeFields) -> HomeFields:
+    """Return the same fields by their positions among themselves."""
+    place = {field: i for i, field in enumerate(fields.every)}
+
+    def of(field: int | None) -> int | None:
+        return None if field is None else place[field]
+
+    return HomeFields(
+        address=of(fields.address),
+        area=of(fields.area),
+        surname=of(fields.surname),
+        others=tuple(place[field] for field in fields.others),
     )
 
 

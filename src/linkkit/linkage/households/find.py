@@ -12,7 +12,7 @@ from linkkit.linkage.households.candidates import find_candidates
 from linkkit.linkage.households.evidence import Evidence, gather_evidence
 from linkkit.linkage.households.groups import join_people, score_homes
 from linkkit.linkage.households.model import HomeModel, fit_homes
-from linkkit.linkage.households.states import state_table
+from linkkit.linkage.households.states import state_table, without_streets
 from linkkit.linkage.pool import Pool
 
 __all__ = ["FoundHomes", "Households", "find_households"]
@@ -93,7 +93,7 @@ def find_households(pool: Pool, person: _Ints) -> FoundHomes:
     firsts, number = np.unique(person, return_inverse=True)
     evidence = gather_evidence(pool, number.astype(np.int64))
     pairs, table = find_candidates(evidence), state_table(evidence)
-    states = table.of_pairs(pairs.left, pairs.right)
+    states = without_streets(table.of_pairs(pairs.left, pairs.right), table.n_states, pairs)
     model = fit_homes(table, states)
     scored = score_homes(model, pairs, states)
     home = join_people(table, model, scored)
@@ -118,7 +118,7 @@ def _summary(
         recall=right / expected if expected > _LEAST_EXPECTED else 1.0,
         evidence=tuple(item.name for item in evidence.pool.spec.filters),
         n_without_evidence=int((np.diff(evidence.starts) == 0).sum()),
-        warnings=_warnings(model, sizes, counts, n_crowded),
+        warnings=_warnings(model, sizes, counts, n_crowded + evidence.n_set_aside),
         model=model,
     )
 

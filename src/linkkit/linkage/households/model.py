@@ -14,6 +14,9 @@ import numpy.typing as npt
 from linkkit.agreement import FieldKind
 from linkkit.linkage.households.expected import count_states, states_in_all_pairs
 from linkkit.linkage.households.priors import (
+    GUARDIANS_OF_NAMESAKES,
+    MOST_NEAR_MISSES,
+    NEAR_RELATIVES,
     RELATIVES_IN_AREA,
     at_home,
     home_given_equal,
@@ -27,6 +30,7 @@ from linkkit.linkage.households.states import (
     EQUAL,
     N_AREAS,
     N_LEVELS,
+    PARTLY,
     StateTable,
 )
 
@@ -244,10 +248,9 @@ def _tables(task: _Task, weighted: _Floats) -> tuple[_Floats, ...]:
             for c in (_HOME, _RELATIVES)
         )
         learned = _normalized(mine + _PRIOR_PAIRS * _per_support(task.prior[g], support), support)
-        home.append(_as_in_families(learned, task, g) if task.kinds[g] == "surname" else learned)
+        home.append(_plausible(learned, task, g))
         by_chance = np.maximum(task.totals[g] - mine - theirs, _LEAST_BY_CHANCE * task.totals[g])
-        by_chance = np.minimum(by_chance, _most_by_chance(task, g))
-        others.append(_normalized(by_chance, support))
+        others.append(_normalized(np.minimum(by_chance, _most_by_chance(task, g)), support))
         if g == 0 and task.has_place:
             area = np.bincount(np.arange(n) % N_AREAS, weights=theirs, minlength=N_AREAS)
             known = area[AGREES] + area[DIFFERS]
@@ -255,18 +258,28 @@ def _tables(task: _Task, weighted: _Floats) -> tuple[_Floats, ...]:
     return _with_relatives(task, tuple(home), tuple(others), float(in_area))
 
 
-def _as_in_families(table: _Floats, task: _Task, group: int) -> _Floats:
-    """Return a surname's levels in households with no fewer other surnames than families have.
+def _plausible(table: _Floats, task: _Task, group: int) -> _Floats:
+    """Return what was learned of a group in households, within what households can be like.
 
     Where an address is all else that is known, those who share it and not the surname could as well
-    be others by chance, and nothing in the data says which.
+    be others by chance, and nothing in the data says which; so households have no fewer other surnames than
+    families have. And what is nearly equal is a slip, which is rarer than what is equal.
     """
-    least = _OTHER_SURNAMES * task.prior[group][DISAGREE]
-    if table[DISAGREE] >= least:
+    kind = task.kinds[group]
+    if kind == "surname":
+        least = _OTHER_SURNAMES * task.prior[group][DISAGREE]
+        if table[DISAGREE] >= least:
+            return table
+        raised = table.copy()
+        raised[DISAGREE] = least * (1 - table[DISAGREE]) / (1 - least)
+        return _normalized(raised, task.supports[group])
+    if len(table) < N_LEVELS:
         return table
-    raised = table.copy()
-    raised[DISAGREE] = least * (1 - table[DISAGREE]) / (1 - least)
-    return _normalized(raised, task.supports[group])
+    grid = table.reshape(N_LEVELS, -1).copy()
+    near, equal = grid[PARTLY : CONTAINED + 1].sum(axis=0), grid[EQUAL:].sum(axis=0)
+    most = MOST_NEAR_MISSES[kind] * equal
+    grid[PARTLY : CONTAINED + 1] *= np.minimum(1.0, most / np.maximum(near, _FEWEST))
+    return _normalized(grid.ravel(), task.supports[group])
 
 
 def _most_by_chance(task: _Task, group: int) -> _Floats:
@@ -289,6 +302,10 @@ def _with_relatives(
         relatives = others[g]
         if kind == "surname":
             relatives = home[g]
+        elif kind == "guardian_name":
+            relatives = np.append(1.0, GUARDIANS_OF_NAMESAKES[:-1])
+            equal = others[g][EQUAL:] / max(float(others[g][EQUAL:].sum()), _FEWEST)
+            relatives = np.append(relatives, GUARDIANS_OF_NAMESAKES[-1] * equal)
         elif g == 0 and task.has_place:
             relatives = _elsewhere(others[g], task.supports[g], in_area)
         tables.append(np.stack([home[g], relatives, others[g]]))
@@ -300,13 +317,23 @@ def _elsewhere(others: _Floats, support: _Ints, in_area: float) -> _Floats:
     table = others.copy()
     state = np.arange(len(table))
     area, level = state % N_AREAS, state // N_AREAS
+    if len(table) > N_AREAS:
+        table[level >= EQUAL] *= _RELATIVES_AT_ONE_ADDRESS
+        for offset, share in enumerate(NEAR_RELATIVES):
+            here = (level == PARTLY + offset) & (area != DIFFERS)
+            table[here] = np.maximum(table[here], share * _sums(table, support, area)[here])
     for known in (1, 3):
         for which, share in ((AGREES, in_area), (DIFFERS, 1 - in_area)):
             here = (support == known) & (area == which)
             if here.any() and table[here].sum() > 0:
                 table[here] *= share / table[here].sum()
-    table[(level >= CONTAINED) & (len(table) > N_AREAS)] *= _RELATIVES_AT_ONE_ADDRESS
     return _normalized(table, support)
+
+
+def _sums(table: _Floats, support: _Ints, area: _Ints) -> _Floats:
+    """Return for each state the sum of those with the same support and area."""
+    cell = N_AREAS * support + area
+    return np.asarray(np.bincount(cell, weights=table)[cell])
 
 
 def _per_support(table: _Floats, support: _Ints) -> _Floats:

@@ -12,7 +12,7 @@ from linkkit.agreement import FieldKind
 from linkkit.linkage.households.evidence import N_CROWDS
 from linkkit.linkage.households.states import AGREES, DIFFERS, EQUAL, N_AREAS, N_LEVELS
 
-__all__ = ["RELATIVES_IN_AREA", "at_home", "home_given_equal", "place_at_home"]
+__all__ = ["GUARDIANS_OF_NAMESAKES", "MOST_NEAR_MISSES", "NEAR_RELATIVES", "RELATIVES_IN_AREA", "at_home", "home_given_equal", "place_at_home"]
 
 _Floats = npt.NDArray[np.float64]
 
@@ -27,6 +27,20 @@ _LEVELS: dict[FieldKind, tuple[float, ...]] = {
     "email": (0.60, 0.02, 0.02, 0.01, 0.35),
     "guardian_name": (0.20, 0.03, 0.07, 0.06, 0.64),
 }
+GUARDIANS_OF_NAMESAKES = (0.45, 0.30, 0.20, 0.03, 0.02)
+"""How far guardians' names agree where children of two homes have one surname."""
+
+NEAR_RELATIVES = (0.04, 0.05, 0.02)
+"""Share of relatives in the same area whose addresses agree partly, closely, or but for the unit."""
+
+MOST_NEAR_MISSES: dict[FieldKind, float] = {
+    "street_address": 0.35,
+    "phone": 0.15,
+    "email": 0.25,
+    "guardian_name": 0.60,
+}
+"""How many values of one home may be nearly equal, for each that is equal: near misses are slips."""
+
 _AREA_AGREES = (0.35, 0.80, 0.94, 0.96, 0.97)
 _HOME_GIVEN_EQUAL: dict[FieldKind, tuple[float, ...]] = {
     # shared by more than 64 people, by up to 64, 16, 8, 4, 2

@@ -15,6 +15,7 @@ from linkkit.agreement import FieldKind
 from linkkit.engines import slices_of
 from linkkit.linkage.compare import Comparison, compare_pairs, make_comparison
 from linkkit.linkage.compare.fields.pairs import unpack
+from linkkit.linkage.households.candidates import HomePairs
 from linkkit.linkage.households.evidence import N_CROWDS, Evidence, Values
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     "EQUAL",
     "N_AREAS",
     "N_LEVELS",
+    "PARTLY",
     "StateTable",
     "state_table",
+    "without_streets",
 ]
 
 DISAGREE, PARTLY, CLOSE, CONTAINED, EQUAL = 1, 2, 3, 4, 5
@@ -41,6 +44,8 @@ DIFFERS, AGREES = 1, 2
 N_AREAS = 3
 
 _ALMOST_EQUAL = 4
+_ONLY_SLIPS: tuple[FieldKind, ...] = ("phone", "email")
+_MOST_NEAR = 5
 _FEWEST_BITS_SHARED = 0.25
 _PAIRS_AT_ONCE = 1 << 18
 
@@ -139,6 +144,8 @@ class StateTable:
         answer[equal] = EQUAL + self.evidence.values[field].size_of(left[equal])
         between = np.flatnonzero((level > DISAGREE) & (level < _ALMOST_EQUAL))
         answer[between[self._contained(field, left[between], right[between])]] = CONTAINED
+        if self.evidence.pool.spec.filters[field].kind in _ONLY_SLIPS:
+            answer[answer == PARTLY] = DISAGREE
         return answer
 
     def _contained(self, field: int, left: _Ints, right: _Ints) -> npt.NDArray[np.bool_]:
@@ -154,6 +161,25 @@ class StateTable:
             n_either = np.bitwise_count(one | other).sum(axis=1)
             contained[rows] = inside & (n_both >= _FEWEST_BITS_SHARED * n_either)
         return contained
+
+
+def without_streets(states: _States, n_states: tuple[int, ...], pairs: HomePairs) -> _States:
+    """Take addresses as different that are nearly equal because they are of one street.
+
+    A slip leaves an address nearly equal to those of one household. If both people of a pair have
+    more than a few others with nearly equal addresses, what is common to all of them is the street.
+    """
+    if n_states[0] != N_LEVELS * N_AREAS:
+        return states
+    level = states[:, 0] // N_AREAS
+    near = np.flatnonzero((level == PARTLY) | (level == CLOSE))
+    n_people = int(pairs.right.max(initial=0)) + 1
+    ends = np.concatenate([pairs.left[near], pairs.right[near]])
+    n_near = np.bincount(ends, minlength=n_people)
+    many = near[np.minimum(n_near[pairs.left[near]], n_near[pairs.right[near]]) > _MOST_NEAR]
+    answer = states.copy()
+    answer[many, 0] = DISAGREE * N_AREAS + states[many, 0] % N_AREAS
+    return answer
 
 
 def state_table(evidence: Evidence) -> StateTable:
