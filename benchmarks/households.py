@@ -68,9 +68,7 @@ def town(seed: int) -> Parties:
         ids = table[made.agreement["parties"][party]["record_id"]]
         persons[party] = mine[ids].to_numpy()
     homes = {party: home[people].to_numpy() for party, people in persons.items()}
-    return Parties(
-        document=made.agreement, tables=made.extracts, persons=persons, households=homes
-    )
+    return Parties(document=made.agreement, tables=made.extracts, persons=persons, households=homes)
 
 
 def large(n_rows: int, seed: int) -> Parties:

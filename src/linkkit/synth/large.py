@@ -191,9 +191,7 @@ class LargeFiles:
         ids = pc.cast(pa.array(np.arange(rows.start, rows.start + len(persons))), pa.string())
         return pa.table({"record_id": ids, **columns})
 
-    def _column(
-        self, name: str, persons: npt.NDArray[np.int32], people: _People
-    ) -> pa.StringArray:
+    def _column(self, name: str, persons: npt.NDArray[np.int32], people: _People) -> pa.StringArray:
         """Return the true values of a field."""
         words = self._words
         if name == "given_name":
@@ -303,7 +301,7 @@ def large_files(
     (1000, 300)
     """
     shares = {"overlap": overlap, "errors": errors, "missing": missing, "moved": moved}
-    _check_options(n_rows, n_parties, shares, names, seed, household_size)
+    _check_options(n_rows, n_parties, shares, names=names, seed=seed, household_size=household_size)
     tables = name_tables(names)
     rng = np.random.default_rng([seed, 0])
     parties = tuple(f"party_{i + 1}" for i in range(n_parties))
@@ -331,11 +329,16 @@ def large_files(
 
 
 def _check_options(
-    n_rows: object, n_parties: object, shares: dict[str, float], names: object, seed: object,
-    household_size: object,
-) -> None:  # fmt: skip
+    n_rows: object,
+    n_parties: object,
+    shares: dict[str, float],
+    *,
+    names: object,
+    seed: object,
+    household_size: float,
+) -> None:
     problems = []
-    if not (isinstance(household_size, Real) and 1 <= household_size <= 10):
+    if not (isinstance(household_size, Real) and 1 <= float(household_size) <= 10):
         problems.append("'household_size' is a number of people, 1 to 10")
     if not _is_whole(n_rows, least=1, most=MOST_ROWS):
         problems.append(f"'n_rows' is a whole number, 1 to {MOST_ROWS:,}")
@@ -381,15 +384,12 @@ def _at_home(
     rng = np.random.default_rng([seed, 0, 1])  # of its own, so that alone nobody is changed
     homes = draw_large_homes(n, household_size=household_size, moved=moved, rng=rng)
     n_new, n_codes = homes.n_homes - n, int(people.postal.max()) + 1
-    more = (
-        rng.integers(0, len(words.streets), size=n_new, dtype=np.uint16),
-        rng.integers(1, _HOUSE_NUMBERS, size=n_new, dtype=np.uint16),
-        rng.integers(0, n_codes, size=n_new, dtype=np.int32),
-    )
-    street, house, postal = (
-        np.concatenate(pair)
-        for pair in zip((people.street, people.house, people.postal), more, strict=True)
-    )
+    streets = rng.integers(0, len(words.streets), size=n_new, dtype=np.uint16)
+    houses = rng.integers(1, _HOUSE_NUMBERS, size=n_new, dtype=np.uint16)
+    codes = rng.integers(0, n_codes, size=n_new, dtype=np.int32)
+    street = np.concatenate([people.street, streets])
+    house = np.concatenate([people.house, houses])
+    postal = np.concatenate([people.postal, codes])
     now, later = (
         people._replace(
             surname=people.surname[homes.named_after],

@@ -98,9 +98,7 @@ def _by_person(
     return (packed & _POSITION).astype(np.int64)
 
 
-def _ids(
-    label: bytes, agreement_id: str, tokens: npt.NDArray[np.uint8]
-) -> npt.NDArray[np.uint8]:
+def _ids(label: bytes, agreement_id: str, tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Return a digest of a label, the agreement and each token, shape (n, 16).
 
     A token is enciphered under a public key of the agreement, and added to the outcome, which

@@ -19,9 +19,9 @@ from linkkit.linkage.block.keys import filter_keys
 from linkkit.linkage.pool import Pool
 
 __all__ = [
+    "MOST_SHARING",
     "N_CROWDS",
     "Evidence",
-    "MOST_SHARING",
     "HomeFields",
     "Values",
     "gather_evidence",
@@ -317,7 +317,9 @@ def _values(keys: _Keys, person: _Ints, *, as_surname: bool = False) -> Values:
         weights=sizes * (sizes - 1) / 2,
         minlength=N_CROWDS,
     )
-    return Values(keys=keys, crowd=crowd, limits=limits, pairs=pairs, n_people=n_people)
+    return Values(
+        keys=keys, crowd=crowd, limits=limits, pairs=pairs.astype(np.float64), n_people=n_people
+    )
 
 
 def _surname_crowds(n_people: int) -> tuple[int, ...]:

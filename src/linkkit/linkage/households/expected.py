@@ -95,4 +95,3 @@ def _pairs_in_area(evidence: Evidence) -> tuple[_Ints, _Ints]:
     one, other = evidence.person[rows[drawn]], evidence.person[rows[others]]
     different = one != other
     return np.minimum(one, other)[different], np.maximum(one, other)[different]
-

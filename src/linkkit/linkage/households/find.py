@@ -123,9 +123,7 @@ def _summary(
     )
 
 
-def _warnings(
-    model: HomeModel, sizes: _Ints, counts: _Ints, n_crowded: int
-) -> tuple[str, ...]:
+def _warnings(model: HomeModel, sizes: _Ints, counts: _Ints, n_crowded: int) -> tuple[str, ...]:
     found = []
     if not model.converged:
         found.append(

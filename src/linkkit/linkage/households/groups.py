@@ -27,9 +27,7 @@ _Ints = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float64]
 
 
-def score_homes(
-    model: HomeModel, pairs: HomePairs, states: npt.NDArray[np.uint8]
-) -> ScoredPairs:
+def score_homes(model: HomeModel, pairs: HomePairs, states: npt.NDArray[np.uint8]) -> ScoredPairs:
     """Score candidate pairs of people: the probability that they are of one household.
 
     The weight is what a pair adds when two groups are weighed: its log2 odds where they are for one

@@ -17,7 +17,9 @@ from linkkit.linkage.households.priors import (
     GUARDIANS_OF_NAMESAKES,
     MOST_NEAR_MISSES,
     NEAR_RELATIVES,
+    ON_ONE_STREET,
     RELATIVES_IN_AREA,
+    RELATIVES_ON_ONE_STREET,
     at_home,
     home_given_equal,
     place_at_home,
@@ -31,6 +33,7 @@ from linkkit.linkage.households.states import (
     N_AREAS,
     N_LEVELS,
     PARTLY,
+    STREET,
     StateTable,
 )
 
@@ -49,6 +52,7 @@ _EQUAL_AT_HOME = 0.7
 _RELATIVES_AT_ONE_ADDRESS = 0.05
 _OTHER_SURNAMES = 0.6
 _SMALL_CROWDS = 2
+_FEWEST_RELATIVES = 0.05
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
@@ -150,7 +154,8 @@ def fit_homes(table: StateTable, states: _States) -> HomeModel:
         mass = weighted.sum(axis=0)
         converged = abs(float(mass[_HOME]) - found) < _CONVERGED * max(found, 1.0)
         found = float(mass[_HOME])
-        shares = _shares(float(mass[_HOME]), float(mass[_RELATIVES]), task)
+        relatives = max(float(mass[_RELATIVES]), _FEWEST_RELATIVES * found)
+        shares = _shares(found, relatives if "surname" in task.kinds else 0.0, task)
         tables = _tables(task, weighted)
     plausible = 2 * found <= _MOST_AT_HOME * task.n_people
     if not (converged and plausible):
@@ -166,12 +171,12 @@ def fit_homes(table: StateTable, states: _States) -> HomeModel:
 
 
 def _task(table: StateTable, states: _States) -> _Task:
-    patterns, counts = np.unique(states, axis=0, return_counts=True)
+    patterns, counts = _distinct(states)
     seen = count_states(states, table.n_states)
     totals = states_in_all_pairs(table)
     return _Task(
         patterns=patterns,
-        counts=counts.astype(np.float64),
+        counts=counts,
         totals=tuple(np.maximum(a, b) for a, b in zip(totals, seen, strict=True)),
         prior=tuple(_prior(table, g) for g in range(len(table.names))),
         supports=tuple(_supports(n) for n in table.n_states),
@@ -180,6 +185,16 @@ def _task(table: StateTable, states: _States) -> _Task:
         n_pairs=table.evidence.n_pairs,
         n_people=table.evidence.n_people,
     )
+
+
+def _distinct(states: _States) -> tuple[_States, _Floats]:
+    """Return the different rows of states, and how often each occurs; a row is the bytes of a number."""
+    n_groups = states.shape[1]
+    wide = np.zeros((len(states), 8), dtype=np.uint8)
+    wide[:, :n_groups] = states
+    numbers, counts = np.unique(wide.view(np.uint64).ravel(), return_counts=True)
+    patterns = numbers.view(np.uint8).reshape(-1, 8)[:, :n_groups]
+    return patterns, counts.astype(np.float64)
 
 
 def _prior(table: StateTable, group: int) -> _Floats:
@@ -278,6 +293,7 @@ def _plausible(table: _Floats, task: _Task, group: int) -> _Floats:
     grid = table.reshape(N_LEVELS, -1).copy()
     near, equal = grid[PARTLY : CONTAINED + 1].sum(axis=0), grid[EQUAL:].sum(axis=0)
     most = MOST_NEAR_MISSES[kind] * equal
+    grid[STREET] = np.minimum(grid[STREET], ON_ONE_STREET * equal)
     grid[PARTLY : CONTAINED + 1] *= np.minimum(1.0, most / np.maximum(near, _FEWEST))
     return _normalized(grid.ravel(), task.supports[group])
 
@@ -303,7 +319,7 @@ def _with_relatives(
         if kind == "surname":
             relatives = home[g]
         elif kind == "guardian_name":
-            relatives = np.append(1.0, GUARDIANS_OF_NAMESAKES[:-1])
+            relatives = np.append([1.0, _FEWEST], GUARDIANS_OF_NAMESAKES[:-1])
             equal = others[g][EQUAL:] / max(float(others[g][EQUAL:].sum()), _FEWEST)
             relatives = np.append(relatives, GUARDIANS_OF_NAMESAKES[-1] * equal)
         elif g == 0 and task.has_place:
@@ -319,8 +335,9 @@ def _elsewhere(others: _Floats, support: _Ints, in_area: float) -> _Floats:
     area, level = state % N_AREAS, state // N_AREAS
     if len(table) > N_AREAS:
         table[level >= EQUAL] *= _RELATIVES_AT_ONE_ADDRESS
-        for offset, share in enumerate(NEAR_RELATIVES):
-            here = (level == PARTLY + offset) & (area != DIFFERS)
+        near = (RELATIVES_ON_ONE_STREET, 0.0, *NEAR_RELATIVES)
+        for offset, share in enumerate(near):
+            here = (level == STREET + offset) & (area != DIFFERS)
             table[here] = np.maximum(table[here], share * _sums(table, support, area)[here])
     for known in (1, 3):
         for which, share in ((AGREES, in_area), (DIFFERS, 1 - in_area)):
@@ -333,7 +350,7 @@ def _elsewhere(others: _Floats, support: _Ints, in_area: float) -> _Floats:
 def _sums(table: _Floats, support: _Ints, area: _Ints) -> _Floats:
     """Return for each state the sum of those with the same support and area."""
     cell = N_AREAS * support + area
-    return np.asarray(np.bincount(cell, weights=table)[cell])
+    return np.asarray(np.bincount(cell, weights=table)[cell], dtype=np.float64)
 
 
 def _per_support(table: _Floats, support: _Ints) -> _Floats:

@@ -10,9 +10,27 @@ import numpy.typing as npt
 
 from linkkit.agreement import FieldKind
 from linkkit.linkage.households.evidence import N_CROWDS
-from linkkit.linkage.households.states import AGREES, DIFFERS, EQUAL, N_AREAS, N_LEVELS
+from linkkit.linkage.households.states import (
+    AGREES,
+    DIFFERS,
+    DISAGREE,
+    EQUAL,
+    N_AREAS,
+    N_LEVELS,
+    STREET,
+)
 
-__all__ = ["GUARDIANS_OF_NAMESAKES", "MOST_NEAR_MISSES", "NEAR_RELATIVES", "RELATIVES_IN_AREA", "at_home", "home_given_equal", "place_at_home"]
+__all__ = [
+    "GUARDIANS_OF_NAMESAKES",
+    "MOST_NEAR_MISSES",
+    "NEAR_RELATIVES",
+    "ON_ONE_STREET",
+    "RELATIVES_IN_AREA",
+    "RELATIVES_ON_ONE_STREET",
+    "at_home",
+    "home_given_equal",
+    "place_at_home",
+]
 
 _Floats = npt.NDArray[np.float64]
 
@@ -32,6 +50,11 @@ GUARDIANS_OF_NAMESAKES = (0.45, 0.30, 0.20, 0.03, 0.02)
 
 NEAR_RELATIVES = (0.04, 0.05, 0.02)
 """Share of relatives in the same area whose addresses agree partly, closely, or but for the unit."""
+
+ON_ONE_STREET = 0.002
+"""Share of pairs of one home whose addresses differ on one street: a move to the neighbors."""
+
+RELATIVES_ON_ONE_STREET = 0.10
 
 MOST_NEAR_MISSES: dict[FieldKind, float] = {
     "street_address": 0.35,
@@ -68,7 +91,8 @@ def at_home(kind: FieldKind, pairs: _Floats) -> _Floats:
         How many pairs of people share a value, by the size of its crowd.
     """
     table = np.zeros(N_LEVELS)
-    table[1 : EQUAL + 1] = _LEVELS[kind]
+    table[STREET] = ON_ONE_STREET
+    table[DISAGREE : EQUAL + 1] = _LEVELS[kind]
     homes = pairs * home_given_equal(kind) + 1e-3
     table[EQUAL:] = _LEVELS[kind][-1] * homes / homes.sum()
     return table
@@ -81,7 +105,7 @@ def place_at_home(address: _Floats) -> _Floats:
     those of the area alone.
     """
     table = np.zeros((N_LEVELS, N_AREAS))
-    agrees = np.array([0.0, *_AREA_AGREES[:-1], *[_AREA_AGREES[-1]] * N_CROWDS])
+    agrees = np.array([0.0, 1.0, *_AREA_AGREES[:-1], *[_AREA_AGREES[-1]] * N_CROWDS])
     table[:, 0] = address
     table[:, AGREES] = address * agrees
     table[:, DIFFERS] = address * (1 - agrees)

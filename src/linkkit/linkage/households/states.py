@@ -27,13 +27,14 @@ __all__ = [
     "N_AREAS",
     "N_LEVELS",
     "PARTLY",
+    "STREET",
     "StateTable",
     "state_table",
     "without_streets",
 ]
 
-DISAGREE, PARTLY, CLOSE, CONTAINED, EQUAL = 1, 2, 3, 4, 5
-"""Levels of a field; 0 where it is missing. Contained: all of one is in the other, as in an address without
+STREET, DISAGREE, PARTLY, CLOSE, CONTAINED, EQUAL = 1, 2, 3, 4, 5, 6
+"""Levels of a field; 0 where it is missing. Street: nearly equal to too many to be a slip. Contained: all of one is in the other, as in an address without
 its unit. From `EQUAL` on equal values, those that most people share first."""
 
 N_LEVELS = EQUAL + N_CROWDS
@@ -43,7 +44,7 @@ DIFFERS, AGREES = 1, 2
 
 N_AREAS = 3
 
-_ALMOST_EQUAL = 4
+_ALL_BITS = 4
 _ONLY_SLIPS: tuple[FieldKind, ...] = ("phone", "email")
 _MOST_NEAR = 5
 _FEWEST_BITS_SHARED = 0.25
@@ -116,8 +117,8 @@ class StateTable:
         columns = []
         if fields.address is not None or fields.area is not None:
             columns.append(self._places(levels, left, right))
-        for f in _single_groups(self.evidence):
-            columns.append(self._levels(f, levels[:, f], left, right))
+        singles = _single_groups(self.evidence)
+        columns += [self._levels(f, levels[:, f], left, right) for f in singles]
         return np.stack(columns, axis=1).astype(np.uint8)
 
     def _places(
@@ -127,7 +128,7 @@ class StateTable:
         area = np.zeros(len(left), dtype=np.int64)
         if fields.area is not None:
             known = levels[:, fields.area]
-            area = np.where(known == 0, 0, np.where(known == _ALMOST_EQUAL, AGREES, DIFFERS))
+            area = np.where(known == 0, 0, np.where(known == _ALL_BITS, AGREES, DIFFERS))
         if fields.address is None:
             return area
         level = self._levels(fields.address, levels[:, fields.address], left, right)
@@ -139,10 +140,10 @@ class StateTable:
     def _levels(
         self, field: int, level: npt.NDArray[np.int8], left: _Ints, right: _Ints
     ) -> npt.NDArray[np.int64]:
-        answer = level.astype(np.int64)
-        equal = np.flatnonzero(level == _ALMOST_EQUAL)
+        answer = level.astype(np.int64) + (level > 0)  # none is of a street before all are seen
+        equal = np.flatnonzero(level == _ALL_BITS)
         answer[equal] = EQUAL + self.evidence.values[field].size_of(left[equal])
-        between = np.flatnonzero((level > DISAGREE) & (level < _ALMOST_EQUAL))
+        between = np.flatnonzero((answer > DISAGREE) & (level < _ALL_BITS))
         answer[between[self._contained(field, left[between], right[between])]] = CONTAINED
         if self.evidence.pool.spec.filters[field].kind in _ONLY_SLIPS:
             answer[answer == PARTLY] = DISAGREE
@@ -178,30 +179,37 @@ def without_streets(states: _States, n_states: tuple[int, ...], pairs: HomePairs
     n_near = np.bincount(ends, minlength=n_people)
     many = near[np.minimum(n_near[pairs.left[near]], n_near[pairs.right[near]]) > _MOST_NEAR]
     answer = states.copy()
-    answer[many, 0] = DISAGREE * N_AREAS + states[many, 0] % N_AREAS
+    answer[many, 0] = STREET * N_AREAS + states[many, 0] % N_AREAS
     return answer
 
 
 def state_table(evidence: Evidence) -> StateTable:
     """Prepare telling the states of people's homes."""
     fields, filters = evidence.fields, evidence.pool.spec.filters
-    single = _single_groups(evidence)
-    with_place = fields.address is not None or fields.area is not None
-    place = ["place"] if with_place else []
+    names: list[str] = []
+    kinds: list[FieldKind] = []
+    values: list[Values | None] = []
+    n_states: list[int] = []
+    if fields.address is not None or fields.area is not None:
+        names.append("place")
+        kinds.append("street_address")
+        values.append(None)
+        n_states.append(N_AREAS * (1 if fields.address is None else N_LEVELS))
+    for f in _single_groups(evidence):
+        names.append(filters[f].name)
+        kinds.append(filters[f].kind)
+        values.append(evidence.values[f])
+        n_states.append(N_LEVELS)
     return StateTable(
         evidence=evidence,
         comparison=make_comparison(evidence.pool),
-        names=(*place, *(filters[f].name for f in single)),
-        kinds=(*(["street_address"] if place else []), *(filters[f].kind for f in single)),
-        values=(*([None] if place else []), *(evidence.values[f] for f in single)),
-        n_states=(
-            *([N_AREAS * (1 if fields.address is None else N_LEVELS)] if place else []),
-            *([N_LEVELS] * len(single)),
-        ),
+        names=tuple(names),
+        kinds=tuple(kinds),
+        values=tuple(values),
+        n_states=tuple(n_states),
     )
 
 
 def _single_groups(evidence: Evidence) -> list[int]:
     fields = evidence.fields
     return [*([] if fields.surname is None else [fields.surname]), *fields.others]
-
