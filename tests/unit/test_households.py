@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import linkkit as lk
 from linkkit.agreement import Agreement
@@ -27,6 +29,7 @@ from linkkit.linkage.households.states import (
     N_AREAS,
     state_table,
 )
+from linkkit.report.household_words import size_rows
 from linkkit.synth import large_files, youth_partnership
 from linkkit.synth.large_homes import draw_large_homes
 
@@ -494,3 +497,40 @@ def test_homes_of_those_who_move_are_new() -> None:
     assert homes.later_home.max() < homes.n_homes
     assert (homes.home < 1_000).all()
     assert abs(np.bincount(homes.household).mean() - 3) < 0.4
+
+
+# --- Report and command -----------------------------------------------------------------------
+
+
+def test_the_report_has_a_section_of_households_only_when_they_were_asked_for(
+    town: Any, town_encodings: list[EncodedExtract], tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    from linkkit.report import linkage_report
+
+    agreement = Agreement.from_document(town.agreement)
+    for households in (True, False):
+        result = lk.link(town_encodings, households=households)
+        page = linkage_report(result, tmp_path / "page.html", agreement=agreement)
+        text = page.read_text(encoding="utf-8")
+        assert ("Who lives together" in text) == households
+        if households:
+            assert "street address, postal code, phone" in text
+            assert f"{result.crosswalk.n_households:,}" in text
+
+
+@given(
+    st.dictionaries(st.integers(1, 40), st.integers(1, 60), min_size=1, max_size=12),
+    st.sampled_from([None, 5, 10]),
+)
+def test_no_small_count_of_households_can_be_read_or_worked_out(
+    sizes: dict[int, int], cell: int | None
+) -> None:
+    rows = size_rows(sizes, cell)
+    total = sum(sizes.values())
+    if cell is not None and total < cell:
+        assert [number for _, number in rows] == [f"<{cell}"]
+        return
+    assert sum(int(number.replace(",", "")) for _, number in rows) == total
+    assert all(int(number.replace(",", "")) >= (cell or 1) for _, number in rows)
+    assert len(rows) <= 7

@@ -118,21 +118,22 @@ def _summary(
         recall=right / expected if expected > _LEAST_EXPECTED else 1.0,
         evidence=tuple(item.name for item in evidence.pool.spec.filters),
         n_without_evidence=int((np.diff(evidence.starts) == 0).sum()),
-        warnings=_warnings(model, sizes, counts, n_crowded + evidence.n_set_aside),
+        warnings=_warnings(model, sizes, n_crowded + evidence.n_set_aside),
         model=model,
     )
 
 
-def _warnings(model: HomeModel, sizes: _Ints, counts: _Ints, n_crowded: int) -> tuple[str, ...]:
+def _warnings(model: HomeModel, sizes: _Ints, n_crowded: int) -> tuple[str, ...]:
     found = []
     if not model.converged:
         found.append(
             "what homes have in common could not be learned from these records, so households "
             "rest on what is usual"
         )
-    n_large = int(counts[sizes > _LARGE].sum())
-    if n_large:
-        found.append(f"{n_large:,} households have more than {_LARGE} people")
+    if np.any(sizes > _LARGE):
+        found.append(
+            f"some households have more than {_LARGE} people: look whether they are institutions"
+        )
     if n_crowded:
         found.append(
             f"{n_crowded:,} times a value was too common to bring people together, as those of "
