@@ -95,7 +95,7 @@ def find_households(pool: Pool, person: _Ints) -> FoundHomes:
     pairs, table = find_candidates(evidence), state_table(evidence)
     states = without_streets(table.of_pairs(pairs.left, pairs.right), table.n_states, pairs)
     model = fit_homes(table, states)
-    scored = score_homes(model, pairs, states)
+    scored = score_homes(table, model, pairs, states)
     home = join_people(table, model, scored)
     return FoundHomes(
         household=firsts[home][number],

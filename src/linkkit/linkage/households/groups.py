@@ -22,23 +22,28 @@ from linkkit.linkage.households.states import StateTable
 __all__ = ["join_people", "score_homes"]
 
 _STRONGEST = 10.0
+_KNOWN_TO_DIFFER = 1.5
 
 _Ints = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float64]
+_States = npt.NDArray[np.uint8]
 
 
-def score_homes(model: HomeModel, pairs: HomePairs, states: npt.NDArray[np.uint8]) -> ScoredPairs:
+def score_homes(
+    table: StateTable, model: HomeModel, pairs: HomePairs, states: _States
+) -> ScoredPairs:
     """Score candidate pairs of people: the probability that they are of one household.
 
     The weight is what a pair adds when two groups are weighed: its log2 odds where they are for one
-    household, else the evidence against it without how rare households are among all pairs.
+    household, else the evidence against it without how rare households are among all pairs. Where both homes
+    are known and probably two, that is something against it at least.
     """
     odds = model.weights(states)
     return ScoredPairs(
         left=pairs.left,
         right=pairs.right,
         levels=states.astype(np.int8),
-        weight=_say(model, states, odds),
+        weight=_say(table, model, states, odds),
         probability=expit(odds * np.log(2)),
     )
 
@@ -59,11 +64,14 @@ def join_people(
 
     def score(left: _Ints, right: _Ints) -> _Floats:
         states = table.of_pairs(left, right)
-        return _say(model, states, model.weights(states))
+        return _say(table, model, states, model.weights(states))
 
     return cluster_records(people, scored, threshold=threshold, score=score)
 
 
-def _say(model: HomeModel, states: npt.NDArray[np.uint8], odds: _Floats) -> _Floats:
+def _say(table: StateTable, model: HomeModel, states: _States, odds: _Floats) -> _Floats:
+    """Return what pairs add when two groups are weighed."""
     against = np.minimum(model.weights(states, with_prior=False), 0.0)
+    known = table.tells_homes(states)
+    against[known] = np.minimum(against[known], np.maximum(odds[known], -_KNOWN_TO_DIFFER))
     return np.clip(np.where(odds > 0, odds, against), -_STRONGEST, _STRONGEST)

@@ -95,6 +95,16 @@ class StateTable:
             done = end
         return out
 
+    def tells_homes(self, states: _States) -> npt.NDArray[np.bool_]:
+        """Return whether something of a home beside surname and area is known of both people."""
+        known = np.zeros(len(states), dtype=np.bool_)
+        for g in range(len(self.names)):
+            if self.values[g] is None:
+                known |= (states[:, g] >= N_AREAS) & (self.n_states[g] > N_AREAS)
+            elif self.kinds[g] != "surname":
+                known |= states[:, g] > 0
+        return known
+
     def _best(self, left: _Ints, right: _Ints, n_rows: _Ints) -> _States:
         starts = self.evidence.starts
         best = np.zeros((len(left), len(self.names)), dtype=np.uint8)
