@@ -19,10 +19,12 @@ import pytest
 from linkkit.agreement import Agreement
 from linkkit.exchange import Crosswalk, EncodedExtract, EncodingSpec, FilterSpec, Identity
 from linkkit.linkage import LinkResult, link
-from linkkit.linkage.pool import Pool
+from linkkit.linkage.households import Households, find_households
+from linkkit.linkage.pool import Pool, make_pool
 from linkkit.partner.encode import EncodeResult, encode
 from linkkit.partner.keys import Secret, TokenKey
 from linkkit.synth import youth_partnership
+from linkkit.synth.large import large_agreement
 
 PARTIES = ("district", "summer", "jobs")
 ROLES = (*PARTIES, "linkage_unit", "steward")
@@ -386,3 +388,86 @@ def field_town(secret: Secret, token_key_of: Callable[[str], TokenKey]) -> Town:
 def linked_town(town: Town) -> LinkResult:
     """The made-up offices, linked."""
     return link(town.encodings)
+
+
+HOME_KINDS = {
+    "given_name": "given_name",
+    "surname": "surname",
+    "birth_date": "date",
+    "address": "street_address",
+    "postal_code": "postal_code",
+    "phone": "phone",
+    "guardian": "guardian_name",
+}
+
+
+@pytest.fixture(scope="session")
+def neighborhood() -> Callable[..., pd.DataFrame]:
+    """A function that makes up households of one to four people, each with a home, phone and guardian."""
+
+    def make(n: int, *, seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+
+        def word(length: int) -> str:
+            return "".join(rng.choice(list("abcdefghijklmnoprstuvwyz"), size=length))
+
+        streets, surnames = [word(7) for _ in range(40)], [word(6) for _ in range(n // 3 + 5)]
+        rows = []
+        for home in range(n):
+            surname = surnames[rng.integers(len(surnames))]
+            shared = {
+                "home": f"{seed}-{home}",
+                "surname": surname,
+                "address": f"{rng.integers(1, 2000)} {rng.choice(streets)} street",
+                "postal_code": str(10_000 + 7 * rng.integers(0, 10)),
+                "phone": f"312555{rng.integers(1_000, 9_999)}",
+                "guardian": f"{word(5)} {surname}",
+            }
+            for _ in range(rng.integers(1, 5)):
+                day = np.datetime64("1990-01-01") + rng.integers(0, 9_000)
+                rows.append({**shared, "given_name": word(6), "birth_date": str(day)})
+        made = pd.DataFrame(rows)
+        made["who"] = [f"{seed}-{i}" for i in range(len(made))]
+        return made
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def home_pool(secret: Secret, token_key_of: Callable[[str], TokenKey]) -> Callable[..., Any]:
+    """A function that encodes people of a neighborhood; returns the pool, and each record's row."""
+
+    def make(people: pd.DataFrame, *, without: tuple[str, ...] = ()) -> tuple[Pool, Any]:
+        kinds = {name: kind for name, kind in HOME_KINDS.items() if name not in without}
+        document = large_agreement(["office"])
+        document["linkage"]["fields"] = {name: {"kind": kind} for name, kind in kinds.items()}
+        document["parties"]["office"] |= {
+            "linkage_fields": {name: {"column": name} for name in kinds},
+            "one_record_per_person": False,
+        }
+        frame = people.assign(record_id=[f"r{i}" for i in people.index])
+        key = token_key_of("office")
+        found = encode(
+            frame, Agreement.from_document(document), secret, party="office", token_key=key
+        )
+        pool = make_pool([found.encodings])
+        rows = found.token_map.to_pandas().set_index("token")["row"]
+        return pool, rows[[bytes(token).hex() for token in pool.tokens]].to_numpy() - 1
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def homes_of(home_pool: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that finds the household of each row, when it is known whose the rows are."""
+
+    def run(people: pd.DataFrame, *, without: tuple[str, ...] = ()) -> tuple[pd.Series, Households]:
+        pool, row = home_pool(people, without=without)
+        who = people["who"].to_numpy()[row]
+        first = {name: i for i, name in reversed(list(enumerate(who)))}
+        found = find_households(pool, np.array([first[name] for name in who]))
+        # Named by the smallest row, as positions in the pool depend on tokens.
+        home = pd.Series(found.household, index=row).sort_index()
+        return home.index.to_series().groupby(home).transform("min"), found.summary
+
+    return run

@@ -478,6 +478,8 @@ STEPS: dict[str, Callable[[World], Any]] = {
     # Linking
     "link": lambda w: link(extracts(w)),
     "link by keys": lambda w: link(extracts(w), block="blocks"),
+    "link with households": lambda w: str(link(extracts(w), households=True)),
+    "link with households called otherwise": lambda w: link(extracts(w), households=WORD),
     "link twice the same": lambda w: link(extracts(w) * 2),
     "link results": lambda w: link([*w.encoded.values()]),
     "link frames": lambda w: link([district_frame(), WORD]),
@@ -564,6 +566,10 @@ LEAVING = {
     },
     "crosswalk": Leaving(
         artifact=lambda w: w.linked.crosswalk,
+        signer="linkage_unit", recipient="steward", kind=Crosswalk,
+    ),
+    "crosswalk with households": Leaving(
+        artifact=lambda w: link(extracts(w), households=True).crosswalk,
         signer="linkage_unit", recipient="steward", kind=Crosswalk,
     ),
 }  # fmt: skip

@@ -57,6 +57,7 @@ FieldKind = Literal[
     "given_name",
     "surname",
     "name",
+    "guardian_name",
     "date",
     "sex",
     "street_address",

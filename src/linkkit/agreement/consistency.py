@@ -26,7 +26,7 @@ PERSONAL: tuple[FieldKind, ...] = (
 """Kinds of fields that tell the people of one household apart."""
 
 FEWEST_COMMON = 2
-RESERVED = ("study_id", "token", "person_id", "party", "year")
+RESERVED = ("study_id", "token", "person_id", "household_id", "party", "year")
 
 
 def find_contradictions(agreement: Content) -> list[str]:

@@ -48,6 +48,7 @@ __all__ = ["link"]
     type=float,
     help="Share of links that are expected to be wrong, at most; chooses the threshold.",
 )
+@click.option("--households", is_flag=True, help="Group people into households, too.")
 @click.option(
     "--block",
     type=click.Choice(["auto", "exhaustive", "blocks"]),
@@ -90,6 +91,7 @@ def link(
     pairs: Path | None,
     threshold: str,
     max_false_match_rate: float | None,
+    households: bool,  # noqa: FBT001
     block: Block,
     assignment: Assignment,
     previous: Path | None,
@@ -138,7 +140,7 @@ def link(
         return
     how |= {"memory_limit": memory_limit, "work_folder": work_folder, "assignment": assignment}
     how |= {"threshold": _threshold(threshold), "max_false_match_rate": max_false_match_rate}
-    how |= {"withdrawn": _tokens_of(withdrawn)}
+    how |= {"withdrawn": _tokens_of(withdrawn), "households": households}
     with lk.progress_bar() as progress:
         result = lk.link(extracts, progress=progress, **how)
     if report is not None:

@@ -49,8 +49,9 @@ __all__ = [
     "token_matrix",
 ]
 
-_NEVER_NULL = ("token", "party", "person_id")
+_NEVER_NULL = ("token", "party", "person_id", "household_id")
 _CROSSWALK_COLUMNS = {"party": pa.string(), "token": TOKEN_TYPE, "person_id": TOKEN_TYPE}
+_WITH_HOUSEHOLDS = {**_CROSSWALK_COLUMNS, "household_id": TOKEN_TYPE}
 _PAYLOAD_TYPES: dict[VariableType, pa.DataType] = {
     "integer": pa.int64(),
     "number": pa.float64(),
@@ -267,8 +268,9 @@ class Crosswalk(Artifact):
     agreement_id, agreement_fingerprint : str
         The agreement that the encodings were made under.
     table : pyarrow.Table
-        ``party`` (string), ``token`` and ``person_id`` (16 bytes each), one row for each
-        record, sorted by person and token.
+        ``party`` (string), ``token`` and ``person_id`` (16 bytes each), and where households were
+        asked for ``household_id`` (16 bytes), the same for all records of a person; one row for
+        each record, sorted by person and token.
     """
 
     _kind: ClassVar[ArtifactKind] = "crosswalk"
@@ -283,7 +285,8 @@ class Crosswalk(Artifact):
         return int(self.table.num_rows)
 
     def __repr__(self) -> str:
-        return f"<Crosswalk: {len(self)} records, {self.n_people} people>"
+        homes = f", {self.n_households} households" if self.has_households else ""
+        return f"<Crosswalk: {len(self)} records, {self.n_people} people{homes}>"
 
     @property
     def n_people(self) -> int:
@@ -291,14 +294,26 @@ class Crosswalk(Artifact):
         return int(self.table.column("person_id").combine_chunks().unique().__len__())
 
     @property
+    def has_households(self) -> bool:
+        """Whether it says who lives together."""
+        return "household_id" in self.table.column_names
+
+    @property
+    def n_households(self) -> int | None:
+        """How many different households there are; None where they were not asked for."""
+        if not self.has_households:
+            return None
+        return int(self.table.column("household_id").combine_chunks().unique().__len__())
+
+    @property
     def parties(self) -> tuple[str, ...]:
         """The parties with a record in the crosswalk, sorted."""
         return tuple(sorted(self.table.column("party").unique().to_pylist()))
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return the crosswalk as a frame with tokens and person ids in hexadecimal."""
+        """Return the crosswalk as a frame with tokens and ids in hexadecimal."""
         frame = self.table.to_pandas()
-        for name in ("token", "person_id"):
+        for name in frame.columns.drop("party"):
             frame[name] = [value.hex() for value in frame[name]]
         return cast("pd.DataFrame", frame)
 
@@ -327,8 +342,22 @@ class Crosswalk(Artifact):
 
     @classmethod
     def _check(cls, table: pa.Table, manifest: Manifest, agreement: Agreement) -> None:
-        del agreement  # every crosswalk has the same columns
-        _require_columns(table, _CROSSWALK_COLUMNS, sender=manifest.sender)
+        del agreement  # every crosswalk has the same columns, or one more
+        homes = "household_id" in table.column_names
+        expected = _WITH_HOUSEHOLDS if homes else _CROSSWALK_COLUMNS
+        _require_columns(table, expected, sender=manifest.sender)
+        if homes and not _each_in_one_home(table):
+            raise SealError(
+                f"the file of '{manifest.sender}' has a person in two households",
+                hint="Do not use the file. Ask the sender to make it again with the same version.",
+            )
+
+
+def _each_in_one_home(table: pa.Table) -> bool:
+    """Return whether all records of a person have one household; they stand side by side."""
+    person, home = (token_matrix(table.column(name)) for name in ("person_id", "household_id"))
+    same_person = np.all(person[1:] == person[:-1], axis=1)
+    return bool(np.all(np.all(home[1:] == home[:-1], axis=1)[same_person]))
 
 
 def _require_spec(manifest: Manifest) -> EncodingSpec:

@@ -20,6 +20,7 @@ from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredP
 from linkkit.linkage.cluster import Assignment
 from linkkit.linkage.crosswalk import build_crosswalk
 from linkkit.linkage.forecast import LinkForecast
+from linkkit.linkage.households import FoundHomes, Households, find_households, require_home_fields
 from linkkit.linkage.labels import LabelledPairs, PairLabels
 from linkkit.linkage.linked_pairs import LinkedPairs
 from linkkit.linkage.pool import Pool
@@ -82,6 +83,7 @@ class LinkResult:
     changes: PersonChanges
     kept: Kept
     warnings: tuple[str, ...] = ()
+    households: Households | None = None
 
     def __repr__(self) -> str:
         return (
@@ -91,10 +93,11 @@ class LinkResult:
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{party} {n}" for party, n in self.n_records.items())
+        homes = "" if self.households is None else f"\nhouseholds: {self.households}"
         warnings = "".join(f"\nwarning: {text}" for text in self.warnings)
         return (
             f"records: {sizes}\ncompared: {self.plan}\n"
-            f"people: {self.crosswalk.n_people}\n{self.quality}"
+            f"people: {self.crosswalk.n_people}\n{self.quality}{homes}"
             + (f"\nperson ids: {self.changes}" if len(self.changes) else "")
             + warnings
         )
@@ -184,6 +187,7 @@ def link(
     *,
     threshold: Threshold = "auto",
     max_false_match_rate: float | None = None,
+    households: bool = False,
     labels: PairLabels | None = None,
     assignment: Assignment = "greedy",
     previous: LinkResult | None = None,
@@ -209,6 +213,10 @@ def link(
     max_false_match_rate : float, optional
         The share of links that are expected to be wrong, at most; above 0 and below 1. Fewer wrong links
         cost right ones.
+    households : bool
+        Whether to group people into households, too, by what all their records say of the home: the
+        street address with its area, phones, mail addresses, guardians' names and surnames. The crosswalk gets a
+        column ``household_id``. It takes the profile ``field``, as other profiles mix these fields.
     labels : PairLabels, optional
         Pairs that people who see the records have judged, as :func:`~linkkit.linkage.combine_answers`
         gives them. They are kept: what is the same is linked, what is not is not. Those of the previous
@@ -280,6 +288,7 @@ def link(
     """
     unfit = threshold_problems(threshold, max_false_match_rate)
     _check_options(block, max_pairs, n_threads, problems=unfit)
+    _check_flag(households)
     _check_places(work_folder, progress)
     _check_years(assignment, as_of)
     limit = None if memory_limit is None else parse_bytes(memory_limit, option="memory_limit")
@@ -296,6 +305,8 @@ def link(
         labels=judged.pairs,
         earlier=delivery.earlier,
     )
+    if households:
+        require_home_fields(delivery.pool.spec)
     with work.until_done:
         found = _route(work.pool).link(work)
         chosen = choose_people(
@@ -304,7 +315,8 @@ def link(
             n_unseen=found.n_unseen, labels=work.labels, assignment=assignment,
         )  # fmt: skip
     changes = None if previous is None else previous.changes
-    return _result(delivery, found, chosen, judged, changes=changes, as_of=as_of)
+    homes = find_households(work.pool, chosen.person) if households else None
+    return _result(delivery, found, chosen, judged, homes=homes, changes=changes, as_of=as_of)
 
 
 def _delivered(
@@ -329,12 +341,14 @@ def _result(
     chosen: Chosen,
     judged: Judged,
     *,
+    homes: FoundHomes | None,
     changes: PersonChanges | None,
     as_of: dt.date | None,
 ) -> LinkResult:
     pool, scored, person = delivery.pool, found.scored, chosen.person
     named = name_people(delivery, person, reviewed=judged.new, as_of=as_of or dt.date.today())
-    crosswalk = build_crosswalk(pool, person, named.ids)
+    household = None if homes is None else homes.household
+    crosswalk = build_crosswalk(pool, person, named.ids, household)
     changes = changes or PersonChanges.none(
         agreement_id=pool.agreement_id, agreement_fingerprint=pool.agreement_fingerprint
     )
@@ -358,6 +372,7 @@ def _result(
             labels=judged.labels,
         ),
         warnings=delivery.warnings + found.warnings,
+        households=None if homes is None else homes.summary,
     )
 
 
@@ -457,6 +472,11 @@ def _check_years(assignment: object, as_of: object) -> None:
         problems.append("'as_of' is a date")
     if problems:
         raise OptionError(problems, hint="Leave it out for the default.")
+
+
+def _check_flag(households: object) -> None:
+    if not isinstance(households, bool):
+        raise OptionError("'households' is True or False", hint="Leave it out for the default.")
 
 
 def _check_places(work_folder: object, progress: object) -> None:

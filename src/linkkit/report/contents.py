@@ -26,6 +26,8 @@ from linkkit.assess import (
 from linkkit.assess.inputs import is_small, shown_count
 from linkkit.linkage import LinkResult
 from linkkit.linkage.block import FilterPlan, PassPlan
+from linkkit.linkage.households import Households
+from linkkit.report.household_words import household_facts, size_rows
 from linkkit.report.pass_words import pass_rows
 from linkkit.report.words import how_common, percent, probability_text, share_text
 
@@ -85,6 +87,9 @@ class Contents:
     meaning_table: Table
     threshold_table: Table
     true_table: Table | None
+    household_table: Table | None
+    household_facts: tuple[tuple[str, str], ...]
+    household_warnings: tuple[str, ...]
     origin: tuple[tuple[str, str], ...]
     threshold: str
     overlaps: Overlaps
@@ -103,6 +108,7 @@ def gather(
     """Assess a linkage and put what was found into words."""
     cell = None if agreement is None else agreement.protection.smallest_cell
     served, evidence = overlaps(result.crosswalk), field_evidence(result)
+    homes = result.households
     curve, by_pass = threshold_curve(result), bool(result.pairs.pool.spec.passes)
     return Contents(
         title=agreement.title if agreement else result.crosswalk.agreement_id,
@@ -123,6 +129,9 @@ def gather(
         meaning_table=_meaning_table(evidence, by_pass=by_pass),
         threshold_table=_threshold_table(result),
         true_table=None if truth is None else _true_table(truth, cell),
+        household_table=None if homes is None else _household_table(homes, cell),
+        household_facts=() if homes is None else household_facts(homes, cell),
+        household_warnings=() if homes is None else homes.warnings,
         origin=_origin(result, agreement),
         threshold=probability_text(result.threshold),
         overlaps=served,
@@ -387,6 +396,10 @@ def _true_table(truth: LinkageScores, cell: int | None) -> Table:
         )
     header = ("Pairs of records", "True", "Found", "Precision", "Recall", "F1")
     return Table(header=header, rows=tuple(rows))
+
+
+def _household_table(homes: Households, cell: int | None) -> Table:
+    return Table(header=("Households of", "Number"), rows=size_rows(homes.sizes, cell))
 
 
 def _origin(result: LinkResult, agreement: Agreement | None) -> tuple[tuple[str, str], ...]:

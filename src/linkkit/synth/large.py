@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from linkkit.errors import OptionError
 from linkkit.exchange.atomic import atomic_file
+from linkkit.synth.large_homes import draw_large_homes
 from linkkit.synth.name_tables import Names, NameTables, name_tables
 from linkkit.synth.slips import mistype
 
@@ -79,6 +80,7 @@ class _People(NamedTuple):
     street: npt.NDArray[np.uint16]
     house: npt.NDArray[np.uint16]
     postal: npt.NDArray[np.int32]
+    household: npt.NDArray[np.int32]
 
 
 class _Words(NamedTuple):
@@ -110,6 +112,7 @@ class LargeFiles:
     parties: tuple[str, ...]
     n_rows: int
     _people: _People = field(repr=False)
+    _later: _People = field(repr=False)
     _words: _Words = field(repr=False)
     _persons: dict[str, npt.NDArray[np.int32]] = field(repr=False)
     _altered: dict[str, _Bools] = field(repr=False)
@@ -122,6 +125,10 @@ class LargeFiles:
     def person(self, party: str) -> npt.NDArray[np.int64]:
         """Return the number of the person of each row, the same in all files; shape (n_rows,)."""
         return self._persons[self._known(party)].astype(np.int64)
+
+    def household(self, party: str) -> npt.NDArray[np.int64]:
+        """Return the number of the household of each row's person; shape (n_rows,)."""
+        return self._people.household[self._persons[self._known(party)]].astype(np.int64)
 
     def altered(self, party: str) -> _Bools:
         """Return which rows were given errors; shape (n_rows,). Missing cells are none."""
@@ -175,17 +182,18 @@ class LargeFiles:
 
     def _piece(self, party: str, rows: slice, rng: np.random.Generator) -> pa.Table:
         persons = self._persons[party][rows]
-        columns = {name: self._column(name, persons) for name in LARGE_FIELDS}
-        self._spoil(columns, np.flatnonzero(self._altered[party][rows]), rng)
+        people = self._people if party == self.parties[0] else self._later
+        columns = {name: self._column(name, persons, people) for name in LARGE_FIELDS}
+        self._spoil(columns, np.flatnonzero(self._altered[party][rows]), people, rng)
         for name, column in columns.items():
             missing = pa.array(rng.random(len(persons)) < self._rates.missing)
             columns[name] = pc.if_else(missing, pa.scalar(None, pa.string()), column)
         ids = pc.cast(pa.array(np.arange(rows.start, rows.start + len(persons))), pa.string())
         return pa.table({"record_id": ids, **columns})
 
-    def _column(self, name: str, persons: npt.NDArray[np.int32]) -> pa.StringArray:
+    def _column(self, name: str, persons: npt.NDArray[np.int32], people: _People) -> pa.StringArray:
         """Return the true values of a field."""
-        people, words = self._people, self._words
+        words = self._words
         if name == "given_name":
             return words.given.take(pa.array(people.given[persons]))
         if name == "surname":
@@ -204,7 +212,11 @@ class LargeFiles:
         return pc.cast(pa.array(10_000 + 7 * codes % _POSTAL_CODES), pa.string())
 
     def _spoil(
-        self, columns: dict[str, pa.StringArray], rows: _Rows, rng: np.random.Generator
+        self,
+        columns: dict[str, pa.StringArray],
+        rows: _Rows,
+        people: _People,
+        rng: np.random.Generator,
     ) -> None:
         """Give each row an error in one field or, as often, in two."""
         names = tuple(columns)
@@ -214,8 +226,8 @@ class LargeFiles:
         for place, name in enumerate(names):
             hit = rows[(first == place) | (second == place)]
             was = columns[name].take(pa.array(hit))
-            strangers = rng.integers(len(self._people.day), size=len(hit)).astype(np.int32)
-            other = self._column(name, strangers)
+            strangers = rng.integers(len(people.day), size=len(hit)).astype(np.int32)
+            other = self._column(name, strangers, people)
             kind = rng.random(len(hit))
             replaced = pa.array(kind < _EMPTIED + _OF_ANOTHER)
             now = pc.if_else(pc.and_(replaced, pc.not_equal(other, was)), other, mistype(was, rng))
@@ -233,6 +245,8 @@ def large_files(
     errors: float = 0.2,
     missing: float = 0.02,
     names: Names = "census",
+    household_size: float = 1.0,
+    moved: float = 0.0,
     seed: int = 0,
 ) -> LargeFiles:
     """Make up files of people for two or more parties.
@@ -259,6 +273,11 @@ def large_files(
         Names with the frequencies of the census of 1990 of the United States, which the extra
         ``bench`` brings; or those of a city of many origins, from lists of some hundred names, so
         that more people are namesakes.
+    household_size : float
+        Mean number of people of a household, 1 to 10. They share the address and mostly the surname; some are in
+        one file and some in another.
+    moved : float
+        Share of households that have moved, together, after the first file was made, 0 to 1.
     seed : int
         0 or more. The same options give the same files.
 
@@ -281,8 +300,8 @@ def large_files(
     >>> files.table("party_1").num_rows, len(files.matches("party_1", "party_2").left)
     (1000, 300)
     """
-    shares = {"overlap": overlap, "errors": errors, "missing": missing}
-    _check_options(n_rows, n_parties, shares, names, seed)
+    shares = {"overlap": overlap, "errors": errors, "missing": missing, "moved": moved}
+    _check_options(n_rows, n_parties, shares, names=names, seed=seed, household_size=household_size)
     tables = name_tables(names)
     rng = np.random.default_rng([seed, 0])
     parties = tuple(f"party_{i + 1}" for i in range(n_parties))
@@ -290,6 +309,7 @@ def large_files(
     n_people = n_both + n_parties * (n_rows - n_both)
     words = _words(tables)
     people = _people(tables, words, n_people, rng)
+    people, later = _at_home(people, words, household_size=household_size, moved=moved, seed=seed)
     persons, altered = {}, {}
     for number, party in enumerate(parties):
         own = np.arange(n_rows - n_both, dtype=np.int32) + (n_both + number * (n_rows - n_both))
@@ -299,6 +319,7 @@ def large_files(
         parties=parties,
         n_rows=n_rows,
         _people=people,
+        _later=later,
         _words=words,
         _persons=persons,
         _altered=altered,
@@ -308,9 +329,17 @@ def large_files(
 
 
 def _check_options(
-    n_rows: object, n_parties: object, shares: dict[str, float], names: object, seed: object
+    n_rows: object,
+    n_parties: object,
+    shares: dict[str, float],
+    *,
+    names: object,
+    seed: object,
+    household_size: float,
 ) -> None:
     problems = []
+    if not (isinstance(household_size, Real) and 1 <= float(household_size) <= 10):
+        problems.append("'household_size' is a number of people, 1 to 10")
     if not _is_whole(n_rows, least=1, most=MOST_ROWS):
         problems.append(f"'n_rows' is a whole number, 1 to {MOST_ROWS:,}")
     if not _is_whole(n_parties, least=2, most=20):
@@ -341,7 +370,37 @@ def _people(tables: NameTables, words: _Words, n: int, rng: np.random.Generator)
         street=rng.integers(0, len(words.streets), size=n, dtype=np.uint16),
         house=rng.integers(1, _HOUSE_NUMBERS, size=n, dtype=np.uint16),
         postal=rng.integers(0, n_codes, size=n, dtype=np.int32),
+        household=np.arange(n, dtype=np.int32),
     )
+
+
+def _at_home(
+    people: _People, words: _Words, *, household_size: float, moved: float, seed: int
+) -> tuple[_People, _People]:
+    """Return people with the homes and names of their households, at first and later."""
+    if household_size == 1 and not moved:
+        return people, people
+    n = len(people.day)
+    rng = np.random.default_rng([seed, 0, 1])  # of its own, so that alone nobody is changed
+    homes = draw_large_homes(n, household_size=household_size, moved=moved, rng=rng)
+    n_new, n_codes = homes.n_homes - n, int(people.postal.max()) + 1
+    streets = rng.integers(0, len(words.streets), size=n_new, dtype=np.uint16)
+    houses = rng.integers(1, _HOUSE_NUMBERS, size=n_new, dtype=np.uint16)
+    codes = rng.integers(0, n_codes, size=n_new, dtype=np.int32)
+    street = np.concatenate([people.street, streets])
+    house = np.concatenate([people.house, houses])
+    postal = np.concatenate([people.postal, codes])
+    now, later = (
+        people._replace(
+            surname=people.surname[homes.named_after],
+            household=homes.household,
+            street=street[home],
+            house=house[home],
+            postal=postal[home],
+        )
+        for home in (homes.home, homes.later_home)
+    )
+    return now, later
 
 
 def _words(tables: NameTables) -> _Words:

@@ -27,7 +27,7 @@ from linkkit.synth.export import (
 )
 from linkkit.synth.memberships import plan_memberships
 from linkkit.synth.offices import Listing, list_applicants, list_pupils, list_registrations
-from linkkit.synth.people import make_people
+from linkkit.synth.people import People, make_people
 from linkkit.synth.word_lists import packaged_text
 
 __all__ = ["SyntheticPartnership", "youth_partnership"]
@@ -44,12 +44,16 @@ class SyntheticPartnership:
         ``"jobs"``. All columns are strings; a missing cell is None or NA.
     truth : pandas.DataFrame
         One row per record of all parties: ``party`` and ``record_id`` (str), ``person`` (int64).
+    households : pandas.DataFrame
+        One row per person: ``person`` and ``household`` (int64). Households move, change their phone, and have
+        half brothers and sisters of other surnames.
     agreement : dict
         The agreement document, as `yaml.safe_load` reads it.
     """
 
     extracts: dict[str, pd.DataFrame]
     truth: pd.DataFrame
+    households: pd.DataFrame
     agreement: dict[str, Any]
 
     def __repr__(self) -> str:
@@ -120,13 +124,15 @@ def _check_options(*, seed: int, sizes: dict[str, int], error_rate: float) -> No
         raise OptionError(problems)
 
 
-def _list_all(seed: int, sizes: dict[str, int], *, error_rate: float) -> dict[str, Listing]:
+def _list_all(
+    seed: int, sizes: dict[str, int], *, error_rate: float
+) -> tuple[People, dict[str, Listing]]:
     """Make the people and each office's listing of them."""
     # a stream for each office, so that the errors of one do not move those of another
     streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4)]
     people = make_people(plan_memberships(**sizes), streams[0])
     n_summer = sizes["n_summer"]
-    return {
+    return people, {
         "district": list_pupils(people, streams[1], error_rate=error_rate),
         "summer": list_registrations(people, streams[2], n=n_summer, error_rate=error_rate),
         "jobs": list_applicants(people, streams[3], error_rate=error_rate),
@@ -139,6 +145,11 @@ def _collect_truth(listings: dict[str, Listing]) -> pd.DataFrame:
         for party, made in listings.items()
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def _collect_households(people: People) -> pd.DataFrame:
+    person = np.arange(len(people), dtype=np.int64)
+    return pd.DataFrame({"person": person, "household": people.household})
 
 
 def youth_partnership(
@@ -185,9 +196,10 @@ def youth_partnership(
     """
     sizes = {"n_district": n_district, "n_summer": n_summer, "n_jobs": n_jobs}
     _check_options(seed=seed, sizes=sizes, error_rate=error_rate)
-    listings = _list_all(seed, sizes, error_rate=error_rate)
+    people, listings = _list_all(seed, sizes, error_rate=error_rate)
     return SyntheticPartnership(
         extracts={party: made.extract for party, made in listings.items()},
         truth=_collect_truth(listings),
+        households=_collect_households(people),
         agreement=yaml.safe_load(packaged_text("agreement.yaml")),
     )

@@ -18,6 +18,7 @@ _WORDS: tuple[tuple[str, FieldKind], ...] = (
     ("suburb|city|town|locality", "city"),
     ("address|street", "street_address"),
     ("gender|sex", "sex"),
+    ("guardian|parent", "guardian_name"),
     ("surname|last|family", "surname"),
     ("given|first|forename", "given_name"),
     ("name", "name"),

@@ -59,6 +59,7 @@ _EQUAL_IN_MATCHES: dict[FieldKind, float] = {
     "given_name": 0.80,
     "surname": 0.83,
     "name": 0.76,
+    "guardian_name": 0.60,
     "date": 0.88,
     "street_address": 0.58,
     "city": 0.78,

@@ -44,6 +44,7 @@ _BY_CHANCE: dict[FieldKind, float] = {
     "given_name": 0.08,
     "surname": 0.08,
     "name": 0.10,
+    "guardian_name": 0.10,
     "date": 0.28,
     "sex": 0.50,
     "street_address": 0.10,
@@ -62,6 +63,7 @@ _EQUAL_BY_CHANCE: dict[FieldKind, float] = {
     "given_name": 0.01,
     "surname": 0.004,
     "name": 0.0005,
+    "guardian_name": 0.0005,
     "date": 0.0005,
     "street_address": 0.001,
     "city": 0.05,
@@ -77,6 +79,7 @@ _EQUAL_BY_CHANCE: dict[FieldKind, float] = {
 
 _AT_HOME: dict[FieldKind, float] = {
     "surname": 0.90,
+    "guardian_name": 0.85,
     "street_address": 0.90,
     "city": 0.97,
     "postal_code": 0.97,

@@ -46,6 +46,7 @@ _MATCH: dict[FieldKind, _Levels] = {
     "given_name": (0.10, 0.03, 0.07, 0.80),
     "surname": (0.07, 0.03, 0.07, 0.83),
     "name": (0.06, 0.06, 0.12, 0.76),
+    "guardian_name": (0.25, 0.05, 0.10, 0.60),
     "date": (0.03, 0.03, 0.06, 0.88),
     "sex": (0.02, 0.00, 0.00, 0.98),
     "street_address": (0.25, 0.05, 0.12, 0.58),
@@ -68,6 +69,7 @@ _AFTER_MOVE: dict[FieldKind, _Levels] = {
 
 _SHARED_AT_HOME: dict[FieldKind, _Levels] = {
     "surname": (0.12, 0.03, 0.05, 0.80),
+    "guardian_name": (0.20, 0.04, 0.10, 0.66),
     "street_address": (0.10, 0.03, 0.07, 0.80),
     "city": (0.03, 0.02, 0.03, 0.92),
     "postal_code": (0.03, 0.02, 0.03, 0.92),

@@ -1,4 +1,4 @@
-"""Person ids, and the table that leads to them."""
+"""Ids of people and households, and the table that leads to them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _POSITION = np.uint64(0xFFFFFFFF)
 
 
 def build_crosswalk(
-    pool: Pool, person: npt.NDArray[np.int64], ids: npt.NDArray[np.uint8] | None = None
+    pool: Pool,
+    person: npt.NDArray[np.int64],
+    ids: npt.NDArray[np.uint8] | None = None,
+    household: npt.NDArray[np.int64] | None = None,
 ) -> Crosswalk:
     """Return the crosswalk of a pool, sorted by person, then by party and token.
 
@@ -33,23 +36,26 @@ def build_crosswalk(
     ids : ndarray of uint8, shape (n_people, 16), optional
         The id of each person, in the order of their first records; :func:`fresh_ids` by default, so
         that the same records have the same ids whenever they are linked for the first time.
+    household : ndarray of int64, shape (n_records,), optional
+        For each record the position of a record of its household, the same for all of them. Its id is a
+        digest of its smallest token.
     """
     labels = np.flatnonzero(person == np.arange(len(person)))
     ids = fresh_ids(pool, person, labels) if ids is None else ids
     order = _by_person(person, labels, ids)
     place = np.zeros(len(person), dtype=np.int64)
     place[labels] = np.arange(len(labels))
-    table = pa.table(
-        {
-            "party": pa.array(pool.parties).take(pa.array(pool.party[order])),
-            "token": token_array(pool.tokens[order]),
-            "person_id": token_array(ids[place[person[order]]]),
-        }
-    )
+    columns = {
+        "party": pa.array(pool.parties).take(pa.array(pool.party[order])),
+        "token": token_array(pool.tokens[order]),
+        "person_id": token_array(ids[place[person[order]]]),
+    }
+    if household is not None:
+        columns["household_id"] = token_array(_household_ids(pool, household)[order])
     return Crosswalk(
         agreement_id=pool.agreement_id,
         agreement_fingerprint=pool.agreement_fingerprint,
-        table=table,
+        table=pa.table(columns),
     )
 
 
@@ -69,7 +75,16 @@ def fresh_ids(
     count : int
         How many times the token's ids turned out to be taken.
     """
-    return _person_ids(pool.agreement_id, _smallest_tokens(pool, person, labels), count)
+    label = b"person id 2" + (f", again {count}:".encode() if count else b"")
+    return _ids(label, pool.agreement_id, _smallest_tokens(pool, person, labels))
+
+
+def _household_ids(pool: Pool, household: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """Return each record's household id, a digest of the smallest token of the household."""
+    labels = np.unique(household)
+    smallest = _smallest_tokens(pool, household, labels)
+    ids = _ids(b"household id 1", pool.agreement_id, smallest)
+    return np.asarray(ids[np.searchsorted(labels, household)])
 
 
 def _halves(ids: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
@@ -80,7 +95,7 @@ def _halves(ids: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint64], npt.NDA
 def _smallest_tokens(
     pool: Pool, person: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.uint8]:
-    """Return the smallest token of each person, in the order of `labels`."""
+    """Return the smallest token of each person or household, in the order of `labels`."""
     shared = (np.bincount(person, minlength=len(person)) > 1)[person]
     holder = np.flatnonzero(shared)
     for half in _halves(pool.tokens):
@@ -105,16 +120,13 @@ def _by_person(
     return (packed & _POSITION).astype(np.int64)
 
 
-def _person_ids(
-    agreement_id: str, tokens: npt.NDArray[np.uint8], count: int
-) -> npt.NDArray[np.uint8]:
-    """Return a digest of the agreement and each token, shape (n, 16).
+def _ids(label: bytes, agreement_id: str, tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return a digest of a label, the agreement and each token, shape (n, 16).
 
     A token is enciphered under a public key of the agreement, and added to the outcome, which
     leaves no way back (the construction of Matyas, Meyer and Oseas, 1985), a million in some milliseconds.
     """
-    again = f", again {count}:".encode() if count else b""
-    key = hashlib.sha256(b"linkkit person id 2" + again + agreement_id.encode()).digest()
+    key = hashlib.sha256(b"linkkit " + label + agreement_id.encode()).digest()
     # Each block for itself is what is wanted: equal tokens have equal ids.
     cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
     content = np.ascontiguousarray(tokens).tobytes()

@@ -151,6 +151,7 @@ _MAKERS: dict[FieldKind, Callable[[_Draws], str]] = {
     "given_name": _name,
     "surname": _name,
     "name": _whole_name,
+    "guardian_name": _whole_name,
     "date": _date,
     "sex": lambda draw: draw.choose(_SEXES),
     "street_address": _address,

@@ -23,6 +23,7 @@ _CHARACTERS_AND_WORDS: dict[FieldKind, tuple[int, int]] = {
     "given_name": (6, 1),
     "surname": (7, 1),
     "name": (13, 2),
+    "guardian_name": (13, 2),
     "date": (8, 1),
     "street_address": (13, 4),
     "city": (9, 1),

@@ -53,6 +53,7 @@ _WORDS: dict[FieldKind, tuple[bool, bool]] = {
     "given_name": (True, False),
     "surname": (True, False),
     "name": (True, False),
+    "guardian_name": (True, False),
     "street_address": (False, True),
     "city": (False, False),
     "text": (False, True),

@@ -35,6 +35,7 @@ _READERS: dict[FieldKind, Callable[[str], Outcome]] = {
     "given_name": standard_given_name,
     "surname": standard_surname,
     "name": standard_whole_name,
+    "guardian_name": standard_whole_name,
     "street_address": standard_address,
     "city": standard_city,
     "email": standard_email,

@@ -30,6 +30,7 @@ _PARTLY_AND_CLOSE: dict[FieldKind, tuple[float, float]] = {
     "given_name": (0.40, 0.66),
     "surname": (0.40, 0.66),
     "name": (0.45, 0.70),
+    "guardian_name": (0.45, 0.70),
     "date": (0.45, 0.66),
     "sex": (2.0, 2.0),
     "street_address": (0.45, 0.72),
