@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from linkkit.errors import OptionError
+from linkkit.exchange.atomic import atomic_text
 from linkkit.linkage.pool import Pool
 
-__all__ = ["LabelledPairs", "PairLabels"]
+__all__ = ["LabelledPairs", "PairLabels", "labels_on"]
 
 _TOKEN_BYTES = 16
+_HEADER = "token,other_token,same\n"
+_VERDICTS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -102,6 +106,46 @@ class PairLabels:
     def __repr__(self) -> str:
         return f"<PairLabels: {len(self)} pairs, {int(self.same.sum())} of one person>"
 
+    def save(self, path: str | Path) -> Path:
+        """Write a CSV file of ``token``, ``other_token`` and ``same`` for its owner alone.
+
+        Raises
+        ------
+        SealError
+            When it cannot be written.
+        """
+        rows = zip(self.one, self.other, self.same.tolist(), strict=True)
+        lines = [
+            f"{one.tobytes().hex()},{other.tobytes().hex()},{str(same).lower()}\n"
+            for one, other, same in rows
+        ]
+        return atomic_text(path, "".join([_HEADER, *lines]), private=True)
+
+    @classmethod
+    def load(cls, path: str | Path) -> PairLabels:
+        """Read what :meth:`save` wrote, or others of that form.
+
+        Raises
+        ------
+        OptionError
+            When the file cannot be read, or a line does not hold that; it is named by its number.
+        """
+        lines = _lines_of(Path(path))
+        rows: list[tuple[str, str, bool]] = []
+        bad: list[int] = []
+        for number, line in enumerate(lines, start=2):
+            cells = [cell.strip().lower() for cell in line.split(",")]
+            if len(cells) == 3 and cells[2] in _VERDICTS and all(map(_token, cells[:2])):
+                rows.append((cells[0], cells[1], _VERDICTS[cells[2]]))
+            elif line.strip():
+                bad.append(number)
+        if bad:
+            raise OptionError(
+                [f"line {number} of the labels is no label" for number in bad],
+                hint="A line is two record tokens of 32 hexadecimal digits, and true or false.",
+            )
+        return cls.of(rows)
+
     def on(self, pool: Pool) -> LabelledPairs:
         """Return the labels whose records are both in the pool.
 
@@ -129,6 +173,24 @@ class PairLabels:
         return LabelledPairs(left=left, right=right, same=same_of.astype(np.bool_))
 
 
+def labels_on(pool: Pool, labels: PairLabels | None) -> LabelledPairs | None:
+    """Return labels on the records of a pool, or None without any.
+
+    Raises
+    ------
+    OptionError
+        When something else is given, or the labels contradict each other.
+    """
+    if labels is None:
+        return None
+    if not isinstance(labels, PairLabels):
+        raise OptionError(
+            f"'labels' are PairLabels, not {type(labels).__name__}",
+            hint="Make them with combine_answers, PairLabels.load or PairLabels.of.",
+        )
+    return labels.on(pool)
+
+
 def _token(text: object) -> bytes | None:
     content = None
     try:
@@ -136,6 +198,20 @@ def _token(text: object) -> bytes | None:
     except ValueError:
         pass
     return content if content is not None and len(content) == _TOKEN_BYTES else None
+
+
+def _lines_of(path: Path) -> list[str]:
+    text: str | None = None
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        pass
+    if text is not None and (lines := text.splitlines()) and lines[0].strip() == _HEADER.strip():
+        return lines[1:]
+    raise OptionError(
+        "the file of labels is not there, or not one",
+        hint=f"Its first line is '{_HEADER.strip()}'. 'linkkit review combine' writes such a file.",
+    )
 
 
 def _matrix(tokens: list[bytes | None]) -> npt.NDArray[np.uint8]:

@@ -18,6 +18,7 @@ from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredP
 from linkkit.linkage.cluster import cluster_records
 from linkkit.linkage.crosswalk import build_crosswalk
 from linkkit.linkage.forecast import LinkForecast
+from linkkit.linkage.labels import LabelledPairs, PairLabels, labels_on
 from linkkit.linkage.linked_pairs import LinkedPairs
 from linkkit.linkage.pool import Pool, make_pool
 from linkkit.linkage.quality import LinkageQuality, estimate_quality
@@ -46,6 +47,8 @@ class LinkResult:
         The least match probability of a link.
     n_records : dict of str to int
         Records of each party.
+    labels : LabelledPairs, optional
+        What was known of some pairs for sure.
     """
 
     crosswalk: Crosswalk
@@ -55,6 +58,7 @@ class LinkResult:
     plan: Plan
     threshold: float
     n_records: dict[str, int]
+    labels: LabelledPairs | None = None
 
     def __repr__(self) -> str:
         return (
@@ -74,6 +78,7 @@ def link(
     extracts: Sequence[EncodedExtract],
     *,
     threshold: float = 0.5,
+    labels: PairLabels | None = None,
     block: Block = "auto",
     max_pairs: int | None = None,
     memory_limit: int | str | None = None,
@@ -89,6 +94,9 @@ def link(
         One for each party; a single one when its party holds duplicates.
     threshold : float
         The least match probability, above 0 and at most 1, at which two records may be linked.
+    labels : PairLabels, optional
+        Pairs that people who see the records have judged, as :func:`~linkkit.linkage.combine_answers`
+        gives them. They are kept: what is the same is linked, what is not is not.
     block : {"auto", "exhaustive", "blocks"}
         Which pairs are compared: all, or those that meet in blocks of records that agree in two
         fields or in a blocking key of the partners, or with passes and with ``clkhash`` in sampled
@@ -155,6 +163,7 @@ def link(
         work_folder=None if work_folder is None else Path(work_folder),
         n_threads=n_threads,
         progress=progress or silent,
+        labels=labels_on(pool, labels),
     )
     with work.until_done:
         return _linked_people(work, threshold)
@@ -163,7 +172,9 @@ def link(
 def _linked_people(work: Work, threshold: float) -> LinkResult:
     pool = work.pool
     found = _route(pool).link(work)
-    person = cluster_records(pool, found.scored, threshold=threshold, score=found.score)
+    person = cluster_records(
+        pool, found.scored, threshold=threshold, score=found.score, labels=work.labels
+    )
     scored = found.scored
     return LinkResult(
         crosswalk=build_crosswalk(pool, person),
@@ -173,6 +184,7 @@ def _linked_people(work: Work, threshold: float) -> LinkResult:
         plan=found.plan,
         threshold=threshold,
         n_records=dict(zip(pool.parties, pool.party_sizes().tolist(), strict=True)),
+        labels=work.labels,
     )
 
 

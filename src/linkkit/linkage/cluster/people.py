@@ -17,19 +17,27 @@ from linkkit.engines import has_numba, slices_of
 from linkkit.linkage.classify import ScoredPairs
 from linkkit.linkage.cluster import _people_reference
 from linkkit.linkage.cluster.assign import connected_records
+from linkkit.linkage.labels import LabelledPairs
 from linkkit.linkage.pool import Pool
 
 __all__ = ["ScorePairs", "cluster_records"]
 
 _STRONGEST = 20.0
 _LARGEST_COMPLETED = 200
+_CERTAIN = 1e9
+"""Weight of what is known, beside which no other evidence counts."""
 
 ScorePairs = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.float64]]
 """Match weights in bits of listed pairs."""
 
 
 def cluster_records(
-    pool: Pool, scored: ScoredPairs, *, threshold: float, score: ScorePairs
+    pool: Pool,
+    scored: ScoredPairs,
+    *,
+    threshold: float,
+    score: ScorePairs,
+    labels: LabelledPairs | None = None,
 ) -> npt.NDArray[np.int64]:
     """Assign every record to one person.
 
@@ -43,17 +51,37 @@ def cluster_records(
         The least match probability, 0 to 1, at which a pair may join two groups.
     score : callable
         Scores pairs that were no candidates, where a group brings them together.
+    labels : LabelledPairs, optional
+        Pairs that are one person's, which are joined before all others, and pairs that are not, which no
+        other evidence brings together. A party that holds each person once still has one record in a group.
 
     Returns
     -------
     ndarray of int64, shape (n_records,)
         For each record the smallest position in the pool of a record of the same person.
     """
+    if labels is not None and len(labels):
+        scored = _with_labels(scored, labels)
     strong = np.flatnonzero(scored.probability >= threshold)
     known = _completed(len(pool), scored, strong, score)
     order = np.lexsort((scored.right[strong], scored.left[strong], -scored.weight[strong]))
     best_first = strong[order]
     return _joined(pool, scored.left[best_first], scored.right[best_first], known)
+
+
+def _with_labels(scored: ScoredPairs, labels: LabelledPairs) -> ScoredPairs:
+    """Return the candidates with what is known in place of their scores, and the pairs that were none."""
+    known = (labels.left << 32) | labels.right
+    others = np.flatnonzero(~np.isin((scored.left << 32) | scored.right, known))
+    sure = np.where(labels.same, _CERTAIN, -_CERTAIN)
+    levels = np.zeros((len(labels), scored.levels.shape[1]), dtype=np.int8)
+    return ScoredPairs(
+        left=np.append(scored.left[others], labels.left),
+        right=np.append(scored.right[others], labels.right),
+        levels=np.concatenate([scored.levels[others], levels]),
+        weight=np.append(scored.weight[others], sure),
+        probability=np.append(scored.probability[others], labels.same),
+    )
 
 
 class _Known(NamedTuple):
@@ -115,7 +143,7 @@ def _completed(
     return _Known(
         np.concatenate([left, more_left])[order],
         np.concatenate([right, more_right])[order],
-        np.clip(weight[order], -_STRONGEST, _STRONGEST),
+        np.where(np.abs(weight) == _CERTAIN, weight, np.clip(weight, -_STRONGEST, _STRONGEST))[order],
     )
 
 

@@ -19,6 +19,7 @@ from linkkit.linkage.block import Block, Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
 from linkkit.linkage.cluster import ScorePairs
 from linkkit.linkage.forecast import LinkForecast
+from linkkit.linkage.labels import LabelledPairs
 from linkkit.linkage.pool import Pool
 
 __all__ = [
@@ -76,6 +77,8 @@ class Work:
         All processors by default.
     progress : callable
         Told how far it is.
+    labels : LabelledPairs, optional
+        Pairs that are known for sure.
     until_done : ExitStack
         What is closed when all is done: partitions stay in the work folder until then.
     """
@@ -87,6 +90,7 @@ class Work:
     work_folder: Path | None = None
     n_threads: int | None = None
     progress: Progress = silent
+    labels: LabelledPairs | None = None
     until_done: ExitStack = field(default_factory=ExitStack)
 
 
