@@ -7,6 +7,7 @@ from linkkit.exchange.artifacts import Crosswalk, EncodedExtract, Filter, Payloa
 from linkkit.exchange.container import is_sealed, read_manifest
 from linkkit.exchange.identity import Identity, PublicIdentity
 from linkkit.exchange.manifest import ArtifactKind, Manifest
+from linkkit.exchange.review import ReviewAnswers, ReviewRequest
 from linkkit.exchange.spec import (
     EncodingSpec,
     FilterSpec,
@@ -34,6 +35,8 @@ __all__ = [
     "PayloadExtract",
     "PublicIdentity",
     "RecordFilterSpec",
+    "ReviewAnswers",
+    "ReviewRequest",
     "SaltField",
     "is_sealed",
     "read_manifest",

@@ -5,6 +5,23 @@ Runs at the linkage unit. In: the parties' :class:`~linkkit.exchange.EncodedExtr
 """
 
 from linkkit.linkage.forecast import LinkForecast
+from linkkit.linkage.labels import PairLabels
 from linkkit.linkage.link import LinkResult, forecast_link, link
+from linkkit.linkage.review import (
+    Review,
+    ReviewOutcome,
+    ReviewQuestions,
+    combine_answers,
+)
 
-__all__ = ["LinkForecast", "LinkResult", "forecast_link", "link"]
+__all__ = [
+    "LinkForecast",
+    "LinkResult",
+    "PairLabels",
+    "Review",
+    "ReviewOutcome",
+    "ReviewQuestions",
+    "combine_answers",
+    "forecast_link",
+    "link",
+]

@@ -22,6 +22,7 @@ from linkkit.linkage.labels import LabelledPairs, PairLabels, labels_on
 from linkkit.linkage.linked_pairs import LinkedPairs
 from linkkit.linkage.pool import Pool, make_pool
 from linkkit.linkage.quality import LinkageQuality, estimate_quality
+from linkkit.linkage.review import Review, ask_partners
 from linkkit.linkage.routes import FIELDS, PASSES, RECORDS, Route, Work
 
 __all__ = ["LinkResult", "forecast_link", "link"]
@@ -71,6 +72,39 @@ class LinkResult:
         return (
             f"records: {sizes}\ncompared: {self.plan}\n"
             f"people: {self.crosswalk.n_people}\n{self.quality}"
+        )
+
+    def review(self, n: int = 100, *, tell_levels: bool = True) -> Review:
+        """Ask the partners about the pairs whose answers tell most; no name passes.
+
+        Parameters
+        ----------
+        n : int
+            How many pairs at most.
+        tell_levels : bool
+            Whether partners are told how each field agrees, where encodings show it (profile ``field``).
+
+        Returns
+        -------
+        Review
+            A request for each party, and the list of what was asked, which stays.
+
+        Raises
+        ------
+        OptionError
+            When `n` is no number of pairs.
+        LinkageError
+            When there is no pair to ask about.
+
+        Examples
+        --------
+        >>> from linkkit.assess.example import example_linkage
+        >>> review = example_linkage().result.review(20)
+        >>> sorted(review.requests)
+        ['clinic', 'school', 'shelter']
+        """
+        return ask_partners(
+            self.pairs, n=n, threshold=self.threshold, labels=self.labels, tell_levels=tell_levels
         )
 
 

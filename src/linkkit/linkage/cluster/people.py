@@ -143,7 +143,9 @@ def _completed(
     return _Known(
         np.concatenate([left, more_left])[order],
         np.concatenate([right, more_right])[order],
-        np.where(np.abs(weight) == _CERTAIN, weight, np.clip(weight, -_STRONGEST, _STRONGEST))[order],
+        np.where(np.abs(weight) == _CERTAIN, weight, np.clip(weight, -_STRONGEST, _STRONGEST))[
+            order
+        ],
     )
 
 
