@@ -4,6 +4,7 @@ Runs at the linkage unit. In: the parties' :class:`~linkkit.exchange.EncodedExtr
 :class:`~linkkit.exchange.Crosswalk`, the scored pairs, and an estimate of their quality.
 """
 
+from linkkit.linkage.explain import PairExplanation
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.labels import PairLabels
 from linkkit.linkage.link import LinkResult, forecast_link, link
@@ -17,6 +18,7 @@ from linkkit.linkage.review import (
 __all__ = [
     "LinkForecast",
     "LinkResult",
+    "PairExplanation",
     "PairLabels",
     "Review",
     "ReviewOutcome",

@@ -17,6 +17,7 @@ from linkkit.linkage.block import Block, Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
 from linkkit.linkage.cluster import cluster_records
 from linkkit.linkage.crosswalk import build_crosswalk
+from linkkit.linkage.explain import PairExplanation, explain_pair
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.labels import LabelledPairs, PairLabels, labels_on
 from linkkit.linkage.linked_pairs import LinkedPairs
@@ -73,6 +74,34 @@ class LinkResult:
             f"records: {sizes}\ncompared: {self.plan}\n"
             f"people: {self.crosswalk.n_people}\n{self.quality}"
         )
+
+    def explain(self, token: str, other_token: str) -> PairExplanation:
+        """Say why two records are linked, or are not, and which blocking pass found them.
+
+        Parameters
+        ----------
+        token, other_token : str
+            Record tokens in hexadecimal.
+
+        Returns
+        -------
+        PairExplanation
+
+        Raises
+        ------
+        OptionError
+            When a token is none, or of no record of the linkage, or both are the same.
+
+        Examples
+        --------
+        >>> from linkkit.assess.example import example_linkage
+        >>> result = example_linkage().result
+        >>> best = result.pairs.to_pandas().nlargest(1, "match_weight").iloc[0]
+        >>> explanation = result.explain(best["left_token"], best["right_token"])
+        >>> explanation.linked, explanation.parts[0].kind
+        (True, 'prior')
+        """
+        return explain_pair(self, token, other_token)
 
     def review(self, n: int = 100, *, tell_levels: bool = True) -> Review:
         """Ask the partners about the pairs whose answers tell most; no name passes.

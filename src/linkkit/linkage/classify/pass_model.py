@@ -112,13 +112,22 @@ class PassModel:
         """
         return self.fields
 
-    def log_odds(self, correlations: _Floats) -> _Floats:
+    def log_odds(
+        self, correlations: _Floats, *, unknown: npt.NDArray[np.bool_] | None = None
+    ) -> _Floats:
         """Return the natural log of the odds of a match, shape (n_pairs,).
 
-        `correlations` are those of each pair in each pass, shape (n_pairs, n_passes).
+        `correlations` are those of each pair in each pass, shape (n_pairs, n_passes); `unknown`, of the
+        same shape, are passes that are taken not to have been compared.
         """
         tables = [_table(item) for item in self.spec.passes]
         places = _places(tables, correlations)
+        if unknown is not None:
+            # A row of ones at the end of each table tells nothing.
+            tables = [_with_nothing(table) for table in tables]
+            places = np.where(unknown.T, [[len(table.ratios) - 1] for table in tables], places)
+            # What was not looked at may be alive.
+            correlations = np.where(unknown, 1.0, correlations)
         groups = _by_salt(self.spec)
         ratios = _class_ratios(tables, places, groups, self.same, self.similar)
         lonely = _n_alive(self.spec, correlations, groups) < _SALTS_OF_MATCHES
@@ -148,6 +157,13 @@ def _table(item: PassSpec) -> _Table:
     # A far outlier of every class is left to the class that it is least far from.
     ratios = np.maximum(alive, 1e-30) / np.maximum(dead, 1e-30)[:, None]
     return _Table(step=step, least=int(bins[0]), ratios=ratios)
+
+
+def _with_nothing(table: _Table) -> _Table:
+    nothing = np.ones((1, table.ratios.shape[1]))
+    return _Table(
+        step=table.step, least=table.least, ratios=np.concatenate([table.ratios, nothing])
+    )
 
 
 def _places(tables: list[_Table], correlations: _Floats) -> npt.NDArray[np.int64]:
