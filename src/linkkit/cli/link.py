@@ -9,6 +9,7 @@ import click
 
 from linkkit.cli.options import (
     FILE,
+    FOLDER,
     agreement_option,
     deliveries_option,
     identity_option,
@@ -19,6 +20,7 @@ from linkkit.cli.options import (
 from linkkit.errors import OptionError
 
 if TYPE_CHECKING:
+    from linkkit.linkage import Review
     from linkkit.linkage.block import Block
 
 __all__ = ["link"]
@@ -39,6 +41,29 @@ __all__ = ["link"]
     default=0.5,
     show_default=True,
     help="Least match probability of a link, above 0 and at most 1.",
+)
+@click.option(
+    "--labels", type=FILE, help="Pairs that partners have judged, of 'linkkit review combine'."
+)
+@click.option(
+    "--review",
+    type=FOLDER,
+    help="Ask the partners about pairs: write PARTY.review for each into this folder.",
+)
+@click.option(
+    "--review-pairs", type=int, default=100, show_default=True, help="How many pairs to ask about."
+)
+@click.option(
+    "--without-levels",
+    is_flag=True,
+    help="For --review: do not tell partners how each field agrees.",
+)
+@click.option(
+    "--explain",
+    nargs=2,
+    multiple=True,
+    metavar="TOKEN TOKEN",
+    help="Say why two records are linked, or are not. May be given several times.",
 )
 @click.option(
     "--block",
@@ -66,6 +91,11 @@ def link(
     report: Path | None,
     pairs: Path | None,
     threshold: float,
+    labels: Path | None,
+    review: Path | None,
+    review_pairs: int,
+    without_levels: bool,  # noqa: FBT001
+    explain: tuple[tuple[str, str], ...],
     block: Block,
     max_pairs: int | None,
     memory_limit: str | None,
@@ -87,9 +117,11 @@ def link(
         )
     _require_suffix(report, ".html")
     _require_suffix(pairs, ".parquet", ".arrow")
-    inputs = [*encodings, agreement_file, identity_file]
-    require_free([] if out is None else [out], inputs, overwrite=overwrite, others=[report, pairs])
+    inputs = [*encodings, agreement_file, identity_file, labels]
     document = lk.Agreement.load(agreement_file)
+    asking = [] if review is None else [review / f"{party}.review" for party in document.parties]
+    others = [report, pairs, None if review is None else review / "asked.parquet"]
+    require_free([*filter(None, [out]), *asking], inputs, overwrite=overwrite, others=others)
     own = lk.Identity.load(identity_file)
     opening: dict[str, Any] = {
         "agreement": document,
@@ -102,8 +134,11 @@ def link(
         click.echo(str(lk.forecast_link(extracts, **how)))
         return
     how |= {"memory_limit": memory_limit, "work_folder": work_folder, "threshold": threshold}
+    if labels is not None:
+        how["labels"] = lk.PairLabels.load(labels)
     with lk.progress_bar() as progress:
         result = lk.link(extracts, progress=progress, **how)
+    explained = [result.explain(*tokens) for tokens in explain]
     if report is not None:
         from linkkit.report import linkage_report
 
@@ -112,11 +147,22 @@ def link(
         result.pairs.save(pairs)
     result.crosswalk.save(out, agreement=document, identity=own)
     click.echo(str(result))
+    for item in explained:
+        click.echo(f"\n{item}\n")
+    if review is not None:
+        questions = result.review(review_pairs, tell_levels=not without_levels)
+        _send(questions, review, agreement=document, identity=own)
     if len(extracts) == 1:
         click.echo("only one party was given: its own duplicates were looked for")
     click.echo(f"To the steward: {out}")
     if report is None:
         click.echo("For a linkage report with plots, add --report FILE.html.")
+
+
+def _send(questions: Review, folder: Path, **by: Any) -> None:
+    for party, file in questions.save(folder, **by).items():
+        click.echo(f"To '{party}': {file}")
+    click.echo(f"Stays here: {folder / 'asked.parquet'}")
 
 
 def _require_suffix(path: Path | None, *suffixes: str) -> None:

@@ -70,8 +70,9 @@ class LinkResult:
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{party} {n}" for party, n in self.n_records.items())
+        known = "" if self.labels is None else f"known: {len(self.labels)} pairs by labels\n"
         return (
-            f"records: {sizes}\ncompared: {self.plan}\n"
+            f"records: {sizes}\ncompared: {self.plan}\n{known}"
             f"people: {self.crosswalk.n_people}\n{self.quality}"
         )
 
