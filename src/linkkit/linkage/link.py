@@ -17,7 +17,7 @@ from linkkit.linkage.block import Block, Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
 from linkkit.linkage.cluster import cluster_records
 from linkkit.linkage.crosswalk import build_crosswalk
-from linkkit.linkage.explain import PairExplanation, explain_pair
+from linkkit.linkage.explain import Linked, PairExplanation, explain_pair
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.labels import LabelledPairs, PairLabels, labels_on
 from linkkit.linkage.linked_pairs import LinkedPairs
@@ -102,7 +102,11 @@ class LinkResult:
         >>> explanation.linked, explanation.parts[0].kind
         (True, 'prior')
         """
-        return explain_pair(self, token, other_token)
+        linked = Linked(
+            pairs=self.pairs, crosswalk=self.crosswalk, model=self.model, plan=self.plan,
+            threshold=self.threshold, labels=self.labels,
+        )  # fmt: skip
+        return explain_pair(linked, token, other_token)
 
     def review(self, n: int = 100, *, tell_levels: bool = True) -> Review:
         """Ask the partners about the pairs whose answers tell most; no name passes.

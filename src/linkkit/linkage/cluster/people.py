@@ -80,7 +80,7 @@ def _with_labels(scored: ScoredPairs, labels: LabelledPairs) -> ScoredPairs:
         right=np.append(scored.right[others], labels.right),
         levels=np.concatenate([scored.levels[others], levels]),
         weight=np.append(scored.weight[others], sure),
-        probability=np.append(scored.probability[others], labels.same),
+        probability=np.append(scored.probability[others], labels.same.astype(np.float64)),
     )
 
 

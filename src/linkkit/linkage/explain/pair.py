@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from linkkit.errors import OptionError
 from linkkit.exchange import Crosswalk
@@ -35,32 +33,32 @@ _SHOWN = 34
 _Ints = npt.NDArray[np.int64]
 
 
-class Linked(Protocol):
-    """What is explained: the result of a linkage."""
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Linked:
+    """What is explained: what a linkage found, and how.
 
-    @property
-    def pairs(self) -> LinkedPairs:
-        """Candidate pairs."""
+    Attributes
+    ----------
+    pairs : LinkedPairs
+        Candidate pairs.
+    crosswalk : Crosswalk
+        Who is whom.
+    model : MatchModel, PassModel or RecordModel
+        What was learned.
+    plan : BlockingPlan, PassPlan or FilterPlan
+        What was compared.
+    threshold : float
+        The least match probability of a link.
+    labels : LabelledPairs, optional
+        What was known for sure.
+    """
 
-    @property
-    def crosswalk(self) -> Crosswalk:
-        """Who is whom."""
-
-    @property
-    def model(self) -> MatchModel | PassModel | RecordModel:
-        """What was learned."""
-
-    @property
-    def plan(self) -> Plan:
-        """What was compared."""
-
-    @property
-    def threshold(self) -> float:
-        """The least match probability of a link."""
-
-    @property
-    def labels(self) -> LabelledPairs | None:
-        """What was known for sure."""
+    pairs: LinkedPairs
+    crosswalk: Crosswalk
+    model: MatchModel | PassModel | RecordModel
+    plan: Plan
+    threshold: float
+    labels: LabelledPairs | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -160,7 +158,7 @@ def explain_pair(result: Linked, token: str, other_token: str) -> PairExplanatio
 
     Parameters
     ----------
-    result : LinkResult
+    result : Linked
         What the linkage found.
     token, other_token : str
         Record tokens in hexadecimal, in any order.
@@ -276,10 +274,9 @@ def _members(result: Linked, row: int) -> _Ints:
     pool, table = result.pairs.pool, result.crosswalk.table
     tokens = token_matrix(table.column("token"))
     mine = np.flatnonzero((tokens == pool.tokens[row]).all(axis=1))
-    people = table.column("person_id")
-    person = people[int(mine[0])]
-    same = pc.equal(people, pa.scalar(person.as_py(), people.type)).to_numpy()
-    wanted = {token.tobytes() for token in tokens[np.flatnonzero(same)]}
+    people = token_matrix(table.column("person_id"))
+    same = np.flatnonzero((people == people[mine[0]]).all(axis=1))
+    wanted = {token.tobytes() for token in tokens[same]}
     first = np.isin(pool.tokens[:, 0], [token[0] for token in wanted])
     rows = [i for i in np.flatnonzero(first).tolist() if pool.tokens[i].tobytes() in wanted]
     return np.array(rows, dtype=np.int64)

@@ -6,8 +6,9 @@ known before anything is compared. Shares are those of :mod:`~linkkit.linkage.ex
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -91,12 +92,14 @@ class WeightPart:
         return f"{name}: {self.level}" if self.level else name
 
 
-class Judge(Protocol):
+class Judge(ABC):
     """Judges pairs of a pool each for itself, without a look at others."""
 
+    @abstractmethod
     def weights(self, left: _Ints, right: _Ints) -> _Floats:
         """Return the match weights in bits of listed pairs."""
 
+    @abstractmethod
     def parts(self, left: int, right: int) -> list[WeightPart]:
         """Return the parts of one pair's weight, which sum to it."""
 
@@ -110,7 +113,7 @@ def judge_of(pool: Pool, model: MatchModel | PassModel | RecordModel, plan: Plan
     return _FilterJudge(pool, model)
 
 
-class _FieldJudge:
+class _FieldJudge(Judge):
     def __init__(self, pool: Pool, model: MatchModel, plan: Plan) -> None:
         self.pool, self.model, self.plan = pool, model, plan
         self.told = {item.field: item for item in model.field_weights()}
@@ -191,7 +194,7 @@ def _shift(fields: npt.NDArray[np.intp]) -> npt.NDArray[np.uint64]:
     return fields.astype(np.uint64) * np.uint64(3)
 
 
-class _PassJudge:
+class _PassJudge(Judge):
     def __init__(self, pool: Pool, model: PassModel) -> None:
         self.pool, self.model = pool, model
 
@@ -223,7 +226,7 @@ class _PassJudge:
         return parts
 
 
-class _FilterJudge:
+class _FilterJudge(Judge):
     def __init__(self, pool: Pool, model: RecordModel) -> None:
         self.pool, self.model = pool, model
 
