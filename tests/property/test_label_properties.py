@@ -1,0 +1,77 @@
+"""What is known is kept: labels that fit each other and the parties decide, whatever the weights say."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linkkit.linkage.classify import ScoredPairs
+from linkkit.linkage.cluster import cluster_records
+from linkkit.linkage.labels import LabelledPairs
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 10_000),
+    sizes=st.lists(st.integers(1, 10), min_size=1, max_size=4),
+    clean=st.lists(st.booleans(), min_size=4, max_size=4),
+    share=st.sampled_from([0.05, 0.4, 1.0]),
+)
+def test_labels_of_a_partition_are_kept(random_pool, seed, sizes, clean, share):
+    pool = random_pool(tuple(sizes), clean=tuple(clean[: len(sizes)]), seed=seed)
+    rng = np.random.default_rng(seed)
+    person = _people(pool, rng)
+    left, right = np.triu_indices(len(pool), k=1)
+    known = rng.random(len(left)) < share
+    same = (person[left] == person[right])[known]
+    labels = LabelledPairs(left=left[known], right=right[known], same=same)
+    # Weights that know nothing of the people.
+    weight = rng.choice([-25.0, -1.0, 1.0, 30.0], size=len(left))
+    table = np.zeros((len(pool), len(pool)))
+    table[left, right] = weight
+    scored = ScoredPairs(
+        left=left, right=right, levels=np.zeros((len(left), 1), dtype=np.int8), weight=weight,
+        probability=1 / (1 + 2.0**-weight),
+    )  # fmt: skip
+    found = cluster_records(
+        pool, scored, threshold=0.5, score=lambda i, j: table[i, j], labels=labels
+    )
+    assert ((found[labels.left] == found[labels.right]) == labels.same).all()
+
+
+def _people(pool, rng):
+    """Return a person for each record, so that a clean party has each person once."""
+    person = np.zeros(len(pool), dtype=np.int64)
+    for p in range(len(pool.parties)):
+        own = np.flatnonzero(pool.party == p)
+        many = max(len(pool) // 2, len(own))
+        replace = not pool.clean[p]
+        person[own] = rng.choice(many, size=len(own), replace=replace)
+    return person
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10_000))
+def test_labels_in_any_order_give_the_same_people(random_pool, seed):
+    pool = random_pool((6, 6, 4), clean=(True, False, True), seed=seed)
+    rng = np.random.default_rng(seed)
+    left, right = np.triu_indices(len(pool), k=1)
+    some = rng.choice(len(left), size=12, replace=False)
+    order = rng.permutation(12)
+    same = rng.random(12) < 0.5  # which may contradict each other
+    weight = rng.normal(size=len(left)) * 10
+    table = np.zeros((len(pool), len(pool)))
+    table[left, right] = weight
+    scored = ScoredPairs(
+        left=left, right=right, levels=np.zeros((len(left), 1), dtype=np.int8), weight=weight,
+        probability=1 / (1 + 2.0**-weight),
+    )  # fmt: skip
+
+    def people(rows, verdicts):
+        labels = LabelledPairs(left=left[rows], right=right[rows], same=verdicts)
+        return cluster_records(
+            pool, scored, threshold=0.5, score=lambda i, j: table[i, j], labels=labels
+        ).tolist()
+
+    assert people(some, same) == people(some[order], same[order])
