@@ -148,6 +148,11 @@ def test_questions_and_sheets_are_replaced_only_when_asked(town, capsys):
     assert open_sheet(town, "summer") == 10
 
 
+def test_options_of_a_review_need_one(town, capsys):
+    assert link(town, "alone", "--without-levels") == 10
+    assert "go with --review" in capsys.readouterr().err
+
+
 def test_levels_can_be_kept_back(town):
     quiet = ["--review", str(town / "quiet"), "--review-pairs", "9", "--without-levels"]
     assert link(town, "fewer", *quiet) == 0

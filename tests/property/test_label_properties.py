@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkkit.linkage.classify import ScoredPairs
-from linkkit.linkage.cluster import cluster_records
+from linkkit.linkage.cluster import cluster_records, people
 from linkkit.linkage.labels import LabelledPairs
 
 
@@ -34,9 +35,17 @@ def test_labels_of_a_partition_are_kept(random_pool, seed, sizes, clean, share):
         left=left, right=right, levels=np.zeros((len(left), 1), dtype=np.int8), weight=weight,
         probability=1 / (1 + 2.0**-weight),
     )  # fmt: skip
-    found = cluster_records(
-        pool, scored, threshold=0.5, score=lambda i, j: table[i, j], labels=labels
-    )
+
+    def cluster():
+        return cluster_records(
+            pool, scored, threshold=0.5, score=lambda i, j: table[i, j], labels=labels
+        )
+
+    found = cluster()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(people, "has_numba", lambda: False)
+        assert cluster().tolist() == found.tolist()
+    assert labels.n_not_kept(found) == 0
     assert ((found[labels.left] == found[labels.right]) == labels.same).all()
 
 
@@ -68,10 +77,10 @@ def test_labels_in_any_order_give_the_same_people(random_pool, seed):
         probability=1 / (1 + 2.0**-weight),
     )  # fmt: skip
 
-    def people(rows, verdicts):
+    def joined(rows, verdicts):
         labels = LabelledPairs(left=left[rows], right=right[rows], same=verdicts)
         return cluster_records(
             pool, scored, threshold=0.5, score=lambda i, j: table[i, j], labels=labels
         ).tolist()
 
-    assert people(some, same) == people(some[order], same[order])
+    assert joined(some, same) == joined(some[order], same[order])

@@ -12,11 +12,12 @@ import pytest
 from linkkit import interop
 from linkkit.agreement import Agreement
 from linkkit.errors import DependencyError, OptionError
+from linkkit.exchange import PassSpec, RecordFilterSpec
 from linkkit.interop.listed import hexadecimal, listed_pairs
 from linkkit.linkage import link
 from linkkit.linkage.compare import LEVELS, make_comparison
 from linkkit.linkage.compare.fields._reference import levels_of_pairs
-from linkkit.linkage.compare.similarity import similarities
+from linkkit.linkage.compare.similarity import filter_similarity, similarities
 from linkkit.partner.encode import encode
 
 PARTIES = ("north", "south", "west")
@@ -336,6 +337,23 @@ def test_similarities_are_those_that_levels_are_made_of(result):
         edges = [x for x in edges if len(x)]
         for low, high in itertools.pairwise(edges):
             assert low.max() <= high.min() + 1e-6
+
+
+def test_similarities_of_passes_and_whole_records_are_as_defined():
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(0, 2**63, size=(2, 20, 4), dtype=np.uint64)
+    other[:5] = one[:5]
+    bits = [np.unpackbits(x.view(np.uint8), axis=1).astype(int) for x in (one, other)]
+    common = (bits[0] & bits[1]).sum(axis=1)
+    dice = 2 * common / (bits[0].sum(axis=1) + bits[1].sum(axis=1))
+    record = RecordFilterSpec.model_construct(name="clk", n_bits=256)
+    assert filter_similarity(record, one, other) == pytest.approx(dice)
+    agree = (bits[0] == bits[1]).mean(axis=1)
+    one_pass = PassSpec.model_construct(name="pass", n_bits=256, n_inputs=3)
+    expected = np.maximum(2 * agree - 1, 0) ** (1 / 3)
+    found = filter_similarity(one_pass, one, other)
+    assert found == pytest.approx(expected)
+    assert found[:5].tolist() == [1.0] * 5
 
 
 # --- recordlinkage -------------------------------------------------------------------------------

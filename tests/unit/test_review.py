@@ -24,7 +24,7 @@ from linkkit.exchange.review import AGREEMENT_LEVELS, FACTS
 from linkkit.linkage import PairLabels, ReviewQuestions, combine_answers, link
 from linkkit.linkage.compare import LEVELS
 from linkkit.linkage.labels import LabelledPairs
-from linkkit.linkage.review import WHY, choose_pairs
+from linkkit.linkage.review import WHY, choose, choose_pairs
 from linkkit.partner.encode import encode
 from linkkit.partner.review import answer_review, open_review
 
@@ -172,6 +172,17 @@ def test_the_order_of_candidates_changes_nothing(result):
     other = choose_pairs(shuffled, n=50, threshold=0.5)
     assert order[other.rows].tolist() == one.rows.tolist()
     assert other.why.tolist() == one.why.tolist()
+
+
+@pytest.mark.parametrize("n", [1, 7, 40])
+def test_portions_change_nothing(result, monkeypatch, n):
+    """Candidates are looked at some at a time; whatever their number, the same are chosen."""
+    whole = choose_pairs(result.pairs, n=n, threshold=0.5)
+    portions = lambda total: (slice(i, min(i + 50, total)) for i in range(0, total, 50))
+    monkeypatch.setattr(choose, "slices_of", portions)
+    parts = choose_pairs(result.pairs, n=n, threshold=0.5)
+    assert parts.rows.tolist() == whole.rows.tolist()
+    assert parts.why.tolist() == whole.why.tolist()
 
 
 @pytest.mark.parametrize("threshold", [0.01, 0.5, 0.99, 1.0])
@@ -698,6 +709,22 @@ def test_a_file_of_labels_is_read_with_care(tmp_path, text, problem):
         PairLabels.load(path)
     with pytest.raises(OptionError, match="not there"):
         PairLabels.load(tmp_path / "nothing.csv")
+
+
+def test_labels_that_cannot_be_kept_are_counted(encoded):
+    """Two records of a party that holds each person once are both the same as one of another."""
+    north, south = (encoded[p].encodings for p in ("north", "south"))
+    ones = [token.tobytes().hex() for token in north.tokens[:2]]
+    other = south.tokens[0].tobytes().hex()
+    labels = PairLabels.of([(one, other, True) for one in ones])
+    result = link([north, south], labels=labels, n_threads=1)
+    assert result.n_labels_not_kept == 1
+    assert "known: 2 pairs by labels, 1 of which could not be kept" in str(result)
+    why = [result.explain(one, other) for one in ones]
+    assert sorted(item.linked for item in why) == [False, True]
+    refused = next(item for item in why if not item.linked)
+    assert refused.why[0] == "a label says that they are one person's"
+    assert any("holds each person once" in reason for reason in refused.why)
 
 
 def test_link_takes_no_other_labels(encoded):

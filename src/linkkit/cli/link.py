@@ -51,7 +51,7 @@ __all__ = ["link"]
     help="Ask the partners about pairs: write PARTY.review for each into this folder.",
 )
 @click.option(
-    "--review-pairs", type=int, default=100, show_default=True, help="How many pairs to ask about."
+    "--review-pairs", type=int, help="For --review: how many pairs to ask about; 100 by default."
 )
 @click.option(
     "--without-levels",
@@ -93,7 +93,7 @@ def link(
     threshold: float,
     labels: Path | None,
     review: Path | None,
-    review_pairs: int,
+    review_pairs: int | None,
     without_levels: bool,  # noqa: FBT001
     explain: tuple[tuple[str, str], ...],
     block: Block,
@@ -114,6 +114,11 @@ def link(
     if out is None and not forecast:
         raise OptionError(
             "--out is missing", hint="Say where to write the crosswalk, or ask for a --forecast."
+        )
+    if review is None and (review_pairs is not None or without_levels):
+        raise OptionError(
+            "--review-pairs and --without-levels go with --review",
+            hint="Name the folder for the questions, or leave them out.",
         )
     _require_suffix(report, ".html")
     _require_suffix(pairs, ".parquet", ".arrow")
@@ -150,7 +155,8 @@ def link(
     for item in explained:
         click.echo(f"\n{item}\n")
     if review is not None:
-        questions = result.review(review_pairs, tell_levels=not without_levels)
+        n = 100 if review_pairs is None else review_pairs
+        questions = result.review(n, tell_levels=not without_levels)
         _send(questions, review, agreement=document, identity=own)
     if len(extracts) == 1:
         click.echo("only one party was given: its own duplicates were looked for")

@@ -51,6 +51,8 @@ class LinkResult:
         Records of each party.
     labels : LabelledPairs, optional
         What was known of some pairs for sure.
+    n_labels_not_kept : int
+        Labels that contradict others, or what the agreement says of a party; :meth:`explain` tells why.
     """
 
     crosswalk: Crosswalk
@@ -61,6 +63,7 @@ class LinkResult:
     threshold: float
     n_records: dict[str, int]
     labels: LabelledPairs | None = None
+    n_labels_not_kept: int = 0
 
     def __repr__(self) -> str:
         return (
@@ -70,7 +73,11 @@ class LinkResult:
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{party} {n}" for party, n in self.n_records.items())
-        known = "" if self.labels is None else f"known: {len(self.labels)} pairs by labels\n"
+        known = ""
+        if self.labels is not None:
+            broken = self.n_labels_not_kept
+            known = f"known: {len(self.labels)} pairs by labels"
+            known += f", {broken} of which could not be kept\n" if broken else "\n"
         return (
             f"records: {sizes}\ncompared: {self.plan}\n{known}"
             f"people: {self.crosswalk.n_people}\n{self.quality}"
@@ -253,6 +260,7 @@ def _linked_people(work: Work, threshold: float) -> LinkResult:
         threshold=threshold,
         n_records=dict(zip(pool.parties, pool.party_sizes().tolist(), strict=True)),
         labels=work.labels,
+        n_labels_not_kept=0 if work.labels is None else work.labels.n_not_kept(person),
     )
 
 
