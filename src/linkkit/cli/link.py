@@ -115,11 +115,7 @@ def link(
         raise OptionError(
             "--out is missing", hint="Say where to write the crosswalk, or ask for a --forecast."
         )
-    if review is None and (review_pairs is not None or without_levels):
-        raise OptionError(
-            "--review-pairs and --without-levels go with --review",
-            hint="Name the folder for the questions, or leave them out.",
-        )
+    _require_review(review, needed=review_pairs is not None or without_levels)
     _require_suffix(report, ".html")
     _require_suffix(pairs, ".parquet", ".arrow")
     inputs = [*encodings, agreement_file, identity_file, labels]
@@ -169,6 +165,14 @@ def _send(questions: Review, folder: Path, **by: Any) -> None:
     for party, file in questions.save(folder, **by).items():
         click.echo(f"To '{party}': {file}")
     click.echo(f"Stays here: {folder / 'asked.parquet'}")
+
+
+def _require_review(folder: Path | None, *, needed: bool) -> None:
+    if needed and folder is None:
+        raise OptionError(
+            "--review-pairs and --without-levels go with --review",
+            hint="Name the folder for the questions, or leave them out.",
+        )
 
 
 def _require_suffix(path: Path | None, *suffixes: str) -> None:
