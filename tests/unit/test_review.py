@@ -355,6 +355,7 @@ def test_a_level_of_a_field_that_is_not_agreed_is_refused(review, agreed, identi
 def test_questions_are_read_back(review, agreed, tmp_path):
     again = ReviewQuestions.load(review.questions.save(tmp_path / "asked.parquet"))
     assert again.table.equals(review.questions.table)
+    assert again.clean == review.questions.clean == ("north", "south")
     again.require_agreement(agreed)
     with pytest.raises(OptionError, match="not there, or not such a file"):
         ReviewQuestions.load(tmp_path / "nothing")
@@ -615,28 +616,53 @@ def test_facts_are_listed_with_the_record_they_are_about(review, asked):
     assert "2 records: mixed" in str(outcome)
 
 
-def test_labels_that_cannot_all_be_right_are_counted(review):
-    """One is the same as two others, who are not the same."""
-    token = pa.array([bytes([i]) * 16 for i in range(3)], pa.binary(16))
-    rows = [(0, 1, "same"), (1, 2, "same"), (0, 2, "different")]
+def questions_of(review, rows, party="west"):
+    """Return questions about made-up tokens, by number, within a party or across two."""
+    token = pa.array([bytes([i]) * 16 for i in range(9)], pa.binary(16))
+    left_party, right_party = party if isinstance(party, tuple) else (party, party)
     table = pa.table(
         {
-            "pair_id": pa.array([bytes([9, i]) * 8 for i in range(3)], pa.binary(16)),
-            "left_party": ["west"] * 3,
+            "pair_id": pa.array([bytes([9, i]) * 8 for i in range(len(rows))], pa.binary(16)),
+            "left_party": [left_party] * len(rows),
             "left_token": token.take(pa.array([a for a, _, _ in rows])),
-            "right_party": ["west"] * 3,
+            "right_party": [right_party] * len(rows),
             "right_token": token.take(pa.array([b for _, b, _ in rows])),
-            "why": ["spread"] * 3,
-            "match_weight": [0.0] * 3,
-            "linked": [True] * 3,
+            "why": ["spread"] * len(rows),
+            "match_weight": [0.0] * len(rows),
+            "linked": [True] * len(rows),
         }
     )
-    questions = replace(review.questions, table=table)
     ids = table.column("pair_id").to_pylist()
     said = [(pair, row[2], None) for pair, row in zip(ids, rows, strict=True)]
+    return replace(review.questions, table=table), said
+
+
+def test_labels_that_cannot_all_be_right_are_left_out_and_counted(review):
+    """One is the same as two others, who are not the same; two more are not concerned."""
+    rows = [
+        (0, 1, "same"),
+        (1, 2, "same"),
+        (0, 2, "different"),
+        (3, 4, "same"),
+        (3, 5, "different"),
+    ]
+    questions, said = questions_of(review, rows)
     outcome = combine_answers(questions, [answers_of(review, said, "west")])
-    assert outcome.n_inconsistent == 1
+    assert outcome.n_inconsistent == 3
+    assert [token[0] for token in outcome.labels.one] == [3, 3]
+    assert outcome.labels.same.tolist() == [True, False]
     assert "ask again" in str(outcome)
+
+
+def test_no_label_gives_a_person_two_records_of_a_party_that_holds_each_once(review):
+    rows = [(0, 1, "same"), (2, 1, "same"), (3, 4, "same")]
+    questions, said = questions_of(review, rows, ("north", "south"))
+    assert questions.clean == ("north", "south")
+    outcome = combine_answers(questions, [answers_of(review, said, "north")])
+    assert outcome.n_inconsistent == 2
+    assert [token[0] for token in outcome.labels.one] == [3]
+    dirty = replace(questions, clean=())
+    assert len(combine_answers(dirty, [answers_of(review, said, "north")]).labels) == 3
 
 
 def test_a_review_by_people_who_know_makes_the_links_better(
@@ -711,20 +737,14 @@ def test_a_file_of_labels_is_read_with_care(tmp_path, text, problem):
         PairLabels.load(tmp_path / "nothing.csv")
 
 
-def test_labels_that_cannot_be_kept_are_counted(encoded):
+def test_labels_that_cannot_be_kept_are_refused(encoded):
     """Two records of a party that holds each person once are both the same as one of another."""
     north, south = (encoded[p].encodings for p in ("north", "south"))
-    ones = [token.tobytes().hex() for token in north.tokens[:2]]
+    one, two = (token.tobytes().hex() for token in north.tokens[:2])
     other = south.tokens[0].tobytes().hex()
-    labels = PairLabels.of([(one, other, True) for one in ones])
-    result = link([north, south], labels=labels, n_threads=1)
-    assert result.n_labels_not_kept == 1
-    assert "known: 2 pairs by labels, 1 of which could not be kept" in str(result)
-    why = [result.explain(one, other) for one in ones]
-    assert sorted(item.linked for item in why) == [False, True]
-    refused = next(item for item in why if not item.linked)
-    assert refused.why[0] == "a label says that they are one person's"
-    assert any("holds each person once" in reason for reason in refused.why)
+    labels = PairLabels.of([(one, other, True), (two, other, True)])
+    with pytest.raises(LinkageError, match="labels make 1 people hold two records of a party"):
+        link([north, south], labels=labels, n_threads=1)
 
 
 def test_link_takes_no_other_labels(encoded):

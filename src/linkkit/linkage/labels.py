@@ -39,10 +39,6 @@ class LabelledPairs:
     def __len__(self) -> int:
         return len(self.left)
 
-    def n_not_kept(self, person: npt.NDArray[np.int64]) -> int:
-        """Return how many labels a partition contradicts; `person` is a number for each record."""
-        return int(((person[self.left] == person[self.right]) != self.same).sum())
-
     def __repr__(self) -> str:
         return f"<LabelledPairs: {len(self)} pairs, {int(self.same.sum())} of one person>"
 

@@ -51,8 +51,6 @@ class LinkResult:
         Records of each party.
     labels : LabelledPairs, optional
         What was known of some pairs for sure.
-    n_labels_not_kept : int
-        Labels that contradict others, or what the agreement says of a party; :meth:`explain` tells why.
     """
 
     crosswalk: Crosswalk
@@ -63,7 +61,6 @@ class LinkResult:
     threshold: float
     n_records: dict[str, int]
     labels: LabelledPairs | None = None
-    n_labels_not_kept: int = 0
 
     def __repr__(self) -> str:
         return (
@@ -73,11 +70,7 @@ class LinkResult:
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{party} {n}" for party, n in self.n_records.items())
-        known = ""
-        if self.labels is not None:
-            broken = self.n_labels_not_kept
-            known = f"known: {len(self.labels)} pairs by labels"
-            known += f", {broken} of which could not be kept\n" if broken else "\n"
+        known = "" if self.labels is None else f"known: {len(self.labels)} pairs by labels\n"
         return (
             f"records: {sizes}\ncompared: {self.plan}\n{known}"
             f"people: {self.crosswalk.n_people}\n{self.quality}"
@@ -207,7 +200,7 @@ def link(
     MismatchError
         When they differ in agreement, encoding spec or secret.
     LinkageError
-        When there is nothing to link, or too much for the limits.
+        When there is nothing to link, too much for the limits, or labels contradict each other.
     OptionError
         When an option is out of its range, the work folder cannot be used, or a disk is full.
 
@@ -260,7 +253,6 @@ def _linked_people(work: Work, threshold: float) -> LinkResult:
         threshold=threshold,
         n_records=dict(zip(pool.parties, pool.party_sizes().tolist(), strict=True)),
         labels=work.labels,
-        n_labels_not_kept=0 if work.labels is None else work.labels.n_not_kept(person),
     )
 
 

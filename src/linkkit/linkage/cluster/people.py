@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.engines import has_numba, slices_of
+from linkkit.errors import LinkageError
 from linkkit.linkage.classify import ScoredPairs
 from linkkit.linkage.cluster import _people_reference
 from linkkit.linkage.cluster.assign import connected_records
@@ -53,20 +54,49 @@ def cluster_records(
         Scores pairs that were no candidates, where a group brings them together.
     labels : LabelledPairs, optional
         Pairs that are one person's, which are joined before all others, and pairs that are not, which no
-        other evidence brings together. A party that holds each person once still has one record in a group.
+        other evidence brings together.
 
     Returns
     -------
     ndarray of int64, shape (n_records,)
         For each record the smallest position in the pool of a record of the same person.
+
+    Raises
+    ------
+    LinkageError
+        When labels contradict each other, or what the agreement says of a party; it counts them.
     """
     if labels is not None and len(labels):
+        _require_consistent(pool, labels)
         scored = _with_labels(scored, labels)
     strong = np.flatnonzero(scored.probability >= threshold)
     known = _completed(len(pool), scored, strong, score)
     order = np.lexsort((scored.right[strong], scored.left[strong], -scored.weight[strong]))
     best_first = strong[order]
     return _joined(pool, scored.left[best_first], scored.right[best_first], known)
+
+
+def _require_consistent(pool: Pool, labels: LabelledPairs) -> None:
+    same = labels.same
+    first = connected_records(labels.left[same], labels.right[same], n_records=len(pool))
+    n_torn = int((first[labels.left] == first[labels.right])[~same].sum())
+    once = np.flatnonzero(pool.clean[pool.party])
+    _, counts = np.unique(first[once] * len(pool.parties) + pool.party[once], return_counts=True)
+    n_twice = int((counts > 1).sum())
+    problems = []
+    if n_torn:
+        problems.append(
+            f"{n_torn:,} pairs are labelled not the same, and other labels say that they are"
+        )
+    if n_twice:
+        problems.append(
+            f"labels make {n_twice:,} people hold two records of a party that holds each person once"
+        )
+    if problems:
+        raise LinkageError(
+            problems,
+            hint="Ask the partners again about these pairs, or give the linkage without their labels.",
+        )
 
 
 def _with_labels(scored: ScoredPairs, labels: LabelledPairs) -> ScoredPairs:

@@ -180,8 +180,8 @@ def what_kept_apart(evidence: Evidence, one: _Ints, other: _Ints) -> list[str]:
         mean, n = _mean_weight(evidence, one, other), len(one) * len(other)
         if mean <= 0:
             reasons.append(
-                f"the mean weight of the {n:,} pairs between the two people's records is {mean:.1f} bits, "
-                "and only a positive one joins them"
+                f"the mean weight of the {n:,} pairs between the two people's records is {mean:.1f} bits: "
+                "taken together they speak against it"
             )
     return reasons
 

@@ -150,6 +150,7 @@ def _questions(
     return ReviewQuestions(
         agreement_id=pool.agreement_id,
         agreement_fingerprint=pool.agreement_fingerprint,
+        clean=tuple(p for p, once in zip(pool.parties, pool.clean, strict=True) if once),
         table=pa.table(columns),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -44,7 +44,9 @@ class ReviewOutcome:
     n_unsure, n_unanswered : int
         Pairs that nobody is sure of, and pairs that too few answered.
     n_inconsistent : int
-        Pairs labelled as different whose records other labels tie together; a party has erred.
+        Pairs that have no label because answers to several pairs cannot all be right: of people who are the
+        same as somebody and different from each other, or have two records of a party that holds each
+        person once.
     refused : dict of str to int
         Answers that do not count: ``not_asked``, ``other_party``, ``twice``.
     facts : pyarrow.Table
@@ -73,8 +75,8 @@ class ReviewOutcome:
         ]
         if self.n_inconsistent:
             lines.append(
-                f"{self.n_inconsistent} pairs of different people are tied together by other labels: "
-                "ask again"
+                f"{self.n_inconsistent} pairs without one because answers to several pairs cannot all be "
+                "right: ask again"
             )
         lines += [f"refused: {n} {_REFUSED[why]}" for why, n in self.refused.items() if n]
         said = Counter(self.facts.column("fact").to_pylist())
@@ -92,6 +94,19 @@ class _Said(NamedTuple):
     party: str
     answer: str
     fact: str | None
+
+
+class _Label(NamedTuple):
+    row: Mapping[str, Any]
+    same: bool
+
+    @property
+    def tokens(self) -> tuple[bytes, bytes]:
+        return self.row["left_token"], self.row["right_token"]
+
+    @property
+    def parties(self) -> tuple[str, str]:
+        return self.row["left_party"], self.row["right_party"]
 
 
 def combine_answers(
@@ -129,22 +144,22 @@ def combine_answers(
     files = _checked(questions, answers)
     asked = {row["pair_id"]: row for row in questions.table.to_pylist()}
     said, refused = _collected(asked, files)
-    labels: list[tuple[bytes, bytes, bool]] = []
+    sure: list[_Label] = []
     without: Counter[str] = Counter()
     for pair, row in asked.items():
         verdict = _verdict(row, said.get(pair, []), n_agreeing)
         if isinstance(verdict, bool):
-            labels.append((row["left_token"], row["right_token"], verdict))
+            sure.append(_Label(row, verdict))
         else:
             without[verdict] += 1
-    made = _labels(labels)
+    kept = _consistent(sure, questions.clean)
     return ReviewOutcome(
-        labels=made,
+        labels=_labels(kept),
         n_asked=len(asked),
         n_contradictory=without["contradictory"],
         n_unsure=without["unsure"],
         n_unanswered=without["unanswered"],
-        n_inconsistent=_tied_together(made),
+        n_inconsistent=len(sure) - len(kept),
         refused=refused,
         facts=_facts(asked, said),
     )
@@ -208,23 +223,29 @@ def _verdict(row: Mapping[str, str], said: list[_Said], n_agreeing: int) -> bool
     return "unsure" if said and (sure or len(said) >= needed) else "unanswered"
 
 
-def _labels(rows: list[tuple[bytes, bytes, bool]]) -> PairLabels:
+def _labels(kept: list[_Label]) -> PairLabels:
     one, other = (
-        token_matrix(pa.chunked_array([pa.array([row[i] for row in rows], TOKEN_TYPE)]))
-        for i in (0, 1)
+        token_matrix(pa.chunked_array([pa.array([x.tokens[side] for x in kept], TOKEN_TYPE)]))
+        for side in (0, 1)
     )
-    return PairLabels(one=one, other=other, same=np.array([row[2] for row in rows], dtype=np.bool_))
+    return PairLabels(one=one, other=other, same=np.array([x.same for x in kept], dtype=np.bool_))
 
 
-def _tied_together(labels: PairLabels) -> int:
-    """Return how many pairs of different people other labels join."""
-    both = np.concatenate([labels.one, labels.other])
-    if not len(both):
-        return 0
-    place = np.unique(both, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
-    one, other = np.split(place, 2)
-    group = connected_records(one[labels.same], other[labels.same], n_records=int(place.max()) + 1)
-    return int((group[one] == group[other])[~labels.same].sum())
+def _consistent(sure: list[_Label], clean: tuple[str, ...]) -> list[_Label]:
+    """Return the labels but those of people about whom they contradict each other, or a party."""
+    place: dict[bytes, int] = {}
+    for label in sure:
+        for token in label.tokens:
+            place.setdefault(token, len(place))
+    ends = np.array([[place[t] for t in x.tokens] for x in sure], dtype=np.int64).reshape(-1, 2)
+    same = np.array([x.same for x in sure], dtype=np.bool_)
+    group = connected_records(ends[same, 0], ends[same, 1], n_records=len(place))
+    of = {token: int(group[i]) for token, i in place.items()}
+    torn = {of[x.tokens[0]] for x in sure if not x.same and of[x.tokens[0]] == of[x.tokens[1]]}
+    records = {both for x in sure for both in zip(x.tokens, x.parties, strict=True)}
+    held = Counter((of[token], party) for token, party in records if party in clean)
+    torn |= {person for (person, _), n in held.items() if n > 1}
+    return [x for x in sure if not (of[x.tokens[0]] in torn and of[x.tokens[0]] == of[x.tokens[1]])]
 
 
 def _facts(asked: Mapping[bytes, Mapping[str, str]], said: Mapping[bytes, list[_Said]]) -> pa.Table:

@@ -41,6 +41,8 @@ class ReviewQuestions:
     ----------
     agreement_id, agreement_fingerprint : str
         The agreement that the encodings were made under.
+    clean : tuple of str
+        The parties that hold each person once.
     table : pyarrow.Table
         ``pair_id``, ``left_party``, ``left_token``, ``right_party``, ``right_token``, ``why`` it was chosen,
         ``match_weight`` in bits and whether it was ``linked``; sorted by pair.
@@ -48,6 +50,7 @@ class ReviewQuestions:
 
     agreement_id: str
     agreement_fingerprint: str
+    clean: tuple[str, ...]
     table: pa.Table
 
     def __len__(self) -> int:
@@ -73,7 +76,11 @@ class ReviewQuestions:
 
     def save(self, path: str | Path) -> Path:
         """Write a Parquet file for its owner alone; raises :class:`SealError` when it cannot be."""
-        about = {"agreement": self.agreement_id, "fingerprint": self.agreement_fingerprint}
+        about = {
+            "agreement": self.agreement_id,
+            "fingerprint": self.agreement_fingerprint,
+            "clean": " ".join(self.clean),
+        }
         with atomic_file(path, private=True) as file:
             pq.write_table(self.table.replace_schema_metadata(about), file)
         return Path(path)
@@ -87,7 +94,11 @@ class ReviewQuestions:
         except (pa.ArrowException, OSError, ValueError):
             pass
         about = {} if table is None else table.schema.metadata or {}
-        if table is None or not {b"agreement", b"fingerprint"} <= about.keys() or not _whole(table):
+        if (
+            table is None
+            or not {b"agreement", b"fingerprint", b"clean"} <= about.keys()
+            or not _whole(table)
+        ):
             raise OptionError(
                 "the questions of the review are not there, or not such a file",
                 hint="It is the file that was written beside the requests when they were made.",
@@ -95,6 +106,7 @@ class ReviewQuestions:
         return cls(
             agreement_id=about[b"agreement"].decode(),
             agreement_fingerprint=about[b"fingerprint"].decode(),
+            clean=tuple(about[b"clean"].decode().split()),
             table=table.replace_schema_metadata(None),
         )
 
