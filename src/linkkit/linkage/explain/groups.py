@@ -178,12 +178,18 @@ def what_kept_apart(evidence: Evidence, one: _Ints, other: _Ints) -> list[str]:
     reasons += _taken(evidence, one, other)
     if len(one) * len(other) > 1 and len(one) * len(other) <= _MOST_BETWEEN:
         mean, n = _mean_weight(evidence, one, other), len(one) * len(other)
-        if mean <= 0:
+        needed = max(0.0, _bits(evidence.threshold))
+        if mean <= needed:
             reasons.append(
-                f"the mean weight of the {n:,} pairs between the two people's records is {mean:.1f} bits: "
-                "taken together they speak against it"
+                f"the mean weight of the {n:,} pairs between the two people's records is {mean:.1f} bits; "
+                f"taken together they are no link below {needed:.1f}"
             )
     return reasons
+
+
+def _bits(probability: float) -> float:
+    """Return log2 of the odds."""
+    return float(np.log2(probability / (1 - probability))) if probability < 1 else _STRONGEST
 
 
 def _taken(evidence: Evidence, one: _Ints, other: _Ints) -> list[str]:
