@@ -380,12 +380,20 @@ def test_records_that_were_set_aside_are_told(plain_agreement, secret, made_peop
 
 
 def test_a_record_that_a_clean_party_has_already_is_named(by_fields):
+    """One of north and one of south, each linked to another: both parties have them already."""
     pairs = by_fields.pairs.to_pandas()
-    refused = pairs[~pairs.linked & (pairs.probability >= 0.5)]
-    assert len(refused)
-    row = refused.iloc[0]
-    item = by_fields.explain(row.left_token, row.right_token)
-    assert any("holds each person once, and each of the two people has" in why for why in item.why)
+    first, second = (row for _, row in pairs[pairs.linked].head(2).iterrows())
+    item = by_fields.explain(first.left_token, second.right_token)
+    assert not item.linked
+    for party, one, other in (
+        ("north", first.left_token, second.left_token),
+        ("south", first.right_token, second.right_token),
+    ):
+        assert any(
+            why.startswith(f"'{party}' holds each person once, and each of the two people has")
+            and why.endswith(f"{one} and {other}")
+            for why in item.why
+        )
 
 
 def test_a_label_is_a_reason_either_way(by_fields, people, plain_agreement, secret, token_key_of):
