@@ -68,14 +68,6 @@ class LinkResult:
             f"parties, {self.crosswalk.n_people} people>"
         )
 
-    def __str__(self) -> str:
-        sizes = ", ".join(f"{party} {n}" for party, n in self.n_records.items())
-        known = "" if self.labels is None else f"known: {len(self.labels)} pairs by labels\n"
-        return (
-            f"records: {sizes}\ncompared: {self.plan}\n{known}"
-            f"people: {self.crosswalk.n_people}\n{self.quality}"
-        )
-
     def explain(self, token: str, other_token: str) -> PairExplanation:
         """Say why two records are linked, or are not, and which blocking pass found them.
 
@@ -139,6 +131,14 @@ class LinkResult:
         """
         return ask_partners(
             self.pairs, n=n, threshold=self.threshold, labels=self.labels, tell_levels=tell_levels
+        )
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{party} {n}" for party, n in self.n_records.items())
+        known = "" if self.labels is None else f"known: {len(self.labels)} pairs by labels\n"
+        return (
+            f"records: {sizes}\ncompared: {self.plan}\n{known}"
+            f"people: {self.crosswalk.n_people}\n{self.quality}"
         )
 
 
