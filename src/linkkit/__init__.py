@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from linkkit.exchange import EncodedExtract as EncodedExtract
     from linkkit.exchange import Identity as Identity
     from linkkit.exchange import PayloadExtract as PayloadExtract
+    from linkkit.exchange import ReviewAnswers as ReviewAnswers
+    from linkkit.exchange import ReviewRequest as ReviewRequest
     from linkkit.linkage import LinkForecast as LinkForecast
     from linkkit.linkage import LinkResult as LinkResult
+    from linkkit.linkage import PairLabels as PairLabels
+    from linkkit.linkage import ReviewQuestions as ReviewQuestions
+    from linkkit.linkage import combine_answers as combine_answers
     from linkkit.linkage import forecast_link as forecast_link
     from linkkit.linkage import link as link
     from linkkit.linkage.cluster import one_to_one as one_to_one
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
     from linkkit.partner.preflight import PreflightReport as PreflightReport
     from linkkit.partner.preflight import preflight as preflight
     from linkkit.partner.read import read_extract as read_extract
+    from linkkit.partner.review import answer_review as answer_review
+    from linkkit.partner.review import open_review as open_review
     from linkkit.steward.integrate import IntegratedDataset as IntegratedDataset
     from linkkit.steward.integrate import StudyKey as StudyKey
     from linkkit.steward.integrate import integrate as integrate
@@ -48,19 +55,26 @@ _HOMES = {
     "LinkForecast": "linkkit.linkage",
     "LinkResult": "linkkit.linkage",
     "LinkkitError": "linkkit.errors",
+    "PairLabels": "linkkit.linkage",
     "PayloadExtract": "linkkit.exchange",
     "PreflightReport": "linkkit.partner.preflight",
     "ProtectedDataset": "linkkit.steward.protect",
     "Release": "linkkit.steward.release",
+    "ReviewAnswers": "linkkit.exchange",
+    "ReviewQuestions": "linkkit.linkage",
+    "ReviewRequest": "linkkit.exchange",
     "Secret": "linkkit.partner.keys",
     "StudyKey": "linkkit.steward.integrate",
     "TokenKey": "linkkit.partner.keys",
+    "answer_review": "linkkit.partner.review",
+    "combine_answers": "linkkit.linkage",
     "encode": "linkkit.partner.encode",
     "encode_file": "linkkit.partner.encode",
     "forecast_link": "linkkit.linkage",
     "integrate": "linkkit.steward.integrate",
     "link": "linkkit.linkage",
     "one_to_one": "linkkit.linkage.cluster",
+    "open_review": "linkkit.partner.review",
     "preflight": "linkkit.partner.preflight",
     "progress_bar": "linkkit.engines",
     "protect": "linkkit.steward.protect",
@@ -79,20 +93,27 @@ __all__ = [
     "LinkForecast",
     "LinkResult",
     "LinkkitError",
+    "PairLabels",
     "PayloadExtract",
     "PreflightReport",
     "ProtectedDataset",
     "Release",
+    "ReviewAnswers",
+    "ReviewQuestions",
+    "ReviewRequest",
     "Secret",
     "StudyKey",
     "TokenKey",
     "__version__",
+    "answer_review",
+    "combine_answers",
     "encode",
     "encode_file",
     "forecast_link",
     "integrate",
     "link",
     "one_to_one",
+    "open_review",
     "preflight",
     "progress_bar",
     "protect",

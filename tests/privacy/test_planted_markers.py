@@ -31,7 +31,7 @@ import pytest
 import yaml
 
 import linkkit as lk
-from linkkit import cli
+from linkkit import cli, interop
 from linkkit.agreement import Agreement
 from linkkit.assess import (
     field_completeness,
@@ -54,7 +54,14 @@ from linkkit.errors import (
     SealError,
     SecretError,
 )
-from linkkit.exchange import Crosswalk, EncodedExtract, Identity, PayloadExtract
+from linkkit.exchange import (
+    Crosswalk,
+    EncodedExtract,
+    Identity,
+    PayloadExtract,
+    ReviewAnswers,
+    ReviewRequest,
+)
 from linkkit.exchange.container import open_sealed
 from linkkit.exchange.identity import PublicIdentity
 from linkkit.linkage import LinkResult, link
@@ -253,6 +260,8 @@ class World:
     folder: Path
     encoded: dict[str, EncodeResult] = dataclasses.field(default_factory=dict)
     linked: LinkResult | None = None
+    reviewed: lk.linkage.Review | None = None
+    answers: list[lk.ReviewAnswers] = dataclasses.field(default_factory=list)
 
     def encode(self, frame: Any, party: str = "district", **options: Any) -> EncodeResult:
         agreement = options.pop("agreement", self.agreement)
@@ -286,10 +295,52 @@ class World:
 
 
 FRAMES = {"district": district_frame, "summer": summer_frame, "jobs": jobs_frame}
+ASKED = ("district", "summer")
+"""Nobody is like those of the jobs program."""
 
 
 def extracts(world: World) -> list[EncodedExtract]:
     return [result.encodings for result in world.encoded.values()]
+
+
+def sheet_of(world: World, party: str, *, save: Path | None = None, **given: Any) -> Any:
+    """Open a party's review; what is saved stays home."""
+    token_map = given.get("token_map", world.encoded[party].token_map)
+    extract = given.get("extract", FRAMES[party]())
+    sheet = lk.open_review(
+        world.reviewed.requests[party], token_map, extract, agreement=world.agreement
+    )
+    if save is not None:
+        sheet.save(save)
+    return sheet
+
+
+def answered(world: World, party: str, **cells: str) -> Any:
+    """Fill in a party's sheet, which holds its people, with the same cells in all lines."""
+    sheet = sheet_of(world, party).to_pandas().assign(**cells)
+    return lk.answer_review(world.reviewed.requests[party], sheet)
+
+
+def forged(world: World, column: str) -> Any:
+    """Answers with free text in a column, as no sheet can give them."""
+    answers = world.answers[0]
+    place = answers.table.column_names.index(column)
+    text = pa.array([WORD] * len(answers))
+    return dataclasses.replace(answers, table=answers.table.set_column(place, column, text))
+
+
+def explained(world: World) -> list[Any]:
+    pairs = world.linked.pairs.to_pandas()
+    tokens = zip(pairs["left_token"], pairs["right_token"], strict=True)
+    return [world.linked.explain(*both) for both in tokens]
+
+
+def to_others(world: World) -> list[pd.DataFrame]:
+    frames = [interop.splink_predictions(world.linked), interop.splink_clusters(world.linked)]
+    for both in interop.party_pairs(world.linked):
+        links = interop.links_index(world.linked, *both)
+        frames.append(interop.comparison_vectors(world.linked, links))
+    return frames
 
 
 @pytest.fixture(scope="module")
@@ -307,6 +358,9 @@ def world(
     for party, frame in FRAMES.items():
         made.encoded[party] = made.encode(frame(), party)
     made.linked = link(extracts(made))
+    made.reviewed = made.linked.review(n=50)
+    for party in ASKED:
+        made.answers.append(answered(made, party, answer="unsure", fact="mixed"))
     return made
 
 
@@ -486,6 +540,43 @@ STEPS: dict[str, Callable[[World], Any]] = {
     "link under another secret": lambda w: link([extracts(w)[0], as_another_party(w)]),
     "link and stop": lambda w: link(extracts(w), progress=raising_progress),
     "link with a bad option": lambda w: link(extracts(w), threshold=7),
+    # Review
+    "review": lambda w: [w.linked.review(n=50), *w.linked.review(n=50).requests.values()],
+    "open a review": lambda w: [sheet_of(w, party) for party in ASKED],
+    "open a review with a file": lambda w: sheet_of(
+        w, "district", extract=w.csv(district_frame()), save=w.folder / "sheet.csv"),
+    "open a review with another extract": lambda w: sheet_of(
+        w, "district", extract=district_frame().iloc[::-1]),
+    "open a review with no map": lambda w: sheet_of(
+        w, "district", token_map=w.write(f"token,record_id,row\n{WORD},{WORD},{WORD}\n", "map.csv")),
+    "answer a review": lambda w: [
+        w.reviewed, *w.answers, lk.combine_answers(w.reviewed.questions, w.answers)],
+    "answer with a value": lambda w: answered(w, "district", answer=WORD),
+    "answer with a value for a fact": lambda w: answered(w, "district", answer="same", fact=WORD),
+    "answer to other pairs": lambda w: answered(w, "district", pair=WORD, answer="same"),
+    "answer with a frame of people": lambda w: lk.answer_review(
+        w.reviewed.requests["district"], district_frame()),
+    "answer with no frame": lambda w: lk.answer_review(w.reviewed.requests["district"], [WORD]),
+    "save free text for an answer": lambda w: save(w, forged(w, "answer"), "district", "no.answers"),
+    "save free text for a fact": lambda w: save(w, forged(w, "fact"), "district", "no.answers"),
+    "combine frames": lambda w: lk.combine_answers(w.reviewed.questions, [district_frame()]),
+    "read labels of people": lambda w: lk.PairLabels.load(w.csv(district_frame())),
+    "read labels with a value": lambda w: lk.PairLabels.load(
+        w.write(f"token,other_token,same\n{WORD},{WORD},true\n", "labels.csv")),
+    "link with labels": lambda w: link(
+        extracts(w), labels=lk.combine_answers(w.reviewed.questions, w.answers).labels),
+    "link with a frame for labels": lambda w: link(extracts(w), labels=district_frame()),
+    # Explaining
+    "explain": lambda w: explained(w),
+    "explain a value": lambda w: w.linked.explain(WORD, WORD),
+    # Other tools
+    "give to other tools": lambda w: [frame.to_csv() for frame in to_others(w)],
+    "take links of people": lambda w: interop.crosswalk_from_links(
+        extracts(w), pd.MultiIndex.from_tuples([(WORD, DAY)])),
+    "take a frame of people": lambda w: interop.crosswalk_from_links(extracts(w), district_frame()),
+    "take clusters of people": lambda w: interop.crosswalk_from_clusters(
+        extracts(w), pd.DataFrame({"unique_id": [WORD], "cluster_id": [WORD]})),
+    "label by people": lambda w: interop.labels_from_index(pd.MultiIndex.from_tuples([(WORD, DAY)])),
     # Assessing
     "assess": lambda w: [assess(w.linked) for assess in ASSESSMENTS],
     "assess a frame": lambda w: field_evidence(district_frame()),
@@ -572,6 +663,20 @@ LEAVING = {
         artifact=lambda w: link(extracts(w), households=True).crosswalk,
         signer="linkage_unit", recipient="steward", kind=Crosswalk,
     ),
+    **{
+        f"review of {party}": Leaving(
+            artifact=lambda w, party=party: w.reviewed.requests[party],
+            signer="linkage_unit", recipient=party, kind=ReviewRequest,
+        )
+        for party in ASKED
+    },
+    **{
+        f"answers of {party}": Leaving(
+            artifact=lambda w, party=party: next(a for a in w.answers if a.party == party),
+            signer=party, recipient="linkage_unit", kind=ReviewAnswers,
+        )
+        for party in ASKED
+    },
 }  # fmt: skip
 
 
@@ -614,6 +719,29 @@ def test_no_byte_of_blocking_keys_holds_a_marker_or_the_sound_of_one(world: Worl
 def test_payload_does_leave_in_the_payload(world: World) -> None:
     found = {m for c in all_that_leaves(world, "payload of district") for m in markers_in(c)}
     assert found == set(OF_PAYLOAD)
+
+
+def test_a_sheet_stays_home_because_it_does_hold_the_people(world: World) -> None:
+    for party in ASKED:
+        assert markers_in(sheet_of(world, party).to_pandas().to_csv())
+    assert markers_in(repr(world.answers[0].table.to_pydict())) == []
+
+
+def test_questions_labels_and_explanations_hold_no_marker(world: World, tmp_path: Path) -> None:
+    world.reviewed.questions.save(tmp_path / "asked.parquet")
+    outcome = lk.combine_answers(world.reviewed.questions, world.answers)
+    outcome.labels.save(tmp_path / "labels.csv")
+    for path in tmp_path.iterdir():
+        assert markers_in(path.read_bytes()) == []
+    assert markers_in(outcome.facts_frame().to_csv()) == []
+    for item in explained(world)[:5]:
+        assert markers_beside_ids((str(item) + item._repr_html_()).encode()) == []
+        assert markers_beside_ids(item.to_pandas().to_csv().encode()) == []
+
+
+def test_what_other_tools_get_holds_no_marker(world: World) -> None:
+    for frame in to_others(world):
+        assert markers_beside_ids(frame.to_csv().encode()) == []
 
 
 def test_pairs_and_model_hold_no_marker(world: World) -> None:

@@ -24,6 +24,7 @@ from linkkit.cli.keys import keys
 from linkkit.cli.link import link
 from linkkit.cli.options import FILE, FOLDER, InOrder
 from linkkit.cli.preflight import preflight
+from linkkit.cli.review import review
 from linkkit.cli.steward import integrate, protect, release
 from linkkit.errors import LinkkitError
 
@@ -96,6 +97,7 @@ def commands() -> None:
     Once, the partners:            linkkit keys secret, deliver, receive
     Each partner:                  linkkit preflight, attack, encode
     The linkage unit:              linkkit link
+    Partners and linkage unit:     linkkit review
     The steward:                   linkkit integrate, protect, release
     How fast it is here:           linkkit bench
 
@@ -164,7 +166,7 @@ def check(file: Path) -> None:
     click.echo(f"destroy by: {document.destroy_by}{past}")
 
 
-for command in (preflight, attack, encode, link, integrate, protect, release):
+for command in (preflight, attack, encode, link, review, integrate, protect, release):
     commands.add_command(command)
 
 

@@ -9,6 +9,7 @@ import click
 
 from linkkit.cli.options import (
     FILE,
+    FOLDER,
     agreement_option,
     deliveries_option,
     identity_option,
@@ -21,7 +22,7 @@ from linkkit.errors import OptionError
 if TYPE_CHECKING:
     from linkkit.agreement import Agreement
     from linkkit.exchange import Identity
-    from linkkit.linkage import LinkResult
+    from linkkit.linkage import LinkResult, Review
     from linkkit.linkage.block import Block
     from linkkit.linkage.cluster import Assignment
 
@@ -49,6 +50,29 @@ __all__ = ["link"]
     help="Share of links that are expected to be wrong, at most; chooses the threshold.",
 )
 @click.option("--households", is_flag=True, help="Group people into households, too.")
+@click.option(
+    "--labels", type=FILE, help="Pairs that partners have judged, of 'linkkit review combine'."
+)
+@click.option(
+    "--review",
+    type=FOLDER,
+    help="Ask the partners about pairs: write PARTY.review for each into this folder.",
+)
+@click.option(
+    "--review-pairs", type=int, help="For --review: how many pairs to ask about; 100 by default."
+)
+@click.option(
+    "--without-levels",
+    is_flag=True,
+    help="For --review: do not tell partners how each field agrees.",
+)
+@click.option(
+    "--explain",
+    nargs=2,
+    multiple=True,
+    metavar="TOKEN TOKEN",
+    help="Say why two records are linked, or are not. May be given several times.",
+)
 @click.option(
     "--block",
     type=click.Choice(["auto", "exhaustive", "blocks"]),
@@ -92,6 +116,11 @@ def link(
     threshold: str,
     max_false_match_rate: float | None,
     households: bool,  # noqa: FBT001
+    labels: Path | None,
+    review: Path | None,
+    review_pairs: int | None,
+    without_levels: bool,  # noqa: FBT001
+    explain: tuple[tuple[str, str], ...],
     block: Block,
     assignment: Assignment,
     previous: Path | None,
@@ -116,16 +145,19 @@ def link(
         raise OptionError(
             "--out is missing", hint="Say where to write the crosswalk, or ask for a --forecast."
         )
+    _require_review(review, needed=review_pairs is not None or without_levels)
     _require_suffix(report, ".html")
     _require_suffix(pairs, ".parquet", ".arrow")
     if not encodings and (previous is None or withdrawn is None):
         raise OptionError(
             "no encodings are given", hint="Give files of encodings, or --previous and --withdrawn."
         )
-    inputs = [*encodings, agreement_file, identity_file, previous, withdrawn]
-    sealed = [path for path in (out, state, changes) if path is not None]
-    require_free(sealed, inputs, overwrite=overwrite, others=[report, pairs])
+    inputs = [*encodings, agreement_file, identity_file, previous, withdrawn, labels]
     document = lk.Agreement.load(agreement_file)
+    asking = [] if review is None else [review / f"{party}.review" for party in document.parties]
+    others = [report, pairs, None if review is None else review / "asked.parquet"]
+    sealed = [path for path in (out, state, changes) if path is not None]
+    require_free([*sealed, *asking], inputs, overwrite=overwrite, others=others)
     own = lk.Identity.load(identity_file)
     opening: dict[str, Any] = {
         "agreement": document,
@@ -141,8 +173,10 @@ def link(
     how |= {"memory_limit": memory_limit, "work_folder": work_folder, "assignment": assignment}
     how |= {"threshold": _threshold(threshold), "max_false_match_rate": max_false_match_rate}
     how |= {"withdrawn": _tokens_of(withdrawn), "households": households}
+    how["labels"] = None if labels is None else lk.PairLabels.load(labels)
     with lk.progress_bar() as progress:
         result = lk.link(extracts, progress=progress, **how)
+    explained = [result.explain(*tokens) for tokens in explain]
     if report is not None:
         from linkkit.report import linkage_report
 
@@ -155,6 +189,12 @@ def link(
         result.changes.save(changes, agreement=document, identity=own)
     result.crosswalk.save(out, agreement=document, identity=own)
     click.echo(str(result))
+    for item in explained:
+        click.echo(f"\n{item}\n")
+    if review is not None:
+        n = 100 if review_pairs is None else review_pairs
+        questions = result.review(n, tell_levels=not without_levels)
+        _send(questions, review, agreement=document, identity=own)
     if len(result.n_records) == 1:
         click.echo("only one party was given: its own duplicates were looked for")
     click.echo(f"To the steward: {out}" + ("" if changes is None else f" and {changes}"))
@@ -194,6 +234,20 @@ def _threshold(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
+
+
+def _send(questions: Review, folder: Path, **by: Any) -> None:
+    for party, file in questions.save(folder, **by).items():
+        click.echo(f"To '{party}': {file}")
+    click.echo(f"Stays here: {folder / 'asked.parquet'}")
+
+
+def _require_review(folder: Path | None, *, needed: bool) -> None:
+    if needed and folder is None:
+        raise OptionError(
+            "--review-pairs and --without-levels go with --review",
+            hint="Name the folder for the questions, or leave them out.",
+        )
 
 
 def _require_suffix(path: Path | None, *suffixes: str) -> None:

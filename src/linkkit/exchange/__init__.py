@@ -8,6 +8,7 @@ from linkkit.exchange.changes import PersonChanges
 from linkkit.exchange.container import is_sealed, read_manifest
 from linkkit.exchange.identity import Identity, PublicIdentity
 from linkkit.exchange.manifest import ArtifactKind, Manifest
+from linkkit.exchange.review import ReviewAnswers, ReviewRequest
 from linkkit.exchange.spec import (
     EncodingSpec,
     FilterSpec,
@@ -36,6 +37,8 @@ __all__ = [
     "PersonChanges",
     "PublicIdentity",
     "RecordFilterSpec",
+    "ReviewAnswers",
+    "ReviewRequest",
     "SaltField",
     "is_sealed",
     "read_manifest",

@@ -32,6 +32,11 @@ class Artifact:
     _ordered_by: ClassVar[tuple[str, ...]] = ("token",)
     _strictly: ClassVar[bool] = True
 
+    @property
+    def recipient(self) -> str:
+        """Who may open the file: a party's name, ``linkage_unit`` or ``steward``."""
+        return self._recipient
+
     def to_manifest(self, n_rows: int) -> Manifest:
         """Return what a file of the artifact says of itself, with `n_rows` rows."""
         raise NotImplementedError
@@ -74,7 +79,7 @@ class Artifact:
         manifest = self.to_manifest(len(table))
         manifest.require_agreement(agreement)
         self._check(table, manifest, agreement)
-        return save_table(path, table, manifest, agreement, identity, recipient=self._recipient)
+        return save_table(path, table, manifest, agreement, identity, recipient=self.recipient)
 
     @classmethod
     def save_batches(
@@ -115,7 +120,7 @@ class Artifact:
         manifest.require_agreement(agreement)
         order = OrderCheck(*cls._ordered_by, strictly=cls._strictly)
         with table_writer(
-            path, schema, manifest, agreement, identity, recipient=cls._recipient
+            path, schema, manifest, agreement, identity, recipient=head.recipient
         ) as writer:
             for portion in itertools.chain([head], portions):
                 if portion.to_manifest(n_rows) != manifest:

@@ -35,6 +35,8 @@ ArtifactKind = Literal[
     "secret-commitment",
     "secret-reveal",
     "secret-delivery",
+    "review-request",
+    "review-answers",
 ]
 
 _Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -46,6 +48,7 @@ _SENDERS = {
     "link-result": "linkage_unit",
     "integrated-dataset": "steward",
     "protected-dataset": "steward",
+    "review-request": "linkage_unit",
 }
 
 _FILES: dict[ArtifactKind, str] = {
@@ -59,6 +62,8 @@ _FILES: dict[ArtifactKind, str] = {
     "secret-commitment": "a partner's commitment to the secret",
     "secret-reveal": "a partner's share of the secret",
     "secret-delivery": "the secret that is delivered among partners",
+    "review-request": "PARTY.review, in which the linkage unit asks a partner about pairs",
+    "review-answers": "PARTY.answers, which a partner sends back to the linkage unit",
 }
 """Who gets which file from whom."""
 

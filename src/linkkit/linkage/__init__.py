@@ -4,7 +4,26 @@ Runs at the linkage unit. In: the parties' :class:`~linkkit.exchange.EncodedExtr
 :class:`~linkkit.exchange.Crosswalk`, the scored pairs, and an estimate of their quality.
 """
 
+from linkkit.linkage.explain import PairExplanation
 from linkkit.linkage.forecast import LinkForecast
+from linkkit.linkage.labels import PairLabels
 from linkkit.linkage.link import LinkResult, forecast_link, link
+from linkkit.linkage.review import (
+    Review,
+    ReviewOutcome,
+    ReviewQuestions,
+    combine_answers,
+)
 
-__all__ = ["LinkForecast", "LinkResult", "forecast_link", "link"]
+__all__ = [
+    "LinkForecast",
+    "LinkResult",
+    "PairExplanation",
+    "PairLabels",
+    "Review",
+    "ReviewOutcome",
+    "ReviewQuestions",
+    "combine_answers",
+    "forecast_link",
+    "link",
+]

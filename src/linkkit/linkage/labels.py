@@ -106,6 +106,14 @@ class PairLabels:
     def __repr__(self) -> str:
         return f"<PairLabels: {len(self)} pairs, {int(self.same.sum())} of one person>"
 
+    def joined(self, other: PairLabels) -> PairLabels:
+        """Return these labels and others; whether they contradict shows where they are used."""
+        return PairLabels(
+            one=np.concatenate([self.one, other.one]),
+            other=np.concatenate([self.other, other.other]),
+            same=np.concatenate([self.same, other.same]),
+        )
+
     def save(self, path: str | Path) -> Path:
         """Write a CSV file of ``token``, ``other_token`` and ``same`` for its owner alone.
 

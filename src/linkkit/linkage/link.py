@@ -19,12 +19,14 @@ from linkkit.linkage.block import Block, Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
 from linkkit.linkage.cluster import Assignment
 from linkkit.linkage.crosswalk import build_crosswalk
+from linkkit.linkage.explain import Linked, PairExplanation, explain_pair
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.households import FoundHomes, Households, find_households, require_home_fields
 from linkkit.linkage.labels import LabelledPairs, PairLabels
 from linkkit.linkage.linked_pairs import LinkedPairs
 from linkkit.linkage.pool import Pool
 from linkkit.linkage.quality import LinkageQuality
+from linkkit.linkage.review import Review, ask_partners
 from linkkit.linkage.routes import FIELDS, PASSES, RECORDS, Found, Route, Work
 from linkkit.linkage.threshold import Chosen, Threshold, choose_people, threshold_problems
 from linkkit.linkage.years import (
@@ -91,12 +93,78 @@ class LinkResult:
             f"parties, {self.crosswalk.n_people} people>"
         )
 
+    def explain(self, token: str, other_token: str) -> PairExplanation:
+        """Say why two records are linked, or are not, and which blocking pass found them.
+
+        Parameters
+        ----------
+        token, other_token : str
+            Record tokens in hexadecimal.
+
+        Returns
+        -------
+        PairExplanation
+
+        Raises
+        ------
+        OptionError
+            When a token is none, or of no record of the linkage, or both are the same.
+
+        Examples
+        --------
+        >>> from linkkit.assess.example import example_linkage
+        >>> result = example_linkage().result
+        >>> best = result.pairs.to_pandas().nlargest(1, "match_weight").iloc[0]
+        >>> explanation = result.explain(best["left_token"], best["right_token"])
+        >>> explanation.linked, explanation.parts[0].kind
+        (True, 'prior')
+        """
+        linked = Linked(
+            pairs=self.pairs, crosswalk=self.crosswalk, model=self.model, plan=self.plan,
+            threshold=self.threshold, labels=self.labels,
+        )  # fmt: skip
+        return explain_pair(linked, token, other_token)
+
+    def review(self, n: int = 100, *, tell_levels: bool = True) -> Review:
+        """Ask the partners about the pairs whose answers tell most; no name passes.
+
+        Parameters
+        ----------
+        n : int
+            How many pairs at most.
+        tell_levels : bool
+            Whether partners are told how each field agrees, where encodings show it (profile ``field``).
+
+        Returns
+        -------
+        Review
+            A request for each party, and the list of what was asked, which stays.
+
+        Raises
+        ------
+        OptionError
+            When `n` is no number of pairs.
+        LinkageError
+            When there is no pair to ask about.
+
+        Examples
+        --------
+        >>> from linkkit.assess.example import example_linkage
+        >>> review = example_linkage().result.review(20)
+        >>> sorted(review.requests)
+        ['clinic', 'school', 'shelter']
+        """
+        return ask_partners(
+            self.pairs, n=n, threshold=self.threshold, labels=self.labels, tell_levels=tell_levels
+        )
+
     def __str__(self) -> str:
         sizes = ", ".join(f"{party} {n}" for party, n in self.n_records.items())
+        known = "" if self.labels is None else f"known: {len(self.labels)} pairs by labels\n"
         homes = "" if self.households is None else f"\nhouseholds: {self.households}"
         warnings = "".join(f"\nwarning: {text}" for text in self.warnings)
         return (
-            f"records: {sizes}\ncompared: {self.plan}\n"
+            f"records: {sizes}\ncompared: {self.plan}\n{known}"
             f"people: {self.crosswalk.n_people}\n{self.quality}{homes}"
             + (f"\nperson ids: {self.changes}" if len(self.changes) else "")
             + warnings

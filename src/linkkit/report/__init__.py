@@ -9,6 +9,7 @@ from linkkit.report.charts import plot_match_weights, plot_threshold_curve
 from linkkit.report.field_chart import plot_field_weights
 from linkkit.report.overlap_chart import plot_overlaps
 from linkkit.report.page import linkage_report
+from linkkit.report.waterfall_chart import plot_waterfall
 
 __all__ = [
     "linkage_report",
@@ -16,4 +17,5 @@ __all__ = [
     "plot_match_weights",
     "plot_overlaps",
     "plot_threshold_curve",
+    "plot_waterfall",
 ]

@@ -152,12 +152,15 @@ class PassModel:
         prior = float(np.log(match / max(1 - match, _FEWEST)))
         return np.asarray(self.log_odds(correlations) - prior)
 
-    def log_odds(self, correlations: _Floats) -> _Floats:
+    def log_odds(
+        self, correlations: _Floats, *, unknown: npt.NDArray[np.bool_] | None = None
+    ) -> _Floats:
         """Return the natural log of the odds of a match, shape (n_pairs,).
 
-        `correlations` are those of each pair in each pass, shape (n_pairs, n_passes).
+        `correlations` are those of each pair in each pass, shape (n_pairs, n_passes); `unknown`, of the
+        same shape, are passes that are taken not to have been compared.
         """
-        seen = _Seen.of(self.spec, correlations)
+        seen = _Seen.of(self.spec, correlations, unknown)
         return _log_odds(seen, self, coincidence_classes(self.spec))
 
 
@@ -183,6 +186,13 @@ def _table(item: PassSpec) -> _Table:
     # A far outlier of every class is left to the class that it is least far from.
     ratios = np.maximum(alive, 1e-30) / np.maximum(dead, 1e-30)[:, None]
     return _Table(step=step, least=int(bins[0]), ratios=ratios)
+
+
+def _with_nothing(table: _Table) -> _Table:
+    nothing = np.ones((1, table.ratios.shape[1]))
+    return _Table(
+        step=table.step, least=table.least, ratios=np.concatenate([table.ratios, nothing])
+    )
 
 
 def _places(tables: list[_Table], correlations: _Floats) -> npt.NDArray[np.int64]:
@@ -251,13 +261,25 @@ class _Seen:
     near: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, spec: EncodingSpec, correlations: _Floats) -> _Seen:
+    def of(
+        cls,
+        spec: EncodingSpec,
+        correlations: _Floats,
+        unknown: npt.NDArray[np.bool_] | None = None,
+    ) -> _Seen:
         tables, groups = [_table(item) for item in spec.passes], _by_salt(spec)
+        places = _places(tables, correlations)
+        if unknown is not None:
+            # A row of ones at the end of each table tells nothing.
+            tables = [_with_nothing(table) for table in tables]
+            places = np.where(unknown.T, [[len(table.ratios) - 1] for table in tables], places)
+            # What was not looked at may be alive.
+            correlations = np.where(unknown, 1.0, correlations)
         alive = _alive_salts(spec, correlations, groups)
         lonely = alive.sum(axis=1) < _SALTS_OF_MATCHES
         return cls(
             tables=tables,
-            places=_places(tables, correlations),
+            places=places,
             groups=groups,
             lonely=lonely,
             lonely_salt=np.where(lonely, alive @ np.arange(1, len(groups) + 1), 0),

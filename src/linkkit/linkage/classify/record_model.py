@@ -94,6 +94,11 @@ class Block:
         """What is taken off a pair's similarity, shape (n_pairs,)."""
         return self.level_of(self.left, self.right)
 
+    @property
+    def typical_level(self) -> float:
+        """The mean of what is taken off, over all pairs of records."""
+        return float(_RIVALRY * (self.left_level.mean() + self.right_level.mean()) / 2)
+
     def level_of(self, left: _Ints, right: _Ints) -> _Floats:
         """Return the same of listed pairs, by the numbers of their records in the parties."""
         return np.asarray(_RIVALRY * (self.left_level[left] + self.right_level[right]) / 2)
@@ -111,6 +116,11 @@ class Curves:
     matches: _Floats
     lowest: float
     floor: float
+
+    @property
+    def expected_matches(self) -> float:
+        """How many matches there are by the curve of matches."""
+        return float(np.exp(self.matches).sum() * _WIDTH)
 
     def log_odds(self, dice: _Floats, excess: _Floats) -> _Floats:
         """Return the natural log of the odds of a match, each pair judged for itself."""

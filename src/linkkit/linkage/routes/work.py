@@ -94,8 +94,8 @@ class Work:
     work_folder: Path | None = None
     n_threads: int | None = None
     progress: Progress = silent
-    until_done: ExitStack = field(default_factory=ExitStack)
     labels: LabelledPairs | None = None
+    until_done: ExitStack = field(default_factory=ExitStack)
     earlier: Earlier | None = None
 
     @property

@@ -1,0 +1,12 @@
+"""Explanation: why two records are linked, or are not.
+
+Runs at the linkage unit, after linking. In: what a linkage found and two record tokens. Out: a
+:class:`PairExplanation`: what each field or pass told, what found the pair, and what the clusters made of it.
+"""
+
+from linkkit.linkage.explain.groups import PathStep
+from linkkit.linkage.explain.pair import Linked, PairExplanation, explain_pair
+from linkkit.linkage.explain.parts import WeightPart
+from linkkit.linkage.explain.trace import PassTrace
+
+__all__ = ["Linked", "PairExplanation", "PassTrace", "PathStep", "WeightPart", "explain_pair"]
