@@ -38,7 +38,8 @@ def town(tmp_path_factory):
         assert (
             run(["encode", str(folder / party / "export.csv"), *common(folder, party), *words]) == 0
         )
-    assert link(folder, "crosswalk", "--review", str(folder / "ask"), "--review-pairs", "30") == 0
+    assert link(folder, "crosswalk", "--state", str(folder / "2026.linked")) == 0
+    assert ask(folder, "ask", "--pairs", "30") == 0
     return folder
 
 
@@ -54,6 +55,16 @@ def common(town: Path, role: str) -> list[str]:
 def link(town: Path, out: str, *words: str) -> int:
     files = [str(town / party / f"{party}.encodings") for party in PARTIES]
     return run(["link", *files, *common(town, "linkage_unit"), "--out", str(town / out), *words])
+
+
+def ask(town: Path, out: str, *words: str) -> int:
+    state = str(town / "2026.linked")
+    out = str(town / out)
+    return run(["review", "ask", state, *common(town, "linkage_unit"), "--out", out, *words])
+
+
+def explain(town: Path, *words: str) -> int:
+    return run(["explain", str(town / "2026.linked"), *words, *common(town, "linkage_unit")])
 
 
 def open_sheet(town: Path, party: str, *words: str, request: str | None = None) -> int:
@@ -96,20 +107,24 @@ def test_a_review_from_the_questions_to_links_with_labels(town, capsys):
     assert len((town / "more.csv").read_text(encoding="utf-8").splitlines()) == 61
 
 
-def test_two_records_are_explained_beside_a_linkage(town, capsys):
+def test_two_records_are_explained(town, capsys, tmp_path):
     asked = pd.read_parquet(town / "ask" / "asked.parquet").iloc[0]
     tokens = [asked["left_token"].hex(), asked["right_token"].hex()]
-    assert link(town, "explained", "--explain", *tokens) == 0
+    page = tmp_path / "why.html"
+    assert explain(town, *tokens, "--html", str(page)) == 0
     said = capsys.readouterr().out
     assert all(token in said for token in tokens)
     assert "match weight, in bits:" in said
     assert "blocking:" in said
+    assert "<svg" in page.read_text(encoding="utf-8")
+    assert explain(town, *tokens, "--html", str(page)) == 10
 
 
-def test_an_unknown_token_is_found_before_anything_is_written(town, capsys):
-    assert link(town, "none", "--explain", "00" * 16, "11" * 16) == 10
+def test_an_unknown_token_is_told(town, capsys, tmp_path):
+    page = tmp_path / "why.html"
+    assert explain(town, "00" * 16, "11" * 16, "--html", str(page)) == 10
     assert "no record with the first token" in capsys.readouterr().err
-    assert not (town / "none").exists()
+    assert not page.exists()
 
 
 def test_a_request_is_for_one_party(town, capsys):
@@ -120,8 +135,7 @@ def test_a_request_is_for_one_party(town, capsys):
 
 
 def test_an_older_request_is_refused(town, capsys):
-    newer = ["--review", str(town / "newer"), "--review-pairs", "5"]
-    assert link(town, "later", *newer) == 0
+    assert ask(town, "newer", "--pairs", "5") == 0
     assert open_sheet(town, "jobs", "--overwrite", request=str(town / "newer" / "jobs.review")) == 0
     capsys.readouterr()
     assert open_sheet(town, "jobs", "--overwrite") == 22
@@ -141,21 +155,14 @@ def test_words_of_no_list_are_refused_and_not_shown(town, capsys, tmp_path):
 
 
 def test_questions_and_sheets_are_replaced_only_when_asked(town, capsys):
-    assert link(town, "another", "--review", str(town / "ask")) == 10
+    assert ask(town, "ask") == 10
     assert "exists" in capsys.readouterr().err
-    assert not (town / "another").exists()
     assert open_sheet(town, "summer", "--overwrite") == 0
     assert open_sheet(town, "summer") == 10
 
 
-def test_options_of_a_review_need_one(town, capsys):
-    assert link(town, "alone", "--without-levels") == 10
-    assert "go with --review" in capsys.readouterr().err
-
-
 def test_levels_can_be_kept_back(town):
-    quiet = ["--review", str(town / "quiet"), "--review-pairs", "9", "--without-levels"]
-    assert link(town, "fewer", *quiet) == 0
+    assert ask(town, "quiet", "--pairs", "9", "--without-levels") == 0
     from linkkit.agreement import Agreement
     from linkkit.exchange import ReviewRequest
 

@@ -21,7 +21,7 @@ from linkkit.cli.bench import bench
 from linkkit.cli.clkhash import clkhash, tell_traps
 from linkkit.cli.encode import encode
 from linkkit.cli.keys import keys
-from linkkit.cli.link import link
+from linkkit.cli.link import explain, link
 from linkkit.cli.options import FILE, FOLDER, InOrder
 from linkkit.cli.preflight import preflight
 from linkkit.cli.review import review
@@ -166,7 +166,7 @@ def check(file: Path) -> None:
     click.echo(f"destroy by: {document.destroy_by}{past}")
 
 
-for command in (preflight, attack, encode, link, review, integrate, protect, release):
+for command in (preflight, attack, encode, link, review, explain, integrate, protect, release):
     commands.add_command(command)
 
 

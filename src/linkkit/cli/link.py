@@ -1,7 +1,8 @@
-"""The command of the linkage unit. No logic of its own."""
+"""The commands of the linkage unit. No logic of their own."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,6 @@ import click
 
 from linkkit.cli.options import (
     FILE,
-    FOLDER,
     agreement_option,
     deliveries_option,
     identity_option,
@@ -22,11 +22,9 @@ from linkkit.errors import OptionError
 if TYPE_CHECKING:
     from linkkit.agreement import Agreement
     from linkkit.exchange import Identity
-    from linkkit.linkage import LinkResult, Review
-    from linkkit.linkage.block import Block
-    from linkkit.linkage.cluster import Assignment
+    from linkkit.linkage import LinkResult
 
-__all__ = ["link"]
+__all__ = ["explain", "link"]
 
 
 @click.command()
@@ -54,26 +52,6 @@ __all__ = ["link"]
     "--labels", type=FILE, help="Pairs that partners have judged, of 'linkkit review combine'."
 )
 @click.option(
-    "--review",
-    type=FOLDER,
-    help="Ask the partners about pairs: write PARTY.review for each into this folder.",
-)
-@click.option(
-    "--review-pairs", type=int, help="For --review: how many pairs to ask about; 100 by default."
-)
-@click.option(
-    "--without-levels",
-    is_flag=True,
-    help="For --review: do not tell partners how each field agrees.",
-)
-@click.option(
-    "--explain",
-    nargs=2,
-    multiple=True,
-    metavar="TOKEN TOKEN",
-    help="Say why two records are linked, or are not. May be given several times.",
-)
-@click.option(
     "--block",
     type=click.Choice(["auto", "exhaustive", "blocks"]),
     default="auto",
@@ -89,7 +67,9 @@ __all__ = ["link"]
 )
 @click.option("--previous", type=FILE, help="What --state wrote for the last delivery.")
 @click.option(
-    "--state", type=FILE, help="Where to write what the next delivery needs, sealed to yourself."
+    "--state",
+    type=FILE,
+    help="Where to keep the linkage, sealed to yourself, for reviews, explanations, the next delivery.",
 )
 @click.option(
     "--withdrawn", type=FILE, help="Record tokens to be forgotten: a text file, one on a line."
@@ -103,7 +83,9 @@ __all__ = ["link"]
     help="Keep finished parts of the comparison here, to go on with them if it is interrupted.",
 )
 @click.option("--forecast", is_flag=True, help="Say what linking will take, and stop.")
-@click.option("--threads", type=int, help="Number of threads; all processors by default.")
+@click.option(
+    "--threads", "n_threads", type=int, help="Number of threads; all processors by default."
+)
 @deliveries_option
 @overwrite_option
 def link(
@@ -111,29 +93,10 @@ def link(
     agreement_file: Path,
     identity_file: Path,
     out: Path | None,
-    report: Path | None,
-    pairs: Path | None,
-    threshold: str,
-    max_false_match_rate: float | None,
-    households: bool,  # noqa: FBT001
-    labels: Path | None,
-    review: Path | None,
-    review_pairs: int | None,
-    without_levels: bool,  # noqa: FBT001
-    explain: tuple[tuple[str, str], ...],
-    block: Block,
-    assignment: Assignment,
-    previous: Path | None,
-    state: Path | None,
-    withdrawn: Path | None,
-    changes: Path | None,
-    max_pairs: int | None,
-    memory_limit: str | None,
-    work_folder: Path | None,
     forecast: bool,  # noqa: FBT001
-    threads: int | None,
     deliveries: Path | None,
     overwrite: bool,  # noqa: FBT001
+    **options: Any,
 ) -> None:
     """Linkage unit: find whose encodings are the same person's.
 
@@ -141,75 +104,136 @@ def link(
     """
     import linkkit as lk
 
-    if out is None and not forecast:
-        raise OptionError(
-            "--out is missing", hint="Say where to write the crosswalk, or ask for a --forecast."
-        )
-    _require_review(review, needed=review_pairs is not None or without_levels)
-    _require_suffix(report, ".html")
-    _require_suffix(pairs, ".parquet", ".arrow")
-    if not encodings and (previous is None or withdrawn is None):
-        raise OptionError(
-            "no encodings are given", hint="Give files of encodings, or --previous and --withdrawn."
-        )
-    inputs = [*encodings, agreement_file, identity_file, previous, withdrawn, labels]
-    document = lk.Agreement.load(agreement_file)
-    asking = [] if review is None else [review / f"{party}.review" for party in document.parties]
-    others = [report, pairs, None if review is None else review / "asked.parquet"]
-    sealed = [path for path in (out, state, changes) if path is not None]
-    require_free([*sealed, *asking], inputs, overwrite=overwrite, others=others)
-    own = lk.Identity.load(identity_file)
+    files = {name: options.pop(name) for name in _FILES}
+    _check(encodings, out, files, options, forecast=forecast)
+    written = [path for path in (out, files["state"], files["changes"]) if path is not None]
+    inputs = [*encodings, agreement_file, identity_file, *(files[name] for name in _READ)]
+    others = [files["report"], files["pairs"]]
+    require_free(written, inputs, overwrite=overwrite, others=others)
+    document, own = lk.Agreement.load(agreement_file), lk.Identity.load(identity_file)
     opening: dict[str, Any] = {
         "agreement": document,
         "identity": own,
         "deliveries": ledger_of(deliveries, identity_file),
     }
     extracts = [lk.EncodedExtract.load(file, **opening) for file in encodings]
-    how: dict[str, Any] = {"block": block, "max_pairs": max_pairs, "n_threads": threads}
-    how["previous"] = _loaded(previous, document, own)
+    how = {name: options.pop(name) for name in ("block", "max_pairs", "n_threads")}
+    if files["previous"] is not None:
+        how["previous"] = lk.LinkResult.load(files["previous"], agreement=document, identity=own)
     if forecast or out is None:
         click.echo(str(lk.forecast_link(extracts, **how)))
         return
-    how |= {"memory_limit": memory_limit, "work_folder": work_folder, "assignment": assignment}
-    how |= {"threshold": _threshold(threshold), "max_false_match_rate": max_false_match_rate}
-    how |= {"withdrawn": _tokens_of(withdrawn), "households": households}
-    how["labels"] = None if labels is None else lk.PairLabels.load(labels)
+    how |= options | {"threshold": _threshold(options["threshold"])}
+    how["withdrawn"] = _tokens_of(files["withdrawn"])
+    how["labels"] = None if files["labels"] is None else lk.PairLabels.load(files["labels"])
     with lk.progress_bar() as progress:
         result = lk.link(extracts, progress=progress, **how)
-    explained = [result.explain(*tokens) for tokens in explain]
+    _write(result, out, files, agreement=document, identity=own)
+
+
+_READ = ("previous", "withdrawn", "labels")
+_FILES = ("report", "pairs", "state", "changes", *_READ)
+
+
+def _check(
+    encodings: tuple[Path, ...],
+    out: Path | None,
+    files: Mapping[str, Path | None],
+    options: Mapping[str, Any],
+    *,
+    forecast: bool,
+) -> None:
+    """Refuse what is missing, and what would be ignored."""
+    if out is None and not forecast:
+        raise OptionError(
+            "--out is missing", hint="Say where to write the crosswalk, or ask for a --forecast."
+        )
+    _require_suffix(files["report"], ".html")
+    _require_suffix(files["pairs"], ".parquet", ".arrow")
+    if not encodings and (files["previous"] is None or files["withdrawn"] is None):
+        raise OptionError(
+            "no encodings are given", hint="Give files of encodings, or --previous and --withdrawn."
+        )
+    given = {"out": out, **{name: file for name, file in files.items() if name != "previous"}}
+    given |= {
+        name: options[name] for name in ("memory_limit", "work_folder", "max_false_match_rate")
+    }
+    idle = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
+    idle += ["--households"] if options["households"] else []
+    idle += ["--threshold"] if options["threshold"] != "auto" else []
+    idle += ["--assignment"] if options["assignment"] != "greedy" else []
+    if forecast and idle:
+        raise OptionError(
+            f"{', '.join(idle)} would change nothing, as a --forecast links nobody",
+            hint="Leave them out, or leave out --forecast.",
+        )
+
+
+def _write(
+    result: LinkResult,
+    out: Path,
+    files: Mapping[str, Path | None],
+    *,
+    agreement: Agreement,
+    identity: Identity,
+) -> None:
+    """Write what was asked for, the crosswalk last, and say where it is."""
+    report, pairs, state, changes = (files[name] for name in _FILES[:4])
     if report is not None:
         from linkkit.report import linkage_report
 
-        linkage_report(result, report, agreement=document)
+        linkage_report(result, report, agreement=agreement)
     if pairs is not None:
         result.pairs.save(pairs)
     if state is not None:
-        result.save(state, agreement=document, identity=own)
+        result.save(state, agreement=agreement, identity=identity)
     if changes is not None:
-        result.changes.save(changes, agreement=document, identity=own)
-    result.crosswalk.save(out, agreement=document, identity=own)
+        result.changes.save(changes, agreement=agreement, identity=identity)
+    result.crosswalk.save(out, agreement=agreement, identity=identity)
     click.echo(str(result))
-    for item in explained:
-        click.echo(f"\n{item}\n")
-    if review is not None:
-        n = 100 if review_pairs is None else review_pairs
-        questions = result.review(n, tell_levels=not without_levels)
-        _send(questions, review, agreement=document, identity=own)
     if len(result.n_records) == 1:
         click.echo("only one party was given: its own duplicates were looked for")
     click.echo(f"To the steward: {out}" + ("" if changes is None else f" and {changes}"))
     if state is not None:
-        click.echo(f"Keep for the next delivery: {state}")
+        click.echo(f"Stays here, for reviews, explanations and the next delivery: {state}")
     if report is None:
         click.echo("For a linkage report with plots, add --report FILE.html.")
 
 
-def _loaded(previous: Path | None, agreement: Agreement, identity: Identity) -> LinkResult | None:
-    import linkkit as lk
+@click.command()
+@click.argument("state", type=FILE)
+@click.argument("token")
+@click.argument("other_token")
+@agreement_option
+@identity_option
+@click.option("--html", type=FILE, help="Where to write the explanation as a page, if wanted.")
+@overwrite_option
+def explain(
+    state: Path,
+    token: str,
+    other_token: str,
+    agreement_file: Path,
+    identity_file: Path,
+    html: Path | None,
+    overwrite: bool,  # noqa: FBT001
+) -> None:
+    """Linkage unit: say why two records are linked, or are not.
 
-    if previous is None:
-        return None
-    return lk.LinkResult.load(previous, agreement=agreement, identity=identity)
+    STATE is what 'linkkit link --state' wrote; tokens are in hexadecimal.
+    """
+    import linkkit as lk
+    from linkkit.exchange.atomic import atomic_file
+
+    _require_suffix(html, ".html")
+    require_free([], [state, agreement_file, identity_file], overwrite=overwrite, others=[html])
+    document, own = lk.Agreement.load(agreement_file), lk.Identity.load(identity_file)
+    result = lk.LinkResult.load(state, agreement=document, identity=own)
+    explanation = result.explain(token, other_token)
+    click.echo(str(explanation))
+    if html is not None:
+        with atomic_file(html, private=True) as file:
+            file.write(explanation._repr_html_().encode())
+        click.echo(f"Stays here: {html}")
 
 
 def _tokens_of(withdrawn: Path | None) -> list[str] | None:
@@ -234,20 +258,6 @@ def _threshold(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
-
-
-def _send(questions: Review, folder: Path, **by: Any) -> None:
-    for party, file in questions.save(folder, **by).items():
-        click.echo(f"To '{party}': {file}")
-    click.echo(f"Stays here: {folder / 'asked.parquet'}")
-
-
-def _require_review(folder: Path | None, *, needed: bool) -> None:
-    if needed and folder is None:
-        raise OptionError(
-            "--review-pairs and --without-levels go with --review",
-            hint="Name the folder for the questions, or leave them out.",
-        )
 
 
 def _require_suffix(path: Path | None, *suffixes: str) -> None:

@@ -9,6 +9,7 @@ import click
 
 from linkkit.cli.options import (
     FILE,
+    FOLDER,
     InOrder,
     agreement_option,
     deliveries_option,
@@ -27,12 +28,51 @@ def review() -> None:
     """Ask partners about pairs of records, without a name leaving anybody.
 
     \b
-    The linkage unit:   linkkit link ... --review FOLDER      asks: PARTY.review for each party
+    The linkage unit:   linkkit review ask STATE              asks: PARTY.review for each party
     Each partner:       linkkit review open PARTY.review      shows its own rows, in a sheet that stays
                         linkkit review answer PARTY.review    takes the answers from the sheet
     The linkage unit:   linkkit review combine ANSWERS...     makes labels
                         linkkit link ... --labels FILE        links with them
     """  # noqa: D301  # \b keeps click from re-wrapping the list
+
+
+@review.command()
+@click.argument("state", type=FILE)
+@agreement_option
+@identity_option
+@click.option(
+    "--out", type=FOLDER, required=True, help="Where to write PARTY.review for each party."
+)
+@click.option("--pairs", type=int, default=100, show_default=True, help="How many pairs at most.")
+@click.option("--without-levels", is_flag=True, help="Do not tell partners how each field agrees.")
+@overwrite_option
+def ask(
+    state: Path,
+    agreement_file: Path,
+    identity_file: Path,
+    out: Path,
+    pairs: int,
+    without_levels: bool,  # noqa: FBT001
+    overwrite: bool,  # noqa: FBT001
+) -> None:
+    """Linkage unit: ask each party about the pairs whose answers tell most.
+
+    STATE is what 'linkkit link --state' wrote.
+    """
+    import linkkit as lk
+
+    document = lk.Agreement.load(agreement_file)
+    files = [out / f"{party}.review" for party in document.parties]
+    require_free(
+        files, [state, agreement_file, identity_file],
+        overwrite=overwrite, others=[out / "asked.parquet"],
+    )  # fmt: skip
+    own = lk.Identity.load(identity_file)
+    result = lk.LinkResult.load(state, agreement=document, identity=own)
+    questions = result.review(pairs, tell_levels=not without_levels)
+    for party, file in questions.save(out, agreement=document, identity=own).items():
+        click.echo(f"To '{party}': {file}")
+    click.echo(f"Stays here: {out / 'asked.parquet'}")
 
 
 @review.command(name="open")
