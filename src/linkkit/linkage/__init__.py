@@ -7,7 +7,8 @@ Runs at the linkage unit. In: the parties' :class:`~linkkit.exchange.EncodedExtr
 from linkkit.linkage.explain import PairExplanation
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.labels import PairLabels
-from linkkit.linkage.link import LinkResult, forecast_link, link
+from linkkit.linkage.link import forecast_link, link
+from linkkit.linkage.result import LinkResult
 from linkkit.linkage.review import (
     Review,
     ReviewOutcome,
