@@ -260,8 +260,11 @@ def exact_kernel(
     has = sp.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
     load = has @ tokens.weights
     common = (has.multiply(tokens.weights[None, :]).tocsr() @ has.T).toarray()
-    filled_up = np.maximum(load, round(item.n_bits * np.log(2)))
-    kernel = agreement(filled_up, common, item.n_bits)
+    # The first filter is half full: filled up, or with so many bits fewer for each piece.
+    full = round(item.n_bits * np.log(2))
+    kept = full / np.maximum(load, full)
+    in_first = common * np.minimum(kept[:, None], kept[None, :])
+    kernel = agreement(np.full(len(load), full), in_first, item.n_bits)
     kernel *= agreement(load, common, item.n_bits) ** (item.n_inputs - 1)
     np.fill_diagonal(kernel, 1)
     same_salt = (codes[:, None] == codes[None, :]) & (codes >= 0)[:, None]

@@ -637,7 +637,8 @@ def leaking():
     letters = list("aaaaabcdeeeeefghiiijklmnnnoooprrrssstttuvwyz")
 
     def words():
-        sizes = 3 + rng.binomial(8, 0.45, size=3000)
+        is_double = rng.random(3000) < 0.1
+        sizes = 3 + rng.binomial(8, 0.45, size=3000) + 8 * is_double
         return ["".join(rng.choice(letters, size=size)) for size in sizes]
 
     return pd.DataFrame(
@@ -669,7 +670,7 @@ def test_a_pass_tells_neither_lengths_nor_letters(with_profile, encode_plainly, 
     for item in extract.filters.values():
         bits = np.unpackbits(item.words.view(np.uint8), axis=1)
         counts = bits.sum(axis=1)
-        assert abs(spearmanr(counts, lengths)[0]) <= 0.10
+        assert abs(spearmanr(counts, lengths)[0]) <= 0.08
         means = bits.mean(axis=0)
         assert 0.45 <= means.min() <= means.max() <= 0.55
         worst = largest_correlation(plain, bits)

@@ -120,16 +120,22 @@ def encode(record: dict[str, str]) -> str:
     mask = hmac.digest(hkdf(SECRET, "pass-salt", *labels, PASS), salt.encode(), "sha256")[:16]
     key = hkdf(SECRET, "pass-token", *labels, PASS)
     filters = [0] * N_INPUTS
-    left, total = round(N_BITS * math.log(2)), 0
-    for field, (kind, n_hashes) in FIELDS.items():
-        for token in dict.fromkeys(tokens(kind, record[field])):
-            mine = numbers(key, mask, block(field, token), n_hashes * N_INPUTS)
-            left -= n_hashes
-            total ^= block(field, token)
-            for t in range(N_INPUTS):
-                for number in mine[t * n_hashes : (t + 1) * n_hashes]:
-                    filters[t] |= 1 << number % N_BITS
-    for number in numbers(key, mask, total ^ 0x8000, left):
+    half, total = round(N_BITS * math.log(2)), 0
+    pieces = [
+        (field, token, n_hashes)
+        for field, (kind, n_hashes) in FIELDS.items()
+        for token in dict.fromkeys(tokens(kind, record[field]))
+    ]
+    n_set = sum(n_hashes for _, _, n_hashes in pieces)
+    for field, token, n_hashes in pieces:
+        mine = numbers(key, mask, block(field, token), n_hashes * N_INPUTS)
+        total ^= block(field, token)
+        for t in range(N_INPUTS):
+            thinned = t == 0 and n_set > half
+            n = n_hashes * half // n_set if thinned else n_hashes
+            for number in mine[t * n_hashes :][:n]:
+                filters[t] |= 1 << number % N_BITS
+    for number in numbers(key, mask, total ^ 0x8000, max(half - n_set, 0)):
         filters[0] |= 1 << number % N_BITS
     laid_over = 0
     for one in filters:

@@ -159,7 +159,8 @@ def list_uses(
     ``order[start]`` on, with `codes` for salts, to the first new salt after `enough` blocks. A row
     of `hashes` is how many bits a token sets in each filter, none where it is left out, and how
     many blocks it takes; one of `uses`, where a token's blocks begin in `plain` and how many bits
-    it sets. The last use of a record is what fills up its first filter to `n_full`.
+    it sets. The last use of a record is what fills up its first filter to `n_full`: how many bits
+    are left, which is negative where its tokens set more.
 
     `place` notes where each token's blocks are, counted through all batches, of which this begins at
     `base`: before those of a salt are those of earlier ones. `new` is room for a record's tokens.
@@ -188,7 +189,7 @@ def list_uses(
         if end - base + filler_blocks + 3 > len(plain):
             return p, n, end
         n = _write_new(plain, n, new, n_new, blocks, hashes, low, high)
-        uses[n_uses, 0], uses[n_uses, 1] = n, n_filler
+        uses[n_uses, 0], uses[n_uses, 1] = n, n_full - n_set
         n_uses += np.uint64(1)
         if n_filler > 0:
             one, other = _sum_blocks(grams, first, last, hashes, blocks)
@@ -222,10 +223,23 @@ def _mark(stream: Any, at: Any, n: Any, marks: Any, n_bits: Any, n_inputs: Any) 
         i += 4
 
 
+@njit(inline="always")
+def _mark_fewer(
+    stream: Any, uses: Any, first: Any, last: Any, n_full: Any, n_set: Any, marks: Any, n_bits: Any,
+    n_inputs: Any,
+) -> None:  # fmt: skip
+    """Mark the tokens of a record that has too many, each with so fewer positions in the first filter."""
+    others = marks[np.int64(n_bits) :]
+    for use in range(first, last):
+        at, n = np.int64(uses[use, 0]) * 8, np.int64(uses[use, 1])
+        _mark(stream, at, n * n_full // n_set, marks, n_bits, 1)
+        _mark(stream, at + n, n, others, n_bits, n_inputs - 1)
+
+
 @njit(nogil=True, cache=True)
 def fill_filters(
     order: Any, start: Any, stop: Any, stream: Any, uses: Any, use_starts: Any, n_inputs: Any,
-    marks: Any, out: Any,
+    n_full: Any, marks: Any, out: Any,
 ) -> None:  # fmt: skip
     """Make the filter of each record of a batch: `n_inputs` Bloom filters laid over each other.
 
@@ -238,8 +252,12 @@ def fill_filters(
     for p in range(start, stop):
         for w in range(0, n_words, _WORDS_PER_LINE):
             _fetched(rows, order[p] * n_words + w)
-        filler = use_starts[p - start + 1] - 1
-        for use in range(use_starts[p - start], filler):
+        first, filler = use_starts[p - start], use_starts[p - start + 1] - 1
+        left = np.int64(uses[filler, 1])
+        if left < 0:
+            _mark_fewer(stream, uses, first, filler, n_full, n_full - left, marks, n_bits, n_inputs)
+            first = filler
+        for use in range(first, filler):
             at, n = np.int64(uses[use, 0]) * 8, np.int64(uses[use, 1])
             # The compiler unrolls what is constant.
             if n_inputs == 3:
@@ -248,8 +266,7 @@ def fill_filters(
                 _mark(stream, at, n, marks, n_bits, 4)
             else:
                 _mark(stream, at, n, marks, n_bits, n_inputs)
-        at, n = np.int64(uses[filler, 0]) * 8, np.int64(uses[filler, 1])
-        _mark(stream, at, n, marks, n_bits, 1)
+        _mark(stream, np.int64(uses[filler, 0]) * 8, max(left, 0), marks, n_bits, 1)
         for w in range(n_words):
             word = np.uint64(0)
             for t in range(n_inputs):

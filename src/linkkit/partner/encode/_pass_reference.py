@@ -52,20 +52,24 @@ def record_filter(
 
     It is the exclusive or of `n_inputs` Bloom filters. A token sets bits in the first by its first
     ``n_hashes`` numbers, cut to the width, in the second by the next, and so on. A record whose
-    tokens set fewer than ``n_full`` bits has the first filter filled up from the sum of their blocks.
-    Tokens that set none are left out.
+    tokens set fewer than ``n_full`` bits has the first filter filled up from the sum of their blocks;
+    where they set more, each sets so large a share of its bits in the first filter, rounded down, that
+    these are ``n_full``. Tokens that set none are left out.
     """
     filters = [0] * n_inputs
-    n_set, total = 0, 0
-    for gram in table.tokens[table.bounds[record] : table.bounds[record + 1]]:
+    grams = table.tokens[table.bounds[record] : table.bounds[record + 1]]
+    n_set, total = int(n_hashes[grams].sum()), 0
+    for gram in grams:
         n = int(n_hashes[gram])
         if not n:
             continue
         block = table.blocks[gram].tobytes()
-        n_set, total = n_set + n, total ^ int.from_bytes(block, "big")
+        total ^= int.from_bytes(block, "big")
+        n_first = n * n_full // max(n_set, n_full)
         numbers = token_positions(encipher, mask, block, n=n * n_inputs)
         for place, number in enumerate(numbers):
-            filters[place // n] |= 1 << (number % n_bits)
+            if not n_first <= place < n:
+                filters[place // n] |= 1 << (number % n_bits)
     filler = total.to_bytes(BLOCK_BYTES, "big")
     for number in token_positions(
         encipher, mask, filler, n=max(n_full - n_set, 0), start=FILLER_START

@@ -8,8 +8,8 @@ Schnell, 2023), where each bit becomes the exclusive or of several, removes that
 Several filters of the same tokens, each with positions of its own, are laid over each other by
 exclusive or. So no bit goes into two bits of the result: where bits are used again, the results obey
 linear equations, and whoever has enough records solves them without a key. One of the filters is
-filled up to half where a record is short, as the number of set bits tells something only if all of
-them are more or less than half full.
+half full for every record, filled up or thinned, as the number of set bits tells something only if
+all of them are more or less than half full.
 
 The combination is our own: experimental, measured, not peer-reviewed.
 """
@@ -256,7 +256,7 @@ class _Filling:
                 continue
             kernels.fill_filters(
                 order, start, done, room.enciphered(self.cipher, n), room.uses, room.starts,
-                n_inputs, marks, words,
+                n_inputs, self.n_full, marks, words,
             )  # fmt: skip
             start = done
 
