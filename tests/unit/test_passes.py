@@ -25,7 +25,8 @@ from linkkit.linkage.block.passes import (
 )
 from linkkit.linkage.classify.competition import compete
 from linkkit.linkage.classify.known_strangers import Strangers
-from linkkit.linkage.classify.pass_model import SIMILARITIES, fit_pass_model
+from linkkit.linkage.classify.pass_learning import fit_pass_model
+from linkkit.linkage.classify.pass_similarities import SIMILARITIES
 from linkkit.linkage.compare import find_pairs
 from linkkit.linkage.compare.passes import pairs as pass_pairs
 from linkkit.linkage.compare.passes import table_run

@@ -9,8 +9,10 @@ from scipy.special import ndtr
 from linkkit.linkage.block import PassPlan
 from linkkit.linkage.classify.competition import compete
 from linkkit.linkage.classify.known_strangers import Strangers
+from linkkit.linkage.classify.pass_learning import fit_pass_model
 from linkkit.linkage.classify.pass_levels import pass_levels
-from linkkit.linkage.classify.pass_model import SIMILARITIES, PassModel, fit_pass_model
+from linkkit.linkage.classify.pass_model import PassModel
+from linkkit.linkage.classify.pass_similarities import SIMILARITIES
 from linkkit.linkage.classify.scores import ScoredPairs
 from linkkit.linkage.compare.passes.matched import (
     MATCHED_SALTS,

@@ -1,0 +1,193 @@
+"""Learns the model of passes by EM, without labels or with some.
+
+Candidates say what matches are like; strangers are learned in view of those who are too unlike to be
+candidates, and all pairs that are no candidates are taken for unrelated. What the model cannot know it
+says in its warnings: that it did not come to rest, or that hardly anybody is shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from linkkit.exchange import EncodingSpec
+from linkkit.linkage.classify.known_strangers import Strangers
+from linkkit.linkage.classify.pass_coincidences import coincidence_classes
+from linkkit.linkage.classify.pass_evidence import PassParameters, SeenPairs, pair_log_odds
+from linkkit.linkage.classify.pass_levels import pass_weights
+from linkkit.linkage.classify.pass_model import PassModel
+from linkkit.linkage.classify.pass_priors import N_MATCHING, expected_same
+from linkkit.linkage.classify.pass_round import Evidence, next_round, with_rest
+from linkkit.linkage.classify.pass_similarities import expected_similar
+
+__all__ = ["fit_pass_model"]
+
+_WORN_AMONG_MATCHES = 0.2
+_OTHERS_PER_RECORD = (0.03, 1.0, 0.5, 0.0)
+"""Twins, people of one household, namesakes; unrelated are all the rest."""
+
+_HARDLY_ANY = 0.001
+_INCREDIBLE = 1e-30
+_MAX_ROUNDS = 300
+_CONVERGED = 1e-4
+_FEWEST = 1e-12
+
+_Floats = npt.NDArray[np.float64]
+
+
+def fit_pass_model(
+    spec: EncodingSpec,
+    correlations: _Floats,
+    *,
+    n_pairs: int,
+    most_matches: float,
+    n_records: int,
+    seen: _Floats,
+    n_expected: float | None = None,
+    strangers: Strangers | None = None,
+    known: npt.NDArray[np.int8] | None = None,
+) -> PassModel:
+    """Learn the model by EM from candidate pairs, all other pairs being unrelated.
+
+    Parameters
+    ----------
+    spec : EncodingSpec
+        How the records were encoded.
+    correlations : ndarray of float64, shape (n_candidates, n_passes)
+        Candidate pairs.
+    n_pairs : int
+        All pairs that could match.
+    most_matches : float
+        How many pairs match at most.
+    n_records : int
+        How many records there are.
+    seen : ndarray of float64, shape (n_passes, n_similarities)
+        How often a pair with the same salt is a candidate, by
+        :data:`~linkkit.linkage.classify.pass_similarities.SIMILARITIES`.
+    n_expected : float, optional
+        How many pairs match, roughly, where that is not half of the most: where to begin.
+    strangers : Strangers, optional
+        Which candidates are known to be no match.
+    known : ndarray of int8, shape (n_candidates,), optional
+        Labels: 1 the same person, -1 not, 0 not known.
+    """
+    evidence = Evidence(
+        seen=SeenPairs.of(spec, correlations),
+        classes=coincidence_classes(spec),
+        n_pairs=float(max(n_pairs, 1)),
+        n_expected=most_matches if n_expected is None else n_expected,
+        most_matches=most_matches,
+        seen_alive=seen,
+        strangers=strangers or Strangers.unknown(len(correlations)),
+        known=np.zeros(len(correlations), dtype=np.int8) if known is None else known,
+        same=expected_same(spec),
+        similar=expected_similar(spec),
+    )
+    usual = _usual(evidence, n_records)
+    state, n_rounds, converged = _em(evidence, usual)
+    is_sound = all(np.isfinite(x).all() for x in (state.shares, state.same, state.similar))
+    state = _believed(evidence, state) if is_sound else usual
+    doubts = _doubts(evidence, state, n_rounds, converged=converged, is_sound=is_sound)
+    return _model(
+        spec, correlations, evidence, state, n_rounds=n_rounds, converged=converged, doubts=doubts
+    )
+
+
+def _usual(evidence: Evidence, n_records: int) -> PassParameters:
+    """Return where to begin, and what is taken where nothing can be learned."""
+    worn = 0.5 * _WORN_AMONG_MATCHES * evidence.n_expected
+    others = np.array(_OTHERS_PER_RECORD) * n_records
+    first = np.concatenate([[0.5 * evidence.n_expected - worn, worn], others])
+    return PassParameters(
+        shares=with_rest(first / evidence.n_pairs),
+        same=evidence.same,
+        similar=evidence.similar,
+        coincident=evidence.classes.shares,
+        lonelier=np.ones(1 + len(evidence.seen.groups)),
+    )
+
+
+def _em(evidence: Evidence, state: PassParameters) -> tuple[PassParameters, int, bool]:
+    for n_rounds in range(1, _MAX_ROUNDS + 1):
+        new = next_round(evidence, state)
+        moved = np.abs(new.shares - state.shares)[:-1].max()
+        rest = np.abs(new.same - state.same).max()
+        state = new
+        matches = float(new.shares[:N_MATCHING].sum())
+        if moved < _CONVERGED * max(matches, _FEWEST) and rest < _CONVERGED:
+            return state, n_rounds, True
+    return state, _MAX_ROUNDS, False
+
+
+def _model(
+    spec: EncodingSpec,
+    correlations: _Floats,
+    evidence: Evidence,
+    state: PassParameters,
+    *,
+    n_rounds: int,
+    converged: bool,
+    doubts: Iterator[str],
+) -> PassModel:
+    log_odds = pair_log_odds(evidence.seen, state, evidence.classes)
+    match = 1 / (1 + np.exp(-np.clip(log_odds, -700, 700)))
+    return PassModel(
+        spec=spec,
+        shares=state.shares,
+        same=state.same,
+        similar=state.similar,
+        coincident=state.coincident,
+        lonelier=state.lonelier,
+        fields=pass_weights(spec, correlations, match, n_pairs=evidence.n_pairs),
+        n_pairs=round(evidence.n_pairs),
+        n_rounds=n_rounds,
+        converged=converged,
+        missed=_missed(evidence, state),
+        warnings=tuple(doubts),
+    )
+
+
+def _shares_nobody(evidence: Evidence, state: PassParameters) -> bool:
+    n_matches = float(state.shares[:N_MATCHING].sum()) * evidence.n_pairs
+    return n_matches < _HARDLY_ANY * min(evidence.most_matches, evidence.n_expected)
+
+
+def _believed(evidence: Evidence, state: PassParameters) -> PassParameters:
+    """Return what was learned; where nobody is shared, only a pair alike in most salts is a match."""
+    if not _shares_nobody(evidence, state):
+        return state
+    shares = state.shares.copy()
+    shares[:N_MATCHING] = np.minimum(shares[:N_MATCHING], _INCREDIBLE)
+    return replace(state, shares=shares)
+
+
+def _missed(evidence: Evidence, state: PassParameters) -> float:
+    """Return how many matches are expected to be no candidates in any pass."""
+    total = 0.0
+    for c in range(N_MATCHING):
+        dead = 1.0
+        for group in evidence.seen.groups:
+            seen = max(float(state.similar[c, k] @ evidence.seen_alive[k]) for k in group)
+            dead *= 1 - float(state.same[c, group[0]]) * seen
+        total += dead * float(state.shares[c]) * evidence.n_pairs
+    return total * max(float(state.lonelier.max()), 1.0)
+
+
+def _doubts(
+    evidence: Evidence,
+    state: PassParameters,
+    n_rounds: int,
+    *,
+    converged: bool,
+    is_sound: bool,
+) -> Iterator[str]:
+    n_matches = float(state.shares[:N_MATCHING].sum()) * evidence.n_pairs
+    if not is_sound:
+        yield "the model could not be learned from these pairs; what is usual was taken instead"
+    elif _shares_nobody(evidence, state):
+        yield f"the parties seem to share nobody: {n_matches:.0f} matching pairs are expected"
+    elif not converged:
+        yield f"the model did not come to rest in {n_rounds} rounds; probabilities are rough"

@@ -1,0 +1,291 @@
+"""One round of EM on passes: which pairs are of which class, and what the classes are like then.
+
+Most pairs that are alive with one salt alone are strangers who share a postal code, say, and a name, and a
+town with few postal codes would teach that matches have nothing else in common. So nothing is
+learned of matches from them but, within bounds, how many they are: who has an error in one salt has
+errors in others more often than others do. Where strangers are known, these alone say how many
+strangers are alive with one salt; the others are as many as are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from linkkit.linkage.classify.known_strangers import Strangers
+from linkkit.linkage.classify.pass_coincidences import Coincidences, share_seen
+from linkkit.linkage.classify.pass_evidence import PassParameters, SeenPairs, alive_ratios
+from linkkit.linkage.classify.pass_priors import N_MATCHING, PASS_CLASSES
+from linkkit.linkage.classify.pass_similarities import SIMILARITIES, similar_at
+
+__all__ = ["Evidence", "next_round", "with_rest"]
+
+_CAREFUL, _WORN = 0, 1
+_MATCHES, _UNRELATED = (_CAREFUL, _WORN), len(PASS_CLASSES) - 1
+_TWINS, _HOUSEHOLD = PASS_CLASSES.index("twins"), PASS_CLASSES.index("household")
+_TWINS_AMONG_SIBLINGS = 0.03
+
+_MOST_WORN, _MOST_WORN_IF_COARSE, _COARSE = 4.0, 0.002, 0.2
+"""Errors in most fields are not the rule: where few pairs are as of one person without them, many with
+them are strangers."""
+
+_IS_TAIL = SIMILARITIES > 0.35
+_PRIOR_PAIRS = 40.0
+_PRIOR_SHARE = 0.05
+_PRIOR_STRANGERS = 5.0
+_PRIOR_COINCIDENT = 1.0
+_STRANGERS_OFF = 50.0
+_FEWEST = 1e-12
+_LEAST_SEEN = 0.2
+_MOST_COINCIDENT = 4.0
+_MOST_LONELIER = 1.5
+_MOST_LONELY = 0.5
+_MOST_LONELY_IF_KNOWN = 0.12
+_MOST_LONELY_OF_SALT = 10.0
+_LEAST_STEP = 0.5
+
+_Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """What EM looks at, which stays the same in all rounds.
+
+    Attributes
+    ----------
+    seen : SeenPairs
+        The candidates.
+    classes : Coincidences
+        Strangers who share a value.
+    n_pairs, n_expected, most_matches : float
+        How many pairs there are in all, match roughly, match at most.
+    seen_alive : ndarray of float64, shape (n_passes, n_similarities)
+        How often a pair with the same salt is a candidate.
+    same, similar : ndarray of float64
+        What is usual, as in `PassParameters`.
+    strangers : Strangers
+        Which candidates are known to be no match.
+    known : ndarray of int8, shape (n_pairs,)
+        Labels: 1 the same person, -1 not, 0 not known.
+    """
+
+    seen: SeenPairs
+    classes: Coincidences
+    n_pairs: float
+    n_expected: float
+    most_matches: float
+    seen_alive: _Floats
+    same: _Floats
+    similar: _Floats
+    strangers: Strangers
+    known: npt.NDArray[np.int8]
+
+    @property
+    def boost(self) -> _Floats:
+        """How much likelier each lonely pair is to match if neither record has another match."""
+        return np.asarray(1 / self.strangers.share_free[self.seen.lonely], dtype=np.float64)
+
+    @property
+    def weights(self) -> _Floats:
+        """How many pairs of strangers each pair stands for, if it is one."""
+        if not self.strangers.share:
+            return np.ones(len(self.seen.lonely))
+        lonely = np.where(self.strangers.counted, 1 / self.strangers.share, 0.0)
+        return np.where(self.seen.lonely, lonely, 1.0)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Lonely:
+    """Of matches that are alive with one salt at most: how many are expected, and how many believed."""
+
+    expected: float = 0.0
+    most: float = 0.0
+
+
+def next_round(evidence: Evidence, state: PassParameters) -> PassParameters:
+    """Return what is learned from all pairs if they are what a state says they are."""
+    seen = evidence.seen
+    joint, coincident = _shared_out(evidence, state)
+    mass = joint.sum(axis=1)
+    same, similar, lonely = state.same.copy(), state.similar.copy(), _Lonely()
+    for c in _MATCHES:
+        pairs = joint[c] * ~seen.lonely
+        mass[c] = _learn_matches(evidence, state, c, pairs, into=(same, similar), lonely=lonely)
+    for group in seen.groups:
+        for k, counts in _alive_counts(evidence, state, _UNRELATED, group, joint[_UNRELATED]):
+            same[_UNRELATED, k], similar[_UNRELATED, k] = _learned_strangers(evidence, k, counts)
+        same[:, group] = same[:, group].mean(axis=1, keepdims=True)
+    if not evidence.strangers.share:
+        lonely.most = min(lonely.most, _MOST_LONELIER * lonely.expected)
+    found = float(joint[:N_MATCHING, seen.lonely].sum())
+    usual = min(found, lonely.most) / max(lonely.expected, _FEWEST)
+    return PassParameters(
+        shares=with_rest(_bounded(evidence, state, mass) / evidence.n_pairs),
+        same=same,
+        similar=similar,
+        coincident=_learned_coincidences(evidence, coincident),
+        lonelier=_learned_lonelier(evidence, state, joint, usual=usual),
+    )
+
+
+def with_rest(shares: _Floats) -> _Floats:
+    """Return shares of classes with all other pairs taken for unrelated."""
+    positive = np.maximum(shares, _FEWEST)
+    positive[_UNRELATED] = max(1 - float(positive[:_UNRELATED].sum()), _FEWEST)
+    return np.asarray(positive / positive.sum(), dtype=np.float64)
+
+
+def _shared_out(evidence: Evidence, state: PassParameters) -> tuple[_Floats, _Floats]:
+    """Return how much of each pair is of each class, and how many pairs share each field's value.
+
+    Returns
+    -------
+    joint : ndarray of float64, shape (n_classes, n_pairs)
+    coincident : ndarray of float64, shape (n_fields,)
+    """
+    seen, strangers = evidence.seen, evidence.strangers
+    joint = seen.ratios(state.same, state.similar)
+    lonely_salt = seen.lonely_salt[seen.lonely]
+    joint[:N_MATCHING, seen.lonely] *= state.lonelier[lonely_salt] * evidence.boost
+    joint[:N_MATCHING, strangers.known | (evidence.known < 0)] = 0.0
+    joint[N_MATCHING:, evidence.known > 0] = 0.0
+    joint *= state.shares[:, None]
+    shared = seen.of_coincidence(evidence.classes)
+    shared *= state.coincident[:, None]
+    shared[:, evidence.known[seen.near] > 0] = 0.0
+    total = joint.sum(axis=0)
+    total[seen.near] += shared.sum(axis=0)
+    total = np.maximum(total, 1e-300)
+    joint /= total
+    joint[N_MATCHING:] *= evidence.weights
+    return joint, np.asarray((shared / total[seen.near]).sum(axis=1))
+
+
+def _learn_matches(
+    evidence: Evidence,
+    state: PassParameters,
+    c: int,
+    pairs: _Floats,
+    *,
+    into: tuple[_Floats, _Floats],
+    lonely: _Lonely,
+) -> float:
+    """Write what a class of matches is like `into` `same` and `similar`; return how many they are."""
+    same, similar = into
+    shares = _share_lonely([float(state.same[c, group[0]]) for group in evidence.seen.groups])
+    mass = float(pairs.sum()) / max(1 - sum(shares), _LEAST_SEEN)
+    lonely.expected += sum(shares) * mass
+    lonely.most += _MOST_LONELY * float(pairs.sum())
+    for g, group in enumerate(evidence.seen.groups):
+        unseen = shares[g + 1] * mass
+        for k, counts in _alive_counts(evidence, state, c, group, pairs):
+            same[c, k], similar[c, k] = _learned_matches(
+                evidence, (c, k), counts, mass=mass, unseen=unseen
+            )
+    return mass
+
+
+def _bounded(evidence: Evidence, state: PassParameters, mass: _Floats) -> _Floats:
+    """Return how many pairs each class has, within what can be believed."""
+    mass = mass.copy()
+    # Where nobody is known to be a stranger, a coarse salt makes strangers look like worn matches.
+    is_coarse = not evidence.strangers.share and float(state.lonelier.min()) < _COARSE
+    most_worn = _MOST_WORN_IF_COARSE if is_coarse else _MOST_WORN
+    mass[_WORN] = min(float(mass[_WORN]), most_worn * float(mass[_CAREFUL]))
+    mass[:N_MATCHING] *= min(
+        evidence.most_matches / max(float(mass[:N_MATCHING].sum()), _FEWEST), 1.0
+    )
+    mass[_TWINS] = min(float(mass[_TWINS]), _TWINS_AMONG_SIBLINGS * float(mass[_HOUSEHOLD]))
+    return mass
+
+
+def _learned_lonelier(
+    evidence: Evidence, state: PassParameters, joint: _Floats, *, usual: float
+) -> _Floats:
+    """Return how many times as probable lonely matches are as with independent salts, by salt.
+
+    So much less than usually that there are no more than a multiple of what is expected: matches are
+    not learned from them, and nothing else would keep strangers of a coarse salt from being taken for
+    matches, each for itself, and then from being missing among strangers.
+    """
+    seen = evidence.seen
+    masses = state.shares[:N_MATCHING] * evidence.n_pairs
+    shares = [
+        _share_lonely([float(state.same[c, group[0]]) for group in seen.groups]) for c in _MATCHES
+    ]
+    allowed = _MOST_LONELY_OF_SALT * (masses @ np.array(shares))
+    if evidence.strangers.share:
+        allowed = np.maximum(allowed, _MOST_LONELY_IF_KNOWN * float(masses.sum()))
+    open_ = seen.lonely & (evidence.known == 0)
+    found = np.bincount(
+        seen.lonely_salt[open_],
+        weights=joint[:N_MATCHING, open_].sum(axis=0),
+        minlength=len(allowed),
+    )
+    step = np.clip(allowed / np.maximum(found, _FEWEST), _LEAST_STEP, 1 / _LEAST_STEP)
+    return np.asarray(np.minimum(np.maximum(state.lonelier, _FEWEST) * step, usual))
+
+
+def _learned_coincidences(evidence: Evidence, counts: _Floats) -> _Floats:
+    """Return how many of all pairs are of strangers who share a value, from those that are near."""
+    classes = evidence.classes
+    alive = classes.same * (similar_at(classes.overlaps) * evidence.seen_alive).sum(axis=2)
+    near = np.array(
+        [share_seen([float(row[g].max()) for g in evidence.seen.groups]) for row in alive]
+    )
+    expected = np.maximum(classes.shares * evidence.n_pairs, _FEWEST)
+    found = (counts + _PRIOR_COINCIDENT) / (near + _PRIOR_COINCIDENT / expected)
+    return np.asarray(np.minimum(found / evidence.n_pairs, _MOST_COINCIDENT * classes.shares))
+
+
+def _alive_counts(
+    evidence: Evidence, state: PassParameters, c: int, group: list[int], pairs: _Floats
+) -> Iterator[tuple[int, _Floats]]:
+    """Yield how many pairs of a class are alive in each pass of a salt, by similarity."""
+    tables, places = evidence.seen.tables, evidence.seen.places
+    ratios = state.same[c, group[0]] * alive_ratios(tables, places, state.similar[c], group)
+    alive = pairs * ratios / (ratios + (1 - state.same[c, group[0]]))
+    for k in group:
+        by_place = np.bincount(places[k], alive, minlength=len(tables[k].ratios))
+        lively: _Floats = tables[k].ratios * state.similar[c, k]
+        yield k, by_place @ (lively / lively.sum(axis=1, keepdims=True))
+
+
+def _share_lonely(same: list[float]) -> list[float]:
+    """Return how often no salt agrees, and how often each agrees alone, if they do independently."""
+    dead = np.array([1 - x for x in same])
+    none = float(dead.prod())
+    return [none, *(none / max(float(d), _FEWEST) * (1 - float(d)) for d in dead)]
+
+
+def _learned_matches(
+    evidence: Evidence, place: tuple[int, int], counts: _Floats, *, mass: float, unseen: float
+) -> tuple[float, _Floats]:
+    """Return how often a pass of matches is alive, and how similar they are then.
+
+    `unseen` are those that are alive with this salt alone, from which nothing else is learned.
+    """
+    weight = max(_PRIOR_PAIRS, _PRIOR_SHARE * mass)
+    alive = float(counts.sum()) + unseen + weight * float(evidence.same[place])
+    found = counts + weight * evidence.similar[place]
+    return float(np.clip(alive / (mass + weight), 1e-6, 1 - 1e-6)), found / found.sum()
+
+
+def _learned_strangers(evidence: Evidence, k: int, counts: _Floats) -> tuple[float, _Floats]:
+    """Return the same for strangers, of whom only those are seen who became candidates.
+
+    In each bin of similarity there are as many as were seen, over the chance of being seen, and as
+    many as expected, by a few pairs' worth.
+    """
+    prior, seen = float(evidence.same[_UNRELATED, k]), evidence.seen_alive[k]
+    expected = evidence.n_pairs * prior * evidence.similar[_UNRELATED, k]
+    visible = float(expected @ seen)
+    as_expected = (float(counts.sum()) + _PRIOR_STRANGERS) / (visible + _PRIOR_STRANGERS)
+    expected = expected * np.where(_IS_TAIL, as_expected, 1.0)
+    there = (counts + _PRIOR_STRANGERS) / (seen + _PRIOR_STRANGERS / np.maximum(expected, 1e-9))
+    same = float(there.sum()) / evidence.n_pairs
+    least, most = prior / _STRANGERS_OFF, min(prior * _STRANGERS_OFF, 0.5)
+    return float(np.clip(same, least, most)), there / there.sum()
