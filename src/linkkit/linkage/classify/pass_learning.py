@@ -29,8 +29,8 @@ _WORN_AMONG_MATCHES = 0.2
 _OTHERS_PER_RECORD = (0.03, 1.0, 0.5, 0.0)
 """Twins, people of one household, namesakes; unrelated are all the rest."""
 
-_HARDLY_ANY = 0.001
-_INCREDIBLE = 1e-30
+_HARDLY_ANY, _A_FEW = 0.001, 1.5
+_INCREDIBLE = 1e-6
 _MAX_ROUNDS = 300
 _CONVERGED = 1e-4
 _FEWEST = 1e-12
@@ -89,8 +89,8 @@ def fit_pass_model(
     usual = _usual(evidence, n_records)
     state, n_rounds, converged = _em(evidence, usual)
     is_sound = all(np.isfinite(x).all() for x in (state.shares, state.same, state.similar))
-    state = _believed(evidence, state) if is_sound else usual
     doubts = _doubts(evidence, state, n_rounds, converged=converged, is_sound=is_sound)
+    state = _believed(evidence, state) if is_sound else usual
     return _model(
         spec, correlations, evidence, state, n_rounds=n_rounds, converged=converged, doubts=doubts
     )
@@ -156,11 +156,15 @@ def _shares_nobody(evidence: Evidence, state: PassParameters) -> bool:
 
 
 def _believed(evidence: Evidence, state: PassParameters) -> PassParameters:
-    """Return what was learned; where nobody is shared, only a pair alike in most salts is a match."""
+    """Return what was learned; where hardly anybody is shared, only a pair alike in most salts is a match.
+
+    Of some hundred million pairs of strangers a few are alike in two or three salts by chance, and there are
+    too few matches to learn from how these differ.
+    """
     if not _shares_nobody(evidence, state):
         return state
     shares = state.shares.copy()
-    shares[:N_MATCHING] = np.minimum(shares[:N_MATCHING], _INCREDIBLE)
+    shares[:N_MATCHING] *= _INCREDIBLE
     return replace(state, shares=shares)
 
 
@@ -188,6 +192,7 @@ def _doubts(
     if not is_sound:
         yield "the model could not be learned from these pairs; what is usual was taken instead"
     elif _shares_nobody(evidence, state):
-        yield f"the parties seem to share nobody: {n_matches:.0f} matching pairs are expected"
+        whom = "nobody" if n_matches < _A_FEW else "hardly anybody"
+        yield f"the parties seem to share {whom}: {n_matches:.0f} matching pairs are expected"
     elif not converged:
         yield f"the model did not come to rest in {n_rounds} rounds; probabilities are rough"

@@ -32,6 +32,10 @@ _MOST_WORN, _MOST_WORN_IF_COARSE, _COARSE = 4.0, 0.002, 0.2
 """Errors in most fields are not the rule: where few pairs are as of one person without them, many with
 them are strangers."""
 
+_LEAST_WORN, _WORN_PER_SHARE = 0.25, 100.0
+"""Strangers look like worn matches by the number of all pairs, however few people are shared. So where
+the careful matches are no twenty-fifth of all who could match, fewer worn ones are believed for each."""
+
 _IS_TAIL = SIMILARITIES > 0.35
 _PRIOR_PAIRS = 40.0
 _PRIOR_SHARE = 0.05
@@ -193,8 +197,11 @@ def _bounded(evidence: Evidence, state: PassParameters, mass: _Floats) -> _Float
     mass = mass.copy()
     # Where nobody is known to be a stranger, a coarse salt makes strangers look like worn matches.
     is_coarse = not evidence.strangers.share and float(state.lonelier.min()) < _COARSE
-    most_worn = _MOST_WORN_IF_COARSE if is_coarse else _MOST_WORN
-    mass[_WORN] = min(float(mass[_WORN]), most_worn * float(mass[_CAREFUL]))
+    careful = float(mass[_CAREFUL])
+    share = careful / max(min(evidence.most_matches, evidence.n_expected), 1.0)
+    most_worn = float(np.clip(_WORN_PER_SHARE * share, _LEAST_WORN, _MOST_WORN))
+    most_worn = min(most_worn, _MOST_WORN_IF_COARSE) if is_coarse else most_worn
+    mass[_WORN] = min(float(mass[_WORN]), most_worn * careful)
     mass[:N_MATCHING] *= min(
         evidence.most_matches / max(float(mass[:N_MATCHING].sum()), _FEWEST), 1.0
     )
