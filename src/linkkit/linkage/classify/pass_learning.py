@@ -30,6 +30,10 @@ _OTHERS_PER_RECORD = (0.03, 1.0, 0.5, 0.0)
 """Twins, people of one household, namesakes; unrelated are all the rest."""
 
 _HARDLY_ANY, _A_FEW = 0.001, 1.5
+_FEW, _LEAST_SAME = 0.02, 0.6
+"""Fathers and sons of one name, say, are so few of those who could match; what makes them alike is never
+another salt than theirs, while errors of one person are now in this field and now in that."""
+
 _INCREDIBLE = 1e-6
 _MAX_ROUNDS = 300
 _CONVERGED = 1e-4
@@ -152,7 +156,9 @@ def _model(
 
 def _shares_nobody(evidence: Evidence, state: PassParameters) -> bool:
     n_matches = float(state.shares[:N_MATCHING].sum()) * evidence.n_pairs
-    return n_matches < _HARDLY_ANY * min(evidence.most_matches, evidence.n_expected)
+    share = n_matches / max(min(evidence.most_matches, evidence.n_expected), _FEWEST)
+    are_others = share < _FEW and float(state.same[0].min()) < _LEAST_SAME
+    return are_others or share < _HARDLY_ANY
 
 
 def _believed(evidence: Evidence, state: PassParameters) -> PassParameters:
