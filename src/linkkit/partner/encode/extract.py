@@ -176,7 +176,13 @@ def encodings_of(
         key_check=key_check(secret, *scope.labels),
         one_record_per_person=agreement.party(work.party).one_record_per_person,
         tokens=work.tokens[order],
-        filters=sent_filters(encoder.encode(work.standardized.compared, rows=best), spec),
+        filters=sent_filters(
+            encoder.encode(work.standardized.compared, rows=best),
+            spec,
+            work.tokens[order],
+            secret=secret,
+            scope=scope,
+        ),  # fmt: skip
         counts=counts,
         epoch=agreement.epoch,
         canaries=canary_digests(
