@@ -7,6 +7,7 @@ own list under other keys, with the salts of that list and the pieces that its r
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,8 +167,10 @@ class Scheme:
         if self.spec.records:
             return Target(passes=(self._clks(frame, material),))
         scope = KeyScope.of(self.agreement, self.spec)
-        made = record_filters(self.fields(frame), lk.Secret(material), scope, self.spec)
-        sent = sent_filters(made, self.spec)
+        secret = lk.Secret(material)
+        made = record_filters(self.fields(frame), secret, scope, self.spec)
+        tokens = np.frombuffer(os.urandom(16 * len(frame)), dtype=np.uint8).reshape(-1, 16)
+        sent = sent_filters(made, self.spec, tokens, secret=secret, scope=scope)
         return Target(
             passes=tuple(PassView(words=x.words, present=x.present) for x in sent.values())
         )

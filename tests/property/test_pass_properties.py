@@ -202,13 +202,21 @@ def test_a_record_is_encoded_alike_in_any_company(rows):
 @given(people)
 @settings(deadline=None, max_examples=30)
 def test_without_a_salt_there_is_nothing_and_what_is_sent_is_random(rows):
-    made, sent, again = encoded(rows), *(with_random_filters(encoded(rows)) for _ in range(2))
+    rng = np.random.default_rng(len(rows))
+    tokens, others = rng.integers(0, 256, size=(2, len(rows), 16), dtype=np.uint8)
+    made = encoded(rows)
+    sent, same = (with_random_filters(encoded(rows), tokens, key=b"k" * 32) for _ in range(2))
+    again = with_random_filters(made, others, key=b"k" * 32)
+    rekeyed = with_random_filters(made, tokens, key=b"l" * 32)
     missing = np.array([row["surname"] is None for row in rows])
     assert np.array_equal(made.present, ~missing)
     assert not made.words[missing].any()
     assert sent.present.all()
     assert np.array_equal(sent.words[~missing], made.words[~missing])
-    assert not np.any(np.all(sent.words[missing] == again.words[missing], axis=1))
+    assert np.array_equal(sent.words, same.words)
+    for other in (again, rekeyed):
+        assert not np.any(sent.words[missing] == other.words[missing])
+    assert len(np.unique(sent.words[missing])) == sent.words[missing].size
     counts = np.bitwise_count(sent.words[missing]).sum(axis=1)
     assert np.all(np.abs(counts.astype(int) - 512) < 160)
 

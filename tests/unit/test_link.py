@@ -141,7 +141,7 @@ def test_a_mismatch_says_what_differs(
     ("changes", "difference"),
     [
         ({"encoding_version": 9}, "encoding version 1 and 9"),
-        ({"standardization_version": 9}, "standardization version 2 and 9"),
+        ({"standardization_version": 9}, "standardization version 3 and 9"),
         ({"profile": "other"}, "profile field and other"),
         ({"filters": ()}, "only one has filter 'birth_date'; only one has filter 'given_name'"),
     ],

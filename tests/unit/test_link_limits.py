@@ -292,7 +292,7 @@ def test_finished_partitions_stay_until_people_are_made(
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr("linkkit.linkage.crosswalk.build._person_ids", fail)
+        patch.setattr("linkkit.linkage.crosswalk.build._ids", fail)
         with pytest.raises(MemoryError):
             link(two, work_folder=tmp_path)
     assert list(tmp_path.glob("*.arrow"))

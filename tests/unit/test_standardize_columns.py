@@ -215,6 +215,7 @@ def test_any_text_is_standardized_or_rejected_and_nothing_else(
 @settings(deadline=None, max_examples=300)
 @given(cell=st.one_of(ANYTHING, PLAUSIBLE))
 @example(cell="0:UNIT:0:0")
+@example(cell="+9 80000")
 def test_a_standard_form_is_its_own_standard_form(read: Callable[[str], Any], cell: str) -> None:
     value = read(cell).value
     if value is not None and value not in ONLY_LOWER:

@@ -170,9 +170,9 @@ def link(
             threshold=threshold, max_false_match_rate=max_false_match_rate,
             n_unseen=found.n_unseen, labels=work.labels, assignment=assignment,
         )  # fmt: skip
-    changes = None if previous is None else previous.changes
-    homes = find_households(work.pool, chosen.person) if households else None
-    return _result(delivery, found, chosen, judged, homes=homes, changes=changes, as_of=as_of)
+        changes = None if previous is None else previous.changes
+        homes = find_households(work.pool, chosen.person) if households else None
+        return _result(delivery, found, chosen, judged, homes=homes, changes=changes, as_of=as_of)
 
 
 def _delivered(

@@ -7,8 +7,6 @@ that nothing is known of, nothing is held against it.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
@@ -18,6 +16,7 @@ from linkkit.linkage.cluster import cluster_records
 from linkkit.linkage.households.candidates import HomePairs
 from linkkit.linkage.households.model import HomeModel
 from linkkit.linkage.households.states import StateTable
+from linkkit.linkage.pool import part_of
 
 __all__ = ["join_people", "score_homes"]
 
@@ -52,15 +51,12 @@ def join_people(
     table: StateTable, model: HomeModel, scored: ScoredPairs, *, threshold: float = 0.5
 ) -> _Ints:
     """Assign every person to one household; returns the smallest number of its people."""
-    n = table.evidence.n_people
-    people = replace(
-        table.evidence.pool,
-        party=np.zeros(n, dtype=np.int64),
-        tokens=np.zeros((n, 16), dtype=np.uint8),
-        words=np.zeros((n, 0), dtype=np.uint64),
-        present=np.zeros((n, 0), dtype=np.bool_),
-        block_keys=np.zeros((n, 0), dtype=np.uint64),
-    )
+    evidence = table.evidence
+    # Somebody without evidence is in no pair, so that any row may stand for them.
+    rows = np.minimum(evidence.starts[:-1], max(len(evidence.pool) - 1, 0))
+    people = part_of(evidence.pool, rows if len(evidence.pool) else rows[:0])
+    if not len(people):
+        return np.arange(evidence.n_people, dtype=np.int64)
 
     def score(left: _Ints, right: _Ints) -> _Floats:
         states = table.of_pairs(left, right)

@@ -168,6 +168,7 @@ def encodings_of(
     scope = KeyScope.of(agreement, spec)
     encoder = FieldEncoder(secret, scope, spec)
     made_up = canary_fields(agreement, secret, scope)
+    made = encoder.encode(work.standardized.compared, rows=best)
     return EncodedExtract(
         party=work.party,
         agreement_id=agreement.id,
@@ -176,7 +177,7 @@ def encodings_of(
         key_check=key_check(secret, *scope.labels),
         one_record_per_person=agreement.party(work.party).one_record_per_person,
         tokens=work.tokens[order],
-        filters=sent_filters(encoder.encode(work.standardized.compared, rows=best), spec),
+        filters=sent_filters(made, spec, work.tokens[order], secret=secret, scope=scope),
         counts=counts,
         epoch=agreement.epoch,
         canaries=canary_digests(

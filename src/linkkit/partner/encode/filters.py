@@ -101,11 +101,22 @@ def record_filters(
     return FieldEncoder(secret, scope, spec).encode(fields)
 
 
-def sent_filters(made: Mapping[str, Filter], spec: EncodingSpec) -> dict[str, Filter]:
-    """Return filters as they may leave the party: who has none in a pass gets a random one."""
-    passes = {item.name for item in spec.passes}
+def sent_filters(
+    made: Mapping[str, Filter],
+    spec: EncodingSpec,
+    tokens: npt.NDArray[np.uint8],
+    *,
+    secret: Secret,
+    scope: KeyScope,
+) -> dict[str, Filter]:
+    """Return filters as they may leave the party: who has none in a pass gets one that looks random."""
+    passes = {
+        item.name: encoding_key(secret, scope, purpose="pass-filler", field=item.name)
+        for item in spec.passes
+    }
     return {
-        name: with_random_filters(item) if name in passes else item for name, item in made.items()
+        name: with_random_filters(item, tokens, key=passes[name]) if name in passes else item
+        for name, item in made.items()
     }
 
 

@@ -17,7 +17,6 @@ The combination is our own: experimental, measured, not peer-reviewed.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -167,15 +166,30 @@ def pass_filter(
     return Filter(words=words, present=present)
 
 
-def with_random_filters(made: Filter) -> Filter:
-    """Give each record without a filter a fresh random one, so that nobody sees who had none.
+def with_random_filters(made: Filter, tokens: npt.NDArray[np.uint8], *, key: bytes) -> Filter:
+    """Give each record without a filter one that looks random, so that nobody sees who had none.
 
     A constant would make the people who lack a field look like each other, and an empty place
-    would tell which records lack what, which singles people out.
+    would tell which records lack what, which singles people out. The filter is a keyed function of the
+    record's token: were it another in each delivery, the passes of a record that change while others
+    stay would tell the same.
+
+    Parameters
+    ----------
+    made : Filter
+        The filters of a pass.
+    tokens : ndarray of uint8, shape (n_records, 16)
+        Record tokens.
+    key : bytes
+        32 bytes, of this purpose and pass alone.
     """
     words = made.words.copy()
     missing = np.flatnonzero(~made.present)
-    random = np.frombuffer(os.urandom(len(missing) * words.shape[1] * 8), dtype="<u8")
+    blocks = np.repeat(tokens[missing][:, None, :], words.shape[1] // 2, axis=1)
+    # Each block of 16 bytes has its number, added to the end of the token.
+    blocks.view("<u2")[:, :, -1] ^= np.arange(words.shape[1] // 2, dtype="<u2")
+    cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
+    random = np.frombuffer(cipher.update(blocks.tobytes()) + cipher.finalize(), dtype="<u8")
     words[missing] = random.reshape(len(missing), words.shape[1])
     return Filter(words=words, present=np.ones_like(made.present))
 

@@ -113,7 +113,7 @@ def is_placeholder_number(digits: str) -> bool:
 
 
 def _of_digits(digits: str) -> Outcome:
-    if not digits:
+    if _n_digits(digits) < _N_WITHOUT_AREA:
         return Outcome(None, _NOT_A_PHONE)
     return Outcome(None, "placeholder") if is_placeholder_number(digits) else Outcome(digits)
 
