@@ -628,6 +628,27 @@ def test_the_model_tells_matches_from_relatives_and_chance(with_profile):
     assert model.expected_matches == pytest.approx(1000, rel=0.05)
 
 
+@pytest.mark.parametrize("n_shared", [0, 8])
+def test_strangers_are_no_matches_where_hardly_anybody_is_shared(with_profile, n_shared):
+    spec = encoding_spec(with_profile("standard"))
+    rng = np.random.default_rng(4)
+    n_passes = len(spec.passes)
+    pairs = rng.normal(0, 1 / np.sqrt(2048), size=(n_shared + 900, n_passes))
+    pairs[:n_shared] = 1.0
+    by_name = [k for k, item in enumerate(spec.passes) if "surname" in {s.name for s in item.salt}]
+    for row in range(n_shared, len(pairs)):  # namesakes, more or less
+        pairs[row, by_name] += rng.uniform(0.1, 0.35)
+    seen = np.array([norm.cdf(SIMILARITIES**3 * np.sqrt(2048) - 4.5)] * n_passes)
+    model = fit_pass_model(
+        spec, pairs, n_pairs=4 * 10**8, most_matches=20_000.0, n_records=40_000, seen=seen
+    )
+    is_match = model.log_odds(pairs) > 0
+    assert is_match[:n_shared].all()
+    assert not is_match[n_shared:].any()
+    (warning,) = model.warnings
+    assert f"seem to share {'hardly anybody: 8' if n_shared else 'nobody: 0'} matching" in warning
+
+
 # What follows is measured on made-up names of uneven lengths; the issue has the bounds.
 
 
