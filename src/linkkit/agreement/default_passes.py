@@ -143,9 +143,9 @@ def _forms(linkage: LinkageClause, fields: Sequence[str]) -> Iterator[_Form]:
         if date and given and surname:
             yield form("by_identifier", {identifier: LAST_DIGITS}, given, date)
     if phone := names.get("phone"):
-        yield form("by_phone", {phone: LAST_DIGITS}, given)
+        yield form("by_phone", {phone: LAST_DIGITS})
     if given and surname:
-        yield form("by_surname", {surname: 3, given: 1}, surname, date)
+        yield form("by_surname", {surname: 3, given: 1}, surname)
 
 
 def _enough(forms: Sequence[_Form]) -> list[_Form]:
@@ -184,9 +184,18 @@ def _best(linkage: LinkageClause, shared: Sequence[frozenset[str]]) -> list[_Cho
         found = _found(linkage, chosen, shared)
         # Rounded, as sums in another order would break ties otherwise.
         gains = [round(_found(linkage, [*chosen, choice], shared) - found, 9) for choice in left]
-        best = max(range(len(left)), key=gains.__getitem__)
-        if gains[best] < _LEAST_GAIN * len(shared):
+        salts = [choice.form.salt for choice in chosen]
+        few = len(chosen) < ENOUGH_PASSES
+        # A salt more is worth having where there are few; the same one again must find more.
+        worth = [
+            position
+            for position, gain in enumerate(gains)
+            if gain >= _LEAST_GAIN * len(shared)
+            or (few and gain > 0 and left[position].form.salt not in salts)
+        ]
+        if not worth:
             break
+        best = max(worth, key=gains.__getitem__)
         chosen.append(left.pop(best))
     return chosen
 
