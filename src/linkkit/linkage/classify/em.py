@@ -68,6 +68,8 @@ class Evidence:
         All pairs that could match.
     own : ndarray of bool, shape (n_classes, n_fields)
         Which fields a class has levels of its own for.
+    as_at_home : ndarray of bool, shape (n_fields,)
+        Fields in which twins are like other people of a household.
     identifies : ndarray of bool, shape (n_fields,)
         Fields that are of one person, as names and dates are, and not of a place.
     given_name : int or None
@@ -91,6 +93,7 @@ class Evidence:
     prior: _Floats
     n_pairs: int
     own: npt.NDArray[np.bool_]
+    as_at_home: npt.NDArray[np.bool_]
     identifies: npt.NDArray[np.bool_]
     given_name: int | None
     unseen: Unseen
@@ -216,7 +219,7 @@ def _round(
         for c in range(len(shares))
     ]
     # Pairs known to be no match tell how common each class of others is, as well as candidates do.
-    n_others = evidence.n_pairs / (evidence.n_pairs + evidence.n_strangers)
+    n_others = evidence.n_pairs / max(evidence.n_pairs + evidence.n_strangers, 1)
     mass = weighted.sum(axis=0) + rest.sum(axis=0) + unseen.sum(axis=0)
     # But siblings may be in two parties and never in one, as pupils of two schools are.
     pooled = (mass + known.sum(axis=0)) * n_others
@@ -298,6 +301,7 @@ def _tables(evidence: Evidence, seen: list[_Floats]) -> _Floats:
         np.where(own[c][:, None], _normalized(seen[c] + _PRIOR_PAIRS * prior[c]), unrelated)
         for c in range(_UNRELATED)
     ]
+    new[_TWINS] = np.where(evidence.as_at_home[:, None], new[_HOUSEHOLD], new[_TWINS])
     # Who moved makes the same errors in all that does not change with a move. What these are is learned
     # from those who stayed: people of one name who moved are too much like strangers of one name.
     new[_MOVED] = np.where(own[_MOVED][:, None], new[_MOVED], new[_MATCH])

@@ -7,6 +7,7 @@ are silent, and which class is which.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -22,6 +23,8 @@ __all__ = [
     "expected_levels",
     "has_own",
     "is_shared",
+    "learned_levels",
+    "of_unknown_use",
 ]
 
 PairClass = Literal["match", "moved", "twins", "household", "namesakes", "area", "unrelated"]
@@ -39,6 +42,9 @@ IDENTIFYING: frozenset[FieldKind] = frozenset(
     {"given_name", "surname", "name", "date", "identifier", "ssn4", "email"}
 )
 """Kinds that two records of one person hardly ever both differ in."""
+
+_AT_HOME: tuple[PairClass, ...] = ("household", "area")
+_SHARED_IF_KNOWN = 0.3
 
 _Levels = tuple[float, float, float, float]
 
@@ -135,3 +141,22 @@ def expected_levels(
     levels = unrelated if shared is None else np.array(shared)
     levels = np.maximum(levels, 1e-6)
     return np.asarray(levels / levels.sum(), dtype=np.float64)
+
+
+def of_unknown_use(kinds: Sequence[FieldKind]) -> npt.NDArray[np.bool_]:
+    """Return which fields may be of a person or of the home, as only the data tell.
+
+    A text may be a district or a middle initial, and a second name in the record is perhaps a parent's.
+    """
+    names = [f for f, kind in enumerate(kinds) if kind in ("given_name", "name")]
+    return np.array([kind in ("text", "number") or f in names[1:] for f, kind in enumerate(kinds)])
+
+
+def learned_levels(
+    kind: FieldKind, pair_class: PairClass, unrelated: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64] | None:
+    """Return the levels that a class starts from for a field of unknown use; None where it learns none."""
+    if pair_class not in _AT_HOME:
+        return None
+    shared = expected_levels(kind, "match", unrelated)
+    return np.asarray(_SHARED_IF_KNOWN * shared + (1 - _SHARED_IF_KNOWN) * unrelated)
