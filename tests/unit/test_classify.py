@@ -201,3 +201,29 @@ def test_a_second_name_may_be_of_the_home() -> None:
     assert of_unknown_use(["name", "given_name", "date", "text", "number"]).tolist() == [
         False, True, False, True, True,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kinds", [KINDS, KINDS[:4]])
+def test_a_phone_that_a_family_keeps_is_no_proof_after_one_of_them_moved(
+    kinds: tuple[FieldKind, ...],
+) -> None:
+    filters = FILTERS[: len(kinds)]
+    rng = np.random.default_rng(9)
+    matches = drawn(400, OF_MATCHES[: len(kinds)], rng)
+    others = drawn(60_000, OF_OTHERS[: len(kinds)], rng)
+    apart = drawn(400, OF_OTHERS[: len(kinds)], rng)
+    for f, kind in enumerate(kinds):
+        if kind in ("surname", "phone"):
+            apart[:, f] = np.where(rng.random(400) < 0.9, EQUAL, DISAGREE)
+    codes = packed(np.concatenate([matches, apart]))
+    model = fit_model(
+        filters, codes, packed(others),
+        n_pairs=4_000_000, is_candidate=np.zeros(len(others), dtype=np.bool_),
+    )  # fmt: skip
+    n_relatives = model.shares[CLASSES.index("relatives")] * model.n_pairs
+    if "phone" not in kinds:
+        assert n_relatives < 1
+        return
+    assert n_relatives > 200
+    kept_phone = [DISAGREE if kind not in ("surname", "phone") else EQUAL for kind in kinds]
+    assert scored(model, kept_phone) < 0

@@ -1,7 +1,7 @@
 """A Fellegi-Sunter model with households and areas, learned without labels.
 
-Pairs come from five classes: the same person, twins, two people of one household, two of one
-area, and unrelated people. Within a class, fields agree independently; across classes they do not,
+Pairs come from classes: the same person, who may have moved, twins, two people of one household, relatives
+who live apart, two of one name or area, and unrelated people. Within a class, fields agree independently; across classes they do not,
 so that a surname, an address and a phone shared by siblings are not counted as three separate
 proofs (Fellegi and Sunter, 1969; Winkler, 1988, for estimation by EM; the classes of non-matches
 follow Larsen and Rubin, 2001).

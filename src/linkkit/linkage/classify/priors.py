@@ -27,12 +27,14 @@ __all__ = [
     "of_unknown_use",
 ]
 
-PairClass = Literal["match", "moved", "twins", "household", "namesakes", "area", "unrelated"]
-"""Same person; the same with another address; twins; other people of one family or address; strangers
-of one name; strangers of one area; of nothing in common."""
+PairClass = Literal[
+    "match", "moved", "twins", "household", "relatives", "namesakes", "area", "unrelated"
+]
+"""Same person; the same with another address; twins; other people of one family or address; of one
+family with another address; strangers of one name; strangers of one area; of nothing in common."""
 
 CLASSES: tuple[PairClass, ...] = (
-    "match", "moved", "twins", "household", "namesakes", "area", "unrelated",
+    "match", "moved", "twins", "household", "relatives", "namesakes", "area", "unrelated",
 )  # fmt: skip
 
 N_MATCHING = 2
@@ -82,6 +84,10 @@ _SHARED_AT_HOME: dict[FieldKind, _Levels] = {
     "phone": (0.15, 0.02, 0.03, 0.80),
 }
 
+_SHARED_BY_RELATIVES: dict[FieldKind, _Levels] = {
+    kind: _SHARED_AT_HOME[kind] for kind in ("surname", "guardian_name", "phone")
+}
+
 _SHARED_IN_AREA: dict[FieldKind, _Levels] = {
     "city": (0.03, 0.02, 0.03, 0.92),
     "postal_code": (0.03, 0.02, 0.03, 0.92),
@@ -103,6 +109,7 @@ _SHARED: dict[PairClass, dict[FieldKind, _Levels]] = {
         "sex": (0.35, 0.00, 0.00, 0.65),
     },
     "household": _SHARED_AT_HOME,
+    "relatives": _SHARED_BY_RELATIVES,
     "namesakes": _SHARED_BY_NAMESAKES,
     "area": _SHARED_IN_AREA,
     "unrelated": {},
