@@ -11,7 +11,7 @@ from linkkit.agreement import FieldKind
 from linkkit.exchange import FilterSpec
 from linkkit.linkage import LinkResult
 from linkkit.linkage.classify import MatchModel, first_weights, fit_model, score_pairs
-from linkkit.linkage.classify.priors import CLASSES, N_MATCHING, expected_levels
+from linkkit.linkage.classify.priors import CLASSES, N_MATCHING, expected_levels, of_unknown_use
 from linkkit.linkage.classify.scores import FrequencyTable
 from linkkit.linkage.compare import LEVELS, N_LEVELS, ComparedPairs
 
@@ -170,3 +170,60 @@ def test_every_kind_of_field_has_expectations_of_every_class(kind: str, pair_cla
     levels = expected_levels(kind, pair_class, unrelated)
     assert levels.sum() == pytest.approx(1)
     assert (levels > 0).all()
+
+
+def test_a_district_is_shared_at_home_and_an_initial_is_not() -> None:
+    """Six people of one address agree in all that hangs on it, whatever kind those fields are of."""
+    kinds: list[FieldKind] = ["given_name", "surname", "date", "postal_code", "text", "text"]
+    filters = [
+        FilterSpec(name=f"f{i}", kind=k, n_bits=512, n_hashes=20) for i, k in enumerate(kinds)
+    ]
+    rng = np.random.default_rng(3)
+
+    def alike(n: int, equal: list[float]) -> np.ndarray:
+        return np.where(rng.random((n, len(equal))) < equal, EQUAL, DISAGREE).astype(np.int8)
+
+    matches = alike(400, [0.9, 0.9, 0.93, 0.9, 0.9, 0.9])
+    families = alike(3_000, [0.02, 0.9, 0.001, 0.97, 0.97, 0.05])
+    others = alike(60_000, [0.02, 0.01, 0.001, 0.01, 0.01, 0.05])
+    codes = packed(np.concatenate([matches, families]))
+    model = fit_model(
+        filters, codes, packed(others),
+        n_pairs=1_000_000, is_candidate=np.zeros(len(others), dtype=np.bool_),
+    )  # fmt: skip
+    assert model.expected_matches == pytest.approx(400, rel=0.1)
+    household = model.levels[CLASSES.index("household"), :, EQUAL]
+    assert household[4] > 0.9
+    assert household[5] < 0.15
+
+
+def test_a_second_name_may_be_of_the_home() -> None:
+    assert of_unknown_use(["name", "given_name", "date", "text", "number"]).tolist() == [
+        False, True, False, True, True,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kinds", [KINDS, KINDS[:4]])
+def test_a_phone_that_a_family_keeps_is_no_proof_after_one_of_them_moved(
+    kinds: tuple[FieldKind, ...],
+) -> None:
+    filters = FILTERS[: len(kinds)]
+    rng = np.random.default_rng(9)
+    matches = drawn(400, OF_MATCHES[: len(kinds)], rng)
+    others = drawn(60_000, OF_OTHERS[: len(kinds)], rng)
+    apart = drawn(400, OF_OTHERS[: len(kinds)], rng)
+    for f, kind in enumerate(kinds):
+        if kind in ("surname", "phone"):
+            apart[:, f] = np.where(rng.random(400) < 0.9, EQUAL, DISAGREE)
+    codes = packed(np.concatenate([matches, apart]))
+    model = fit_model(
+        filters, codes, packed(others),
+        n_pairs=4_000_000, is_candidate=np.zeros(len(others), dtype=np.bool_),
+    )  # fmt: skip
+    n_relatives = model.shares[CLASSES.index("relatives")] * model.n_pairs
+    if "phone" not in kinds:
+        assert n_relatives < 1
+        return
+    assert n_relatives > 200
+    kept_phone = [DISAGREE if kind not in ("surname", "phone") else EQUAL for kind in kinds]
+    assert scored(model, kept_phone) < 0

@@ -767,3 +767,14 @@ def test_a_generated_linkage_secret_needs_no_file(clk_agreement, made_people):
         for party in ("north", "south")
     ]
     assert link(encoded).quality.n_links == 50
+
+
+def test_a_file_of_one_record_over_and_over_is_linked_or_told(
+    clk_agreement, made_people, clk_secret
+):
+    agreement = clk_agreement(clean=())
+    one = made_people(1, seed=1)
+    frame = pd.concat([one] * 150, ignore_index=True).assign(id=[f"r{i}" for i in range(150)])
+    extract = encode(frame, agreement, clk_secret, party="north").encodings
+    result = link([extract])
+    assert result.crosswalk.n_people == 1 or result.warnings

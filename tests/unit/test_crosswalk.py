@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from linkkit.agreement import Agreement
+from linkkit.exchange import Crosswalk, Identity
+from linkkit.linkage import LinkResult
 from linkkit.linkage.crosswalk import build_crosswalk
 from linkkit.linkage.pool import Pool
 
@@ -35,13 +42,53 @@ def test_it_holds_party_token_and_person_id_and_nothing_else(pool: Pool) -> None
     assert build_crosswalk(pool, PERSON).table.column_names == ["party", "token", "person_id"]
 
 
-def test_rows_are_sorted_by_person_and_within_as_in_the_pool(pool: Pool) -> None:
-    place = {pool.tokens[i].tobytes(): i for i in range(len(pool))}
-    rows = [
-        (row["person_id"], place[row["token"]])
-        for row in build_crosswalk(pool, PERSON).table.to_pylist()
-    ]
+def test_rows_are_sorted_by_person_id_and_token(random_pool: Callable[..., Pool]) -> None:
+    pool = random_pool((40, 50, 60), clean=(True, True, False))
+    person = np.arange(150) % 30
+    table = build_crosswalk(pool, person).table
+    rows = [(row["person_id"], row["token"]) for row in table.to_pylist()]
     assert rows == sorted(rows)
+    parties = table.column("party").to_pylist()
+    assert any(one > other for one, other in pairwise(parties))
+
+
+@pytest.mark.parametrize("shared", ["token", "id"])
+def test_halves_in_common_are_told_apart(random_pool: Callable[..., Pool], shared: str) -> None:
+    pool = random_pool((3, 3), clean=(False, False))
+    tokens = np.zeros((6, 16), dtype=np.uint8)
+    tokens[:, 15] = [1, 4, 6, 2, 3, 5]
+    ids = np.zeros((6, 16), dtype=np.uint8)
+    ids[:, 15] = [9, 7, 8, 3, 2, 1]
+    if shared == "token":
+        rows = build_crosswalk(dataclasses.replace(pool, tokens=tokens), np.zeros(6, np.int64))
+    else:
+        rows = build_crosswalk(pool, np.arange(6), ids)
+    keys = [(row["person_id"], row["token"]) for row in rows.table.to_pylist()]
+    assert keys == sorted(keys)
+
+
+def test_a_crosswalk_of_several_parties_passes_in_portions(
+    linked_town: LinkResult, town: Any, tmp_path: Path
+) -> None:
+    identities = {role: Identity.generate() for role in ("linkage_unit", "steward")}
+    document = {**town.agreement.model_dump(mode="json", exclude_defaults=True)}
+    for role, identity in identities.items():
+        document[role] = {**document[role], "public_key": identity.public.text}
+    agreement = Agreement.from_document(document)
+    crosswalk = dataclasses.replace(
+        linked_town.crosswalk, agreement_fingerprint=agreement.fingerprint
+    )
+    portions = [
+        dataclasses.replace(crosswalk, table=crosswalk.table.slice(row, 300))
+        for row in range(0, len(crosswalk), 300)
+    ]
+    sealing: dict[str, Any] = {"agreement": agreement, "identity": identities["linkage_unit"]}
+    opening: dict[str, Any] = {"agreement": agreement, "identity": identities["steward"]}
+    path = Crosswalk.save_batches(tmp_path / "parts", portions, n_rows=len(crosswalk), **sealing)
+    whole = crosswalk.save(tmp_path / "whole", **sealing)
+    for written in (path, whole):
+        read = [portion.table for portion in Crosswalk.load_batches(written, **opening)]
+        assert pa.concat_tables(read).equals(crosswalk.table)
 
 
 def test_no_person_id_is_a_token_or_shows_one(pool: Pool) -> None:

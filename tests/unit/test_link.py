@@ -357,3 +357,21 @@ def test_the_files_hold_no_linkage_field_and_no_payload(
     for name in ("given_name", "surname", "birth_date", "id"):
         for value in everybody[name]:
             assert value.encode() not in content
+
+
+@pytest.mark.parametrize("profile", ["field", "standard"])
+@pytest.mark.parametrize("n", [1, 150])
+def test_parties_of_one_record_over_and_over_are_linked_or_told(
+    plain_agreement: Any, encode_plainly: Any, made_people: Any, profile: str, n: int
+) -> None:
+    one = made_people(1, seed=1)
+    frame = pd.concat([one] * n, ignore_index=True).assign(id=[f"r{i}" for i in range(n)])
+    for clean in ((), ("north", "south")):
+        document = plain_agreement(clean=clean).model_dump(mode="json", exclude_defaults=True)
+        document["linkage"]["profile"] = profile
+        agreement = Agreement.from_document(document)
+        extracts = [encode_plainly(frame, agreement, party) for party in ("north", "south")]
+        both = link(extracts)
+        assert both.crosswalk.n_people >= (1 if not clean else n)
+        if not clean:
+            assert len(link(extracts[:1]).crosswalk) == n

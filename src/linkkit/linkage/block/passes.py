@@ -194,7 +194,7 @@ def plan_passes(
         more where hardly a pair is left to be found.
     """
     passes, n_pairs = pool.spec.passes, count_pairs(pool)
-    by_chance = min(chance_per_record * len(pool) / max(n_pairs, 1), 0.5)
+    by_chance = min(chance_per_record * max(len(pool), 1) / max(n_pairs, 1), 0.5)
     deviations = max(float(-ndtri(by_chance)), _LEAST_DEVIATIONS)
     plan = PassPlan(
         n_pairs=n_pairs, names=tuple(item.name for item in passes), deviations=deviations,

@@ -33,6 +33,7 @@ FEW_STRANGERS = np.array([19.0, 0.5, 0.25, 0.25])
 
 _MATCH, _MOVED, _UNRELATED = 0, 1, len(CLASSES) - 1
 _TWINS, _HOUSEHOLD = CLASSES.index("twins"), CLASSES.index("household")
+_RELATIVES = CLASSES.index("relatives")
 _AREA = CLASSES.index("area")  # the last but unrelated
 _TWINS_AMONG_SIBLINGS = 0.03
 _MISSES_PER_NEAR_MISS = 1.5
@@ -68,6 +69,8 @@ class Evidence:
         All pairs that could match.
     own : ndarray of bool, shape (n_classes, n_fields)
         Which fields a class has levels of its own for.
+    as_at_home : ndarray of bool, shape (n_fields,)
+        Fields in which twins are like other people of a household.
     identifies : ndarray of bool, shape (n_fields,)
         Fields that are of one person, as names and dates are, and not of a place.
     given_name : int or None
@@ -91,6 +94,7 @@ class Evidence:
     prior: _Floats
     n_pairs: int
     own: npt.NDArray[np.bool_]
+    as_at_home: npt.NDArray[np.bool_]
     identifies: npt.NDArray[np.bool_]
     given_name: int | None
     unseen: Unseen
@@ -103,6 +107,17 @@ class Evidence:
     def moves(self) -> bool:
         """Whether there are two fields or more that change together when somebody moves."""
         return int(self.own[_MOVED].sum()) > 1
+
+    @property
+    def has_relatives(self) -> bool:
+        """Whether more than a surname shows people of one family who live apart."""
+        return int(self.own[_RELATIVES].sum()) > 1
+
+    def shares(self, known: _Floats) -> _Floats:
+        """Return the shares of all classes that there can be; they sum to 1."""
+        shares = known.copy()
+        shares[_RELATIVES] *= self.has_relatives
+        return _with_rest(shares)
 
 
 class Fit(NamedTuple):
@@ -133,7 +148,9 @@ def first_fit(evidence: Evidence, *, nobody: bool = False) -> Fit:
     shares = np.full(len(evidence.prior), share)
     moved = _MOVED_AMONG_MATCHES if evidence.moves else 0.0
     shares[:N_MATCHING] = 0.0 if nobody else np.array([1 - moved, moved]) * share
-    fit = Fit(_with_rest(shares), evidence.prior.copy(), np.zeros(len(evidence.levels)), 0, False)
+    fit = Fit(
+        evidence.shares(shares), evidence.prior.copy(), np.zeros(len(evidence.levels)), 0, False
+    )
     return improve(evidence, fit, matched=np.zeros(len(evidence.levels)) if nobody else None)
 
 
@@ -164,14 +181,14 @@ def improve(
 def usual_fit(evidence: Evidence, most_matches: int) -> Fit:
     """Return the levels that are expected, and how many pairs match if these are right."""
     share = min(most_matches / max(evidence.n_pairs, 1), 0.5) / len(evidence.prior)
-    shares = _with_rest(np.full(len(evidence.prior), share))
+    shares = evidence.shares(np.full(len(evidence.prior), share))
     tables = evidence.prior
     for _ in range(_ROUNDS_OF_SHARES):
         weighted = _candidates(evidence, shares, tables, None)
         mass = weighted.sum(axis=0)
         mass[_AREA] = shares[_AREA] * evidence.n_pairs
         mass[:N_MATCHING] *= min(1.0, most_matches / max(float(mass[:N_MATCHING].sum()), 1.0))
-        shares = _with_rest(mass / max(evidence.n_pairs, 1))
+        shares = evidence.shares(mass / max(evidence.n_pairs, 1))
     matches = _candidates(evidence, shares, tables, None)[:, :N_MATCHING].sum(axis=1)
     return Fit(shares, tables, matches, _ROUNDS_OF_SHARES, True)
 
@@ -216,7 +233,7 @@ def _round(
         for c in range(len(shares))
     ]
     # Pairs known to be no match tell how common each class of others is, as well as candidates do.
-    n_others = evidence.n_pairs / (evidence.n_pairs + evidence.n_strangers)
+    n_others = evidence.n_pairs / max(evidence.n_pairs + evidence.n_strangers, 1)
     mass = weighted.sum(axis=0) + rest.sum(axis=0) + unseen.sum(axis=0)
     # But siblings may be in two parties and never in one, as pupils of two schools are.
     pooled = (mass + known.sum(axis=0)) * n_others
@@ -225,7 +242,11 @@ def _round(
     mass[_MOVED] = min(float(mass[_MOVED]), float(mass[_MATCH]))
     mass[_TWINS] = min(float(mass[_TWINS]), _most_twins(evidence, weighted))
     new = _tables(evidence, seen)
-    return _with_rest(mass / max(evidence.n_pairs, 1)), new, weighted[:, :N_MATCHING].sum(axis=1)
+    return (
+        evidence.shares(mass / max(evidence.n_pairs, 1)),
+        new,
+        weighted[:, :N_MATCHING].sum(axis=1),
+    )
 
 
 def oddity(evidence: Evidence, shares: _Floats, tables: _Floats) -> _Floats:
@@ -298,6 +319,7 @@ def _tables(evidence: Evidence, seen: list[_Floats]) -> _Floats:
         np.where(own[c][:, None], _normalized(seen[c] + _PRIOR_PAIRS * prior[c]), unrelated)
         for c in range(_UNRELATED)
     ]
+    new[_TWINS] = np.where(evidence.as_at_home[:, None], new[_HOUSEHOLD], new[_TWINS])
     # Who moved makes the same errors in all that does not change with a move. What these are is learned
     # from those who stayed: people of one name who moved are too much like strangers of one name.
     new[_MOVED] = np.where(own[_MOVED][:, None], new[_MOVED], new[_MATCH])

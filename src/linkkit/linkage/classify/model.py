@@ -1,7 +1,7 @@
 """A Fellegi-Sunter model with households and areas, learned without labels.
 
-Pairs come from five classes: the same person, twins, two people of one household, two of one
-area, and unrelated people. Within a class, fields agree independently; across classes they do not,
+Pairs come from classes: the same person, who may have moved, twins, two people of one household, relatives
+who live apart, two of one name or area, and unrelated people. Within a class, fields agree independently; across classes they do not,
 so that a surname, an address and a phone shared by siblings are not counted as three separate
 proofs (Fellegi and Sunter, 1969; Winkler, 1988, for estimation by EM; the classes of non-matches
 follow Larsen and Rubin, 2001).
@@ -33,6 +33,8 @@ from linkkit.linkage.classify.priors import (
     N_MATCHING,
     expected_levels,
     has_own,
+    learned_levels,
+    of_unknown_use,
 )
 from linkkit.linkage.classify.unseen import Unseen
 from linkkit.linkage.compare import LEVELS, N_LEVELS
@@ -156,6 +158,26 @@ class MatchModel:
 
 def _part(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(shares / shares.sum(), dtype=np.float64)
+
+
+def _expected(
+    kinds: Sequence[FieldKind], unrelated: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Return the levels that each class is expected to have, and for which fields it learns its own."""
+    prior = np.stack(
+        [
+            np.stack([expected_levels(k, c, unrelated[f]) for f, k in enumerate(kinds)])
+            for c in CLASSES
+        ]
+    )
+    own = np.array([[has_own(kind, c) for kind in kinds] for c in CLASSES], dtype=np.bool_)
+    for f in np.flatnonzero(of_unknown_use(kinds)).tolist():
+        for c, pair_class in enumerate(CLASSES):
+            # Who shares nothing else has no home in common that would show it.
+            learned = learned_levels(kinds[f], pair_class, unrelated[f]) if own[c].any() else None
+            if learned is not None:
+                prior[c, f], own[c, f] = learned, True
+    return prior, own
 
 
 def level_shares(
@@ -313,12 +335,7 @@ class Learner:
         unrelated = level_counts(rest, rest_counts) + FEW_STRANGERS
         unrelated /= unrelated.sum(axis=1, keepdims=True)
         kinds: list[FieldKind] = [item.kind for item in filters]
-        prior = np.stack(
-            [
-                np.stack([expected_levels(k, c, unrelated[f]) for f, k in enumerate(kinds)])
-                for c in CLASSES
-            ]
-        )
+        prior, own = _expected(kinds, unrelated)
         labeled = np.zeros((len(patterns), 2))
         if known is not None:
             np.add.at(
@@ -331,7 +348,8 @@ class Learner:
             rest_counts=rest_counts,
             prior=prior,
             n_pairs=n_pairs,
-            own=np.array([[has_own(kind, c) for kind in kinds] for c in CLASSES], dtype=np.bool_),
+            own=own,
+            as_at_home=of_unknown_use(kinds),
             identifies=np.array([kind in IDENTIFYING for kind in kinds], dtype=np.bool_),
             given_name=kinds.index("given_name") if "given_name" in kinds else None,
             unseen=Unseen.nothing(n_fields) if unseen is None else unseen,

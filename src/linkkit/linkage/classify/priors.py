@@ -7,6 +7,7 @@ are silent, and which class is which.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -22,14 +23,18 @@ __all__ = [
     "expected_levels",
     "has_own",
     "is_shared",
+    "learned_levels",
+    "of_unknown_use",
 ]
 
-PairClass = Literal["match", "moved", "twins", "household", "namesakes", "area", "unrelated"]
-"""Same person; the same with another address; twins; other people of one family or address; strangers
-of one name; strangers of one area; of nothing in common."""
+PairClass = Literal[
+    "match", "moved", "twins", "household", "relatives", "namesakes", "area", "unrelated"
+]
+"""Same person; the same with another address; twins; other people of one family or address; of one
+family with another address; strangers of one name; strangers of one area; of nothing in common."""
 
 CLASSES: tuple[PairClass, ...] = (
-    "match", "moved", "twins", "household", "namesakes", "area", "unrelated",
+    "match", "moved", "twins", "household", "relatives", "namesakes", "area", "unrelated",
 )  # fmt: skip
 
 N_MATCHING = 2
@@ -39,6 +44,9 @@ IDENTIFYING: frozenset[FieldKind] = frozenset(
     {"given_name", "surname", "name", "date", "identifier", "ssn4", "email"}
 )
 """Kinds that two records of one person hardly ever both differ in."""
+
+_AT_HOME: tuple[PairClass, ...] = ("household", "area")
+_SHARED_IF_KNOWN = 0.3
 
 _Levels = tuple[float, float, float, float]
 
@@ -76,6 +84,10 @@ _SHARED_AT_HOME: dict[FieldKind, _Levels] = {
     "phone": (0.15, 0.02, 0.03, 0.80),
 }
 
+_SHARED_BY_RELATIVES: dict[FieldKind, _Levels] = {
+    kind: _SHARED_AT_HOME[kind] for kind in ("surname", "guardian_name", "phone")
+}
+
 _SHARED_IN_AREA: dict[FieldKind, _Levels] = {
     "city": (0.03, 0.02, 0.03, 0.92),
     "postal_code": (0.03, 0.02, 0.03, 0.92),
@@ -97,6 +109,7 @@ _SHARED: dict[PairClass, dict[FieldKind, _Levels]] = {
         "sex": (0.35, 0.00, 0.00, 0.65),
     },
     "household": _SHARED_AT_HOME,
+    "relatives": _SHARED_BY_RELATIVES,
     "namesakes": _SHARED_BY_NAMESAKES,
     "area": _SHARED_IN_AREA,
     "unrelated": {},
@@ -135,3 +148,22 @@ def expected_levels(
     levels = unrelated if shared is None else np.array(shared)
     levels = np.maximum(levels, 1e-6)
     return np.asarray(levels / levels.sum(), dtype=np.float64)
+
+
+def of_unknown_use(kinds: Sequence[FieldKind]) -> npt.NDArray[np.bool_]:
+    """Return which fields may be of a person or of the home, as only the data tell.
+
+    A text may be a district or a middle initial, and a second name in the record is perhaps a parent's.
+    """
+    names = [f for f, kind in enumerate(kinds) if kind in ("given_name", "name")]
+    return np.array([kind in ("text", "number") or f in names[1:] for f, kind in enumerate(kinds)])
+
+
+def learned_levels(
+    kind: FieldKind, pair_class: PairClass, unrelated: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64] | None:
+    """Return the levels that a class starts from for a field of unknown use; None where it learns none."""
+    if pair_class not in _AT_HOME:
+        return None
+    shared = expected_levels(kind, "match", unrelated)
+    return np.asarray(_SHARED_IF_KNOWN * shared + (1 - _SHARED_IF_KNOWN) * unrelated)

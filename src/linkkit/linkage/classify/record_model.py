@@ -359,6 +359,8 @@ def _valley(dice: _Floats, floor: float) -> float:
     Above it are the second records of a person; below it relatives, and then strangers. Within one file
     nothing else tells these apart. Above 1 where there is no heap of pairs that are nearly equal.
     """
+    if floor >= 1:
+        return 2.0  # all are equal, and show no valley
     n_bins = max(round((1 - floor) / _VALLEY_WIDTH), 2)
     bins = np.clip(((dice - floor) / (1 - floor) * n_bins).astype(np.int64), 0, n_bins - 1)
     rate = smooth_log_rate(_counted(bins, np.ones(len(dice)), n_bins), np.ones(n_bins))

@@ -26,6 +26,7 @@ _NAMES = ("given_name", "surname", "name")
 _UNRELATED = CLASSES.index("unrelated")
 _NAMESAKES = CLASSES.index("namesakes")  # the first of those who have nothing but chance in common
 _TWINS, _HOUSEHOLD = CLASSES.index("twins"), CLASSES.index("household")
+_RELATIVES = CLASSES.index("relatives")
 _LOG2 = float(np.log(2))
 
 
@@ -154,7 +155,8 @@ def _judged(
     logs = model.log_likelihoods(levels) + np.log(model.shares)
     logs[:, N_MATCHING:] += model.log_oddity_of(patterns)[:, None]
     same = np.logaddexp.reduce(logs[:, :N_MATCHING], axis=1)
-    at_home = np.logaddexp(logs[:, _TWINS] + np.log(twins), logs[:, _HOUSEHOLD])
+    family = np.logaddexp(logs[:, _HOUSEHOLD], logs[:, _RELATIVES])
+    at_home = np.logaddexp(logs[:, _TWINS] + np.log(twins), family)
     by_chance = np.logaddexp.reduce(logs[:, _NAMESAKES:], axis=1)[pattern]
     for column, f in enumerate(frequencies.fields):
         equal = np.flatnonzero((levels[:, f] == _EQUAL)[pattern])

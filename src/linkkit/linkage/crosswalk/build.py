@@ -25,7 +25,7 @@ def build_crosswalk(
     ids: npt.NDArray[np.uint8] | None = None,
     household: npt.NDArray[np.int64] | None = None,
 ) -> Crosswalk:
-    """Return the crosswalk of a pool, sorted by person, then by party and token.
+    """Return the crosswalk of a pool, sorted by person id, then by token.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def build_crosswalk(
     """
     labels = np.flatnonzero(person == np.arange(len(person)))
     ids = fresh_ids(pool, person, labels) if ids is None else ids
-    order = _by_person(person, labels, ids)
+    order = _by_person(pool.tokens, person, labels, ids)
     place = np.zeros(len(person), dtype=np.int64)
     place[labels] = np.arange(len(labels))
     columns = {
@@ -108,16 +108,32 @@ def _smallest_tokens(
 
 
 def _by_person(
-    person: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], ids: npt.NDArray[np.uint8]
+    tokens: npt.NDArray[np.uint8],
+    person: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.int64],
+    ids: npt.NDArray[np.uint8],
 ) -> npt.NDArray[np.int64]:
-    """Return the order of records by person id, then as in the pool."""
-    rank = np.zeros(len(person), dtype=np.uint64)
-    # Half of a digest tells people apart; of two that have it in common, either may come first.
-    rank[labels[np.argsort(_halves(ids)[0])]] = np.arange(len(labels), dtype=np.uint64)
+    """Return the order of records by person id, then by token."""
+    rank = np.empty(len(person), dtype=np.uint64)
+    rank[labels[_in_order(ids)]] = np.arange(len(labels), dtype=np.uint64)
+    by_token = _in_order(tokens)
+    place = np.empty(len(person), dtype=np.uint64)
+    place[by_token] = np.arange(len(person), dtype=np.uint64)
     # A position is below 2**32; numbers sort faster than rows.
-    packed = (rank[person] << np.uint64(32)) | np.arange(len(person), dtype=np.uint64)
+    packed = (rank[person] << np.uint64(32)) | place
     packed.sort()
-    return (packed & _POSITION).astype(np.int64)
+    return np.asarray(by_token[(packed & _POSITION).astype(np.int64)])
+
+
+def _in_order(names: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Return the order of tokens or ids, byte by byte."""
+    high, low = _halves(names)
+    # A stable sort merges parties, each of which is sorted by token, in one go.
+    order = np.argsort(high, kind="stable")
+    ascending = high[order]
+    if bool(np.any(ascending[1:] == ascending[:-1])):
+        order = np.lexsort((low, high))
+    return order.astype(np.int64, copy=False)
 
 
 def _ids(label: bytes, agreement_id: str, tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
