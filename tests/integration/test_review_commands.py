@@ -104,7 +104,7 @@ def test_a_review_from_the_questions_to_links_with_labels(town, capsys):
     assert "known: 30 pairs by labels" in capsys.readouterr().out
     added = ["--add-to", str(town / "labels.csv"), "--out", str(town / "more.csv")]
     assert run([*combine, *asked, *added]) == 0
-    assert len((town / "more.csv").read_text(encoding="utf-8").splitlines()) == 61
+    assert len((town / "more.csv").read_text(encoding="utf-8").splitlines()) == 31
 
 
 def test_two_records_are_explained(town, capsys, tmp_path):

@@ -193,6 +193,21 @@ def test_few_labels_correct_little() -> None:
     assert not correction_by_labels(levels[:0], np.zeros(0), np.zeros(0, dtype=np.bool_)).any()
 
 
+def test_a_label_that_is_all_but_impossible_corrects_nothing() -> None:
+    levels = np.full((41, 3), 4, dtype=np.int8)
+    same = np.arange(41) < 20
+    log_odds = np.where(same, 3.0, -3.0)
+    log_odds[-1] = 14.0  # and the label says that it is not the same
+    correction = correction_by_labels(levels, log_odds, same)
+    assert np.abs(correction).max() < 0.3
+
+
+def test_labels_of_one_verdict_alone_correct_nothing() -> None:
+    levels = np.full((30, 3), 4, dtype=np.int8)
+    correction = correction_by_labels(levels, np.full(30, 2.0), np.zeros(30, dtype=np.bool_))
+    assert not correction.any()
+
+
 def test_known_strangers_show_what_hangs_together() -> None:
     """A name and a date that come together among strangers are no sign of one person."""
     rng = np.random.default_rng(3)

@@ -77,3 +77,25 @@ def test_arrays_must_fit():
             other=np.zeros((2, 15), dtype=np.uint8),
             same=np.zeros(2, dtype=np.bool_),
         )
+
+
+def test_newer_labels_replace_those_of_the_same_pairs():
+    one, two, three = ("0" * 31 + x for x in "123")
+    earlier = PairLabels.of([(one, two, True), (two, three, False)])
+    newer = PairLabels.of([(two, one, False), (one, three, True)])
+    assert earlier.n_contradicted(newer) == 1
+    both = earlier.joined(newer).by_pair()
+    tokens = {bytes.fromhex(x): x[-1] for x in (one, two, three)}
+    said = {(tokens[a], tokens[b]): same for (a, b), same in both.items()}
+    assert said == {("1", "2"): False, ("2", "3"): False, ("1", "3"): True}
+
+
+def test_labels_of_other_records_are_told(encoded):
+    import linkkit as lk
+
+    labels = PairLabels.of([("ab" * 16, "cd" * 16, True), ("ab" * 16, "ef" * 16, False)])
+    result = lk.link(encoded, labels=labels)
+    assert any(
+        text.startswith("2 labels are of records that are not here") for text in result.warnings
+    )
+    assert "were token keys changed?" in str(result)

@@ -412,11 +412,21 @@ def test_another_extract_is_noticed(review, encoded, people, agreed):
         open_review(request, home, upside_down, agreement=agreed)
 
 
-def test_records_that_the_map_does_not_know_are_counted(review, encoded, people, agreed):
+def test_the_token_map_of_another_party_is_refused(review, encoded, people, agreed):
     other = encoded["south"].token_map
-    sheet = open_review(review.requests["north"], other, people["south"], agreement=agreed)
-    wanted = len(review.requests["north"].table.column("token").unique())
-    assert (len(sheet), sheet.n_missing) == (0, wanted)
+    with pytest.raises(MismatchError, match="that 'north' is asked about is in the token map"):
+        open_review(review.requests["north"], other, people["south"], agreement=agreed)
+
+
+def test_records_that_the_map_does_not_know_are_counted(review, encoded, people, agreed, tmp_path):
+    rows = encoded["north"].token_map.to_pandas()
+    wanted = {token.hex() for token in review.requests["north"].table.column("token").to_pylist()}
+    asked = rows[rows["token"].isin(wanted)]
+    path = tmp_path / "map.csv"
+    rows.drop(asked.index[:3]).to_csv(path, index=False)
+    sheet = open_review(review.requests["north"], path, people["north"], agreement=agreed)
+    assert sheet.n_missing == 3
+    assert len(sheet) > 0
 
 
 def test_a_damaged_map_is_refused(review, people, agreed, tmp_path):
@@ -575,7 +585,7 @@ def test_what_was_not_asked_does_not_count(review, asked):
     row = asked["across"][0]
     files = [
         answers_of(review, [(row["pair_id"], "same", None)], "west"),
-        answers_of(review, [(bytes(16), "same", None)], "north"),
+        answers_of(review, [(bytes(16), "same", None), (row["pair_id"], "unsure", None)], "north"),
     ]
     outcome = combine_answers(review.questions, files)
     assert len(outcome.labels) == 0
@@ -583,11 +593,27 @@ def test_what_was_not_asked_does_not_count(review, asked):
     assert "refused: 1 answers to pairs that were not asked about" in str(outcome)
 
 
-def test_a_pair_that_a_party_answers_twice_has_neither(review, asked):
+def test_answers_of_another_review_are_refused(review):
+    others = [answers_of(review, [(bytes(16), "same", None)], "north")]
+    with pytest.raises(MismatchError, match="none of the 1 answers is to one of these questions"):
+        combine_answers(review.questions, others)
+
+
+def test_a_pair_that_a_party_answers_in_two_ways_has_neither(review, asked):
     row = asked["across"][0]
-    twice = [answers_of(review, [(row["pair_id"], "same", None)], "north")] * 2
+    twice = [
+        answers_of(review, [(row["pair_id"], verdict, None)], "north")
+        for verdict in ("same", "different")
+    ]
     outcome = combine_answers(review.questions, twice)
     assert (len(outcome.labels), outcome.refused["twice"]) == (0, 1)
+
+
+def test_a_copy_of_the_answers_says_nothing_new(review, asked):
+    row = asked["across"][0]
+    copies = [answers_of(review, [(row["pair_id"], "same", None)], "north")] * 2
+    outcome = combine_answers(review.questions, copies)
+    assert (len(outcome.labels), outcome.refused["twice"]) == (1, 0)
 
 
 def test_answers_of_another_agreement_are_refused(review, asked):
@@ -728,7 +754,7 @@ def test_labels_survive_a_file(tmp_path, review, asked):
     assert (again.one == labels.one).all()
     assert (again.other == labels.other).all()
     assert again.same.tolist() == labels.same.tolist()
-    assert len(labels.joined(again)) == 2 * len(labels)
+    assert len(labels.joined(again)) == len(labels)
     assert (tmp_path / "labels.csv").stat().st_mode & 0o077 == 0
 
 

@@ -150,9 +150,11 @@ def _check(
         )
     _require_suffix(files["report"], ".html")
     _require_suffix(files["pairs"], ".parquet", ".arrow")
-    if not encodings and (files["previous"] is None or files["withdrawn"] is None):
+    later = files["withdrawn"] is not None or files["labels"] is not None
+    if not encodings and (files["previous"] is None or not later):
         raise OptionError(
-            "no encodings are given", hint="Give files of encodings, or --previous and --withdrawn."
+            "no encodings are given",
+            hint="Give files of encodings, or --previous with --withdrawn or --labels.",
         )
     given = {"out": out, **{name: file for name, file in files.items() if name != "previous"}}
     given |= {

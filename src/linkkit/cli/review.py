@@ -126,7 +126,7 @@ def open_(
             f"{sheet.n_missing} records are not in the token map: is it of another delivery?"
         )
     click.echo(f"Stays home: {out}")
-    click.echo(f"Next: fill it in, then linkkit review answer {request} {out}")
+    click.echo(f"Next: fill it in, then linkkit review answer {request} {out} ... --out FILE")
 
 
 @review.command()
@@ -165,7 +165,7 @@ def answer(
 @agreement_option
 @identity_option
 @click.option(
-    "--asked", type=FILE, required=True, help="asked.parquet, which 'linkkit link --review' wrote."
+    "--asked", type=FILE, required=True, help="asked.parquet, which 'linkkit review ask' wrote."
 )
 @click.option(
     "--agreeing",
@@ -206,7 +206,10 @@ def combine(
     outcome = lk.combine_answers(questions, files, n_agreeing=agreeing)
     labels = outcome.labels
     if add_to is not None:
-        labels = lk.PairLabels.load(add_to).joined(labels)
+        earlier = lk.PairLabels.load(add_to)
+        if n := earlier.n_contradicted(labels):
+            click.echo(f"{n} pairs are judged otherwise than before: the new verdict counts")
+        labels = earlier.joined(labels)
     labels.save(out)
     click.echo(str(outcome))
     click.echo(f"Next: linkkit link ... --labels {out}")

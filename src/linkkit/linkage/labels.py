@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,13 +106,28 @@ class PairLabels:
     def __repr__(self) -> str:
         return f"<PairLabels: {len(self)} pairs, {int(self.same.sum())} of one person>"
 
-    def joined(self, other: PairLabels) -> PairLabels:
-        """Return these labels and others; whether they contradict shows where they are used."""
+    def joined(self, newer: PairLabels) -> PairLabels:
+        """Return these labels and newer ones, each pair once; of two verdicts, the newer counts."""
+        verdicts = {**self.by_pair(), **newer.by_pair()}
+        pairs = sorted(verdicts)
         return PairLabels(
-            one=np.concatenate([self.one, other.one]),
-            other=np.concatenate([self.other, other.other]),
-            same=np.concatenate([self.same, other.same]),
+            one=_matrix([one for one, _ in pairs]),
+            other=_matrix([other for _, other in pairs]),
+            same=np.array([verdicts[pair] for pair in pairs], dtype=np.bool_),
         )
+
+    def by_pair(self) -> dict[tuple[bytes, bytes], bool]:
+        """Return the verdict on each pair of tokens, the smaller token first."""
+        verdicts = {}
+        for one, other, same in zip(self.one, self.other, self.same.tolist(), strict=True):
+            a, b = one.tobytes(), other.tobytes()
+            verdicts[min(a, b), max(a, b)] = same
+        return verdicts
+
+    def n_contradicted(self, newer: PairLabels) -> int:
+        """Return how many pairs newer labels judge otherwise."""
+        mine = self.by_pair()
+        return sum(mine.get(pair, same) != same for pair, same in newer.by_pair().items())
 
     def save(self, path: str | Path) -> Path:
         """Write a CSV file of ``token``, ``other_token`` and ``same`` for its owner alone.
@@ -222,6 +237,6 @@ def _lines_of(path: Path) -> list[str]:
     )
 
 
-def _matrix(tokens: list[bytes | None]) -> npt.NDArray[np.uint8]:
+def _matrix(tokens: Sequence[bytes | None]) -> npt.NDArray[np.uint8]:
     content = b"".join(token for token in tokens if token is not None)
     return np.frombuffer(content, dtype=np.uint8).reshape(-1, _TOKEN_BYTES)

@@ -227,7 +227,7 @@ def _result(
             retired_ids=named.retired_ids,
             labels=judged.labels,
         ),
-        warnings=delivery.warnings + found.warnings,
+        warnings=delivery.warnings + judged.warnings + found.warnings,
         households=None if homes is None else homes.summary,
     )
 

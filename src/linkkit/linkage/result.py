@@ -144,7 +144,7 @@ class LinkResult:
         return (
             f"records: {sizes}\ncompared: {self.plan}\n{known}"
             f"people: {self.crosswalk.n_people}\n{self.quality}{homes}"
-            + (f"\nperson ids: {self.changes}" if len(self.changes) else "")
+            + (f"\nperson ids, over all deliveries: {self.changes}" if len(self.changes) else "")
             + warnings
         )
 

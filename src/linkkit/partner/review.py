@@ -72,7 +72,8 @@ class ReviewSheet:
 
     def save(self, path: str | Path) -> Path:
         """Write a CSV file that only its owner may read; raises :class:`SealError` if it cannot be."""
-        text = self.to_pandas().to_csv(index=False, lineterminator="\n")
+        # Spreadsheets take text with this mark for UTF-8.
+        text = "\ufeff" + self.to_pandas().to_csv(index=False, lineterminator="\n")
         return atomic_text(path, text, private=True)
 
 
@@ -106,7 +107,7 @@ def open_review(
     WrongStageError
         When something else is given.
     MismatchError
-        When the request was made under another agreement.
+        When the request was made under another agreement, or the token map is of other records.
     OptionError
         When the token map cannot be read.
     ExtractError
@@ -131,6 +132,11 @@ def open_review(
     asked = request.table.to_pylist()
     wanted = {row["token"] for row in asked}
     own = {token: rows_of[token] for token in wanted if token in rows_of}
+    if wanted and not own:
+        raise MismatchError(
+            f"none of the {len(wanted):,} records that '{request.party}' is asked about is in the token map",
+            hint=f"Give the token map that '{request.party}' kept when it encoded what was linked.",
+        )
     places = _places(table, own, agreement.party(request.party).record_id)
     return ReviewSheet(
         party=request.party,

@@ -85,6 +85,7 @@ class Contents:
     missing_table: Table
     field_table: Table
     meaning_table: Table
+    labeled: str
     threshold_table: Table
     true_table: Table | None
     household_table: Table | None
@@ -127,6 +128,7 @@ def gather(
         missing_table=_missing_table(field_completeness(result), cell),
         field_table=_field_table(evidence, by_pass=by_pass),
         meaning_table=_meaning_table(evidence, by_pass=by_pass),
+        labeled=_labeled(result),
         threshold_table=_threshold_table(result),
         true_table=None if truth is None else _true_table(truth, cell),
         household_table=None if homes is None else _household_table(homes, cell),
@@ -332,6 +334,14 @@ def _missing_text(n_missing: int, n_records: int, cell: int | None) -> str:
     if is_small(n_records - n_missing, cell):
         return "nearly all"
     return shown_count(n_missing, cell)
+
+
+def _labeled(result: LinkResult) -> str:
+    n = 0 if result.labels is None else len(result.labels)
+    if not n:
+        return "No examples were labeled by hand."
+    pairs = "1 pair was" if n == 1 else f"{n:,} pairs were"
+    return f"{pairs} judged by people, which is kept, and counts in the weights where it is enough."
 
 
 def _meaning_table(evidence: FieldEvidence, *, by_pass: bool) -> Table:

@@ -25,7 +25,7 @@ __all__ = ["ReviewOutcome", "combine_answers"]
 _REFUSED = {
     "not_asked": "answers to pairs that were not asked about",
     "other_party": "answers of a party that was not asked about the pair",
-    "twice": "pairs that a party answered twice; neither answer counts",
+    "twice": "pairs that a party answered in two ways; neither answer counts",
 }
 
 
@@ -135,7 +135,7 @@ def combine_answers(
     WrongStageError
         When something else than answers is given.
     MismatchError
-        When they were made under another agreement.
+        When they were made under another agreement, or are of another review.
     OptionError
         When `n_agreeing` is neither 1 nor 2.
     """
@@ -203,10 +203,16 @@ def _collected(
                 said.setdefault((row["pair_id"], file.party), []).append(heard)
     counted: dict[bytes, list[_Said]] = {}
     for (pair, _), heard_of_party in said.items():
-        if len(heard_of_party) > 1:
+        # The same answer in another copy of the file says nothing new.
+        if len(set(heard_of_party)) > 1:
             refused["twice"] += 1
         else:
-            counted.setdefault(pair, []).extend(heard_of_party)
+            counted.setdefault(pair, []).append(heard_of_party[0])
+    if not said and refused["not_asked"]:
+        raise MismatchError(
+            f"none of the {refused['not_asked']:,} answers is to one of these questions",
+            hint="Give the questions (asked.parquet) and the answers of one review.",
+        )
     return counted, refused
 
 

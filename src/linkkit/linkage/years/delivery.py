@@ -16,6 +16,7 @@ import numpy.typing as npt
 from linkkit.errors import LinkageError, MismatchError
 from linkkit.exchange import EncodedExtract
 from linkkit.linkage.block import count_pairs
+from linkkit.linkage.block.content import content_digests
 from linkkit.linkage.earlier import Earlier
 from linkkit.linkage.labels import PairLabels
 from linkkit.linkage.linked_pairs import LinkedPairs
@@ -26,6 +27,8 @@ from linkkit.linkage.years.versions import have_nothing_in_common
 __all__ = ["Delivery", "Kept", "bring_together"]
 
 _EARLIER = "earlier deliveries"
+_COPIES_OF_ANOTHER_KEY = 10
+"""So many records with the content of others, and no token of these, were made under another token key."""
 
 _Bools = npt.NDArray[np.bool_]
 _Bytes = npt.NDArray[np.uint8]
@@ -150,7 +153,7 @@ def bring_together(
     had_id = np.zeros(len(merged.pool), dtype=np.bool_)
     old_ids[place], had_id[place] = kept.person_ids[stays], True
     earlier = _earlier(merged, old, pairs, kept, stays)
-    aliens = _n_given_away(merged)
+    aliens = (*_n_given_away(merged), *_token_keys_lost(old, new))
     return Delivery(
         pool=merged.pool,
         made=kept.made,
@@ -388,6 +391,24 @@ def _n_given_away(merged: _Merged) -> tuple[str, ...]:
         for party, n in zip(pool.parties, counts.tolist(), strict=True)
         if n
     )
+
+
+def _token_keys_lost(old: Pool, new: Pool) -> tuple[str, ...]:
+    """Say of which parties no token came back, although records with the same content did."""
+    found = records_of(old, new.party, new.tokens) >= 0
+    warnings = []
+    for p, party in enumerate(new.parties):
+        mine, before = np.flatnonzero(new.party == p), np.flatnonzero(old.party == p)
+        if not len(mine) or not len(before) or found[mine].any():
+            continue
+        n = int(np.isin(content_digests(new, mine), content_digests(old, before)).sum())
+        if n >= _COPIES_OF_ANOTHER_KEY:
+            warnings.append(
+                f"no token of '{party}' came back, although {n:,} of its records hold what they held "
+                "before: it probably encoded without its token key, or with another one. These people "
+                "are counted twice; ask it to encode again with its key"
+            )
+    return tuple(warnings)
 
 
 def _labels_left(labels: PairLabels | None, withdrawn: _Bytes) -> PairLabels | None:

@@ -13,11 +13,25 @@ __all__ = ["Judged", "judged_pairs"]
 
 
 class Judged(NamedTuple):
-    """What is known of pairs: as tokens, as positions in the pool, and what of it is new."""
+    """What is known of pairs: as tokens, as positions in the pool, and what of it is new.
+
+    `n_unknown` labels that are given now are of records that are not in the pool.
+    """
 
     labels: PairLabels | None
     pairs: LabelledPairs | None
     new: LabelledPairs | None
+    n_unknown: int = 0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What somebody should know of the labels."""
+        if not self.n_unknown:
+            return ()
+        return (
+            f"{self.n_unknown:,} labels are of records that are not here and were not used: are they of "
+            "another review, or were token keys changed?",
+        )
 
 
 def judged_pairs(pool: Pool, before: PairLabels | None, now: PairLabels | None) -> Judged:
@@ -29,18 +43,12 @@ def judged_pairs(pool: Pool, before: PairLabels | None, now: PairLabels | None) 
         When labels given now contradict each other.
     """
     given = labels_on(pool, now)
-    if before is None or now is None or given is None:
-        labels = now if before is None else before
-        return Judged(labels, labels_on(pool, labels), given)
-    verdicts = _by_pair(before)
-    known = dict(verdicts)
-    verdicts.update(_by_pair(now))
-    tokens = sorted(verdicts)
-    labels = PairLabels(
-        one=_matrix([one for one, _ in tokens]),
-        other=_matrix([other for _, other in tokens]),
-        same=np.array([verdicts[pair] for pair in tokens], dtype=np.bool_),
-    )
+    if now is None or given is None:
+        return Judged(before, labels_on(pool, before), None)
+    n_unknown = len(now.by_pair()) - len(given)
+    if before is None:
+        return Judged(now, given, given, n_unknown)
+    known, labels = before.by_pair(), before.joined(now)
     rows = [
         (pool.tokens[left].tobytes(), pool.tokens[right].tobytes(), same)
         for left, right, same in zip(
@@ -52,16 +60,4 @@ def judged_pairs(pool: Pool, before: PairLabels | None, now: PairLabels | None) 
         dtype=np.bool_,
     )
     fresh = LabelledPairs(left=given.left[new], right=given.right[new], same=given.same[new])
-    return Judged(labels, labels_on(pool, labels), fresh)
-
-
-def _by_pair(labels: PairLabels) -> dict[tuple[bytes, bytes], bool]:
-    verdicts = {}
-    for one, other, same in zip(labels.one, labels.other, labels.same.tolist(), strict=True):
-        a, b = one.tobytes(), other.tobytes()
-        verdicts[min(a, b), max(a, b)] = same
-    return verdicts
-
-
-def _matrix(tokens: list[bytes]) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
-    return np.frombuffer(b"".join(tokens), dtype=np.uint8).reshape(-1, 16)
+    return Judged(labels, labels_on(pool, labels), fresh, n_unknown)
