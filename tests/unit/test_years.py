@@ -384,3 +384,21 @@ def test_deliveries_end_where_one_does(
     assert result is not None
     one, other = people(at_once), people(result)
     assert len(one & other) >= 0.995 * max(len(one), len(other))
+
+
+def test_a_party_that_lost_its_token_key_is_told(
+    frames: dict[str, pd.DataFrame],
+    agreement: Agreement,
+    encode_plainly: Encode,
+    extracts: dict[str, EncodedExtract],
+) -> None:
+    first = link(list(extracts.values()), as_of=FIRST)
+    assert not first.warnings
+    rekeyed = replace(
+        extracts["south"], tokens=np.sort(extracts["south"].tokens[:, ::-1].copy(), axis=0)
+    )
+    order = np.lexsort(np.ascontiguousarray(rekeyed.tokens).view(">u8").astype(np.uint64).T[::-1])
+    again = link([rows_of(rekeyed, order)], previous=first, as_of=LATER)
+    (text,) = [text for text in again.warnings if "token" in text]
+    assert text.startswith("no token of 'south' came back, although 180 of its records")
+    assert not link([extracts["south"]], previous=first, as_of=LATER).warnings
