@@ -227,8 +227,18 @@ def _result(
             retired_ids=named.retired_ids,
             labels=judged.labels,
         ),
-        warnings=delivery.warnings + judged.warnings + found.warnings,
+        warnings=delivery.warnings + judged.warnings + _of_one_file(pool, found.warnings),
         households=None if homes is None else homes.summary,
+    )
+
+
+def _of_one_file(pool: Pool, warnings: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what is said of several parties as it is of one alone."""
+    if len(pool.parties) > 1:
+        return warnings
+    return tuple(
+        text.replace("the parties seem to share", "the file seems to hold twice")
+        for text in warnings
     )
 
 
