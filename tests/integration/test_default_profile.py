@@ -139,7 +139,7 @@ def opened(folder: Path, kind: type, path: str, role: str):
 def test_what_is_not_stated_is_standard(folder, said):
     assert "profile: standard, the default" in said
     agreement = lk.Agreement.load(folder / "agreement.yaml")
-    assert len(passes_of(agreement)) == 4
+    assert len(passes_of(agreement)) == 6
     for party in PARTIES:
         sent = opened(folder, lk.EncodedExtract, f"{party}/{party}.encodings", "linkage_unit")
         assert sent.spec.profile == "standard"

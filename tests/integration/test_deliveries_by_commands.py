@@ -63,7 +63,7 @@ def test_a_second_delivery_and_withdrawn_records(
     state = office / "first.linked"
     words = ["link", *encodings(office, "district", "summer"), *unit, "--out", str(first)]
     assert run([*words, "--state", str(state), "--assignment", "optimal"]) == 0
-    assert f"Keep for the next delivery: {state}" in capsys.readouterr().out
+    assert f"and the next delivery: {state}" in capsys.readouterr().out
     later = office / "second.linked"
     words = ["link", *encodings(office, "jobs"), *unit, "--out", str(second)]
     assert run([*words, "--previous", str(state), "--state", str(later)]) == 0

@@ -84,8 +84,9 @@ def default_passes(
     stable.
 
     The *fields* of passes differ for the same reason. A filter hides which of its fields has an error, so
-    each pass leaves one name out, and those that are not salted by the date leave the date out
-    but for one: a new surname, a nickname, a wrong date weigh on some passes and not on all. The first
+    most passes leave a name out, and half of those that are not salted by the date leave the date out:
+    a new surname, a nickname, a wrong date weigh on some passes and not on all. Where a family shares
+    the salt, the date stays, as it tells siblings apart. The first
     leaves out the date itself: what everybody with one salt shares makes strangers look alike, and
     teaches who knows one of them about the others. A pass covers two fields or more beside its
     salt, sex not counted, and all where there are fewer.

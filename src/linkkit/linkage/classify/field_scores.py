@@ -46,7 +46,7 @@ _ODDS_IF_KNOWN = 1e6
 _NO_CHANCE = 1e-4
 _MOST_COVERED = 0.99
 _LEAST_DOUBT = 0.002
-_MOST_TWINS = 2.0
+_MOST_TWINS = 20.0
 
 
 def fit_fields(

@@ -12,7 +12,13 @@ from scipy.special import ndtri
 from linkkit.engines import Partitions, n_threads_available
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import PassPlan, count_pairs, plan_passes
-from linkkit.linkage.block.keys import repeated_records, repeated_warnings
+from linkkit.linkage.block._key_reference import mixed
+from linkkit.linkage.block.keys import (
+    MOST_ALIKE,
+    block_sizes,
+    repeated_records,
+    repeated_warnings,
+)
 from linkkit.linkage.block.passes import CHANCE_PER_RECORD, table_seconds
 from linkkit.linkage.classify import fit_passes, score_passes
 from linkkit.linkage.classify.known_labels import verdicts
@@ -22,7 +28,7 @@ from linkkit.linkage.compare.passes.pairs import PassPairs
 from linkkit.linkage.compare.passes.scan import sample_comparisons
 from linkkit.linkage.earlier import pairs_united
 from linkkit.linkage.forecast import LinkForecast
-from linkkit.linkage.pool import part_of
+from linkkit.linkage.pool import Pool, part_of
 from linkkit.linkage.routes.work import (
     BYTES_OF_CROSSWALK,
     MOST_CANDIDATES,
@@ -126,14 +132,32 @@ def _without_repeated(work: Work) -> tuple[Work, npt.NDArray[np.int64], tuple[st
     everybody = np.arange(len(pool))
     if work.block == "exhaustive":
         return work, everybody, ()
-    # Equal filters have equal first words, and others hardly ever in all passes.
-    repeated = repeated_records(pool, pool.words[:, pool.word_starts[:-1]])
+    repeated = repeated_records(pool, _common_words(pool))
     if not len(repeated):
         return work, everybody, ()
     rows = np.setdiff1d(everybody, repeated)
     earlier = None if work.earlier is None else work.earlier.among(rows)
     others = replace(work, pool=part_of(pool, rows), earlier=earlier)
     return others, rows, repeated_warnings(pool, repeated)
+
+
+def _common_words(pool: Pool) -> npt.NDArray[np.uint64]:
+    """Return the first word of each filter, 0 where a record of which many are equal has one of its own.
+
+    Equal filters have equal first words, and others hardly ever in most passes. A pass whose salt a record
+    lacks looks random, in each of many equal records otherwise.
+    """
+    words = pool.words[:, pool.word_starts[:-1]]
+    common = np.zeros(words.shape, dtype=np.bool_)
+    for k in range(words.shape[1]):
+        of_party = mixed(pool.party.astype(np.uint64), words[:, k]) | np.uint64(1)
+        position, n_alike = block_sizes(of_party[:, None], (0,))
+        common[position, k] = n_alike > MOST_ALIKE
+    many = np.flatnonzero(2 * common.sum(axis=1) >= words.shape[1])
+    if len(many):
+        words = words.copy()
+        words[many] = np.where(common[many], words[many], np.uint64(0))
+    return words
 
 
 def forecast_passes(work: Work) -> LinkForecast:
