@@ -101,7 +101,7 @@ def encode(
     ...     town.extracts["district"], agreement, lk.Secret.generate(), party="district"
     ... )
     >>> district.encodings
-    <EncodedExtract of 'district': 40 records, 5 filters, profile 'standard'>
+    <EncodedExtract of 'district': 40 records, 6 filters, profile 'standard'>
     """
     require_keys(agreement, secret, token_key)
     work = prepare_extract(
