@@ -103,22 +103,7 @@ def link_fields(work: Work) -> Found:
     candidates = _with_earlier(work, start, candidates)
     if len(candidates) > most:
         start, candidates = _tightened(start, candidates, most)
-    learner = Learner.of(
-        pool.spec.filters,
-        candidates.codes,
-        start.sample,
-        n_pairs=start.plan.n_pairs,
-        is_candidate=_weight_of(start.sample, start.weights) >= start.floor,
-        unseen=draw_unseen(
-            pool.spec.filters,
-            start.sample,
-            weights=start.weights,
-            floor=start.floor,
-            found=_found_share(pool, start.plan),
-        ),
-        strangers=_strangers(work, start),
-        known=_known_codes(candidates, work.labels),
-    )
+    learner = _learner(work, start, candidates)
     # The plan's keys are those of the records that are searched.
     frequencies = frequency_table(pool, start.plan.keys if work.earlier is None else None)
     model, scored = fit_fields(
@@ -139,6 +124,27 @@ def link_fields(work: Work) -> Found:
         measure=candidates.codes,
         n_unseen=model.expected_matches * (1 - model.completeness),
         warnings=model.warnings,
+    )
+
+
+def _learner(work: Work, start: _Start, candidates: ComparedPairs) -> Learner:
+    """Return what learns the model from the candidates, and from what else is known of all pairs."""
+    pool = work.pool
+    return Learner.of(
+        pool.spec.filters,
+        candidates.codes,
+        start.sample,
+        n_pairs=start.plan.n_pairs,
+        is_candidate=_weight_of(start.sample, start.weights) >= start.floor,
+        unseen=draw_unseen(
+            pool.spec.filters,
+            start.sample,
+            weights=start.weights,
+            floor=start.floor,
+            found=_found_share(pool, start.plan),
+        ),
+        strangers=_strangers(work, start),
+        known=_known_codes(candidates, work.labels),
     )
 
 
