@@ -14,10 +14,10 @@ from linkkit.errors import ProtectionError
 from linkkit.steward.integrate import IntegratedDataset
 from linkkit.steward.integrate.example import small_partnership
 from linkkit.steward.protect import protect
-from linkkit.steward.protect._reference import search_reference
-from linkkit.steward.protect.hierarchy import LOSS_UNITS, build_hierarchy
-from linkkit.steward.protect.lattice import search_lattice
-from linkkit.steward.protect.recode import recode_globally
+from linkkit.steward.protect.methods._reference import search_reference
+from linkkit.steward.protect.hierarchies import LOSS_UNITS, build_hierarchy
+from linkkit.steward.protect.methods.lattice import search_lattice
+from linkkit.steward.protect.methods.recode import recode_globally
 
 AGREEMENT, _, _ = small_partnership()
 

@@ -22,10 +22,10 @@ from linkkit.steward.integrate import IntegratedDataset
 from linkkit.steward.integrate.dataset import STUDY_ID
 from linkkit.steward.protect import permission
 from linkkit.steward.protect.dataset import ProtectedDataset, ProtectionSummary
-from linkkit.steward.protect.hierarchy import Hierarchy, build_hierarchy
+from linkkit.steward.protect.hierarchies import Hierarchy, build_hierarchy
+from linkkit.steward.protect.measured.subgroups import suppression_by_subgroup
+from linkkit.steward.protect.methods.recode import GlobalRecoding, recode_globally
 from linkkit.steward.protect.notes import describe_variables
-from linkkit.steward.protect.recode import GlobalRecoding, recode_globally
-from linkkit.steward.protect.subgroups import suppression_by_subgroup
 
 __all__ = ["protect"]
 
@@ -44,7 +44,7 @@ def protect(
     """Make quasi-identifiers coarser until every combination belongs to at least k people.
 
     Of all the ways that the agreement allows, the one is taken that loses least on average
-    over people and quasi-identifiers (see :func:`~linkkit.steward.protect.hierarchy.build_hierarchy`
+    over people and quasi-identifiers (see :func:`~linkkit.steward.protect.hierarchies.build_hierarchy`
     for what a level loses). Somebody who is still in a class of fewer than k people is
     withheld, as a whole row, and counts as completely lost; at most the agreement's share of
     people may be. Missing values of a quasi-identifier form a category of their own.

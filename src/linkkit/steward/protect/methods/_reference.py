@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import product
 
-from linkkit.steward.protect.hierarchy import LOSS_UNITS
-from linkkit.steward.protect.lattice import Optimum
+from linkkit.steward.protect.hierarchies import LOSS_UNITS
+from linkkit.steward.protect.methods.lattice import Optimum
 
 __all__ = ["search_reference"]
 

@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -63,14 +63,31 @@ class Hierarchy:
     variable : str
         Its name.
     base : ndarray of int64, shape (n_people,)
-        The group of each person at the finest level.
+        The group of each person at the finest level; the last group is missing.
     levels : tuple of Level
         At least one; each only merges groups of the one before.
+    shown_as : {"range", "set", "level"}
+        What a class that mixes finest groups may show of them: the range that they span, the
+        set of their values, or only the finest level at which they are one group.
+    lows, highs : ndarray of float64, shape (n_base,)
+        The smallest and largest value of each finest group; for a ``range``, else empty. Not
+        a number for the missing group.
+    sizes : ndarray of int64, shape (n_base,)
+        How many distinct values each finest group holds; 1 for the missing group.
     """
 
     variable: str
     base: npt.NDArray[np.int64]
     levels: tuple[Level, ...]
+    shown_as: Literal["range", "set", "level"]
+    lows: npt.NDArray[np.float64]
+    highs: npt.NDArray[np.float64]
+    sizes: npt.NDArray[np.int64]
+
+    @property
+    def n_groups(self) -> int:
+        """How many finest groups there are, the missing one included."""
+        return len(self.sizes)
 
     def recode(self, level: int, original: pa.Array) -> pa.Array:
         """Return the column at a level: as it was, or as text; missing values stay missing."""
@@ -100,10 +117,11 @@ def build_hierarchy(variable: str, column: pa.Array, ways: Generalization) -> Hi
     - ``groups``: the values themselves, then one level for each taxonomy.
     - nothing given: the values themselves.
 
-    A last level drops the variable. What a level loses is the normalized certainty penalty:
-    for a number, the spread of the values in its interval over the spread of all values; for
-    a category, one less than the number of values in its group over one less than the number
-    of all values; 1 at the last level.
+    A last level drops the variable. What a level loses is the normalized certainty penalty
+    (Xu et al. 2006, "Utility-based anonymization using local recoding"): for a number, the
+    spread of the values in its interval over the spread of all values; for a category, the
+    number of values in its group over the number of all values, 0 where the group has one
+    value; 1 at the last level.
 
     Parameters
     ----------
@@ -137,10 +155,15 @@ def build_hierarchy(variable: str, column: pa.Array, ways: Generalization) -> Hi
     first = np.unique(base, return_index=True)[1]
     numeric = values if ways.intervals is not None else None
     levels = [_level(step, first, numeric) for step in steps]
+    lows, highs = _extremes(base, n_base, numeric)
     return Hierarchy(
         variable=variable,
         base=np.append(base, n_base)[codes],
         levels=(*levels, _top(n_base + 1)),
+        shown_as="range" if numeric is not None else "level" if ways.prefixes else "set",
+        lows=lows,
+        highs=highs,
+        sizes=np.append(np.bincount(base, minlength=n_base), 1),
     )
 
 
@@ -263,23 +286,35 @@ def _level(step: _Step, first: npt.NDArray[np.intp], numeric: Sequence[float] | 
     )
 
 
+def _extremes(
+    base: npt.NDArray[np.int64], n_base: int, values: Sequence[float] | None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the smallest and largest value of each finest group, the missing one last."""
+    if values is None:
+        return np.empty(0), np.empty(0)
+    low, high = np.full(n_base + 1, np.inf), np.full(n_base + 1, -np.inf)
+    np.minimum.at(low, base, np.asarray(values, dtype=np.float64))
+    np.maximum.at(high, base, np.asarray(values, dtype=np.float64))
+    low[n_base] = high[n_base] = np.nan
+    return low, high
+
+
 def _spread(
     group: npt.NDArray[np.int64], n_groups: int, values: Sequence[float]
 ) -> npt.NDArray[np.int64]:
     if n_groups == 0 or values[-1] == values[0]:
         return np.zeros(n_groups, dtype=np.int64)
-    number = np.asarray(values, dtype=np.float64)
-    low, high = np.full(n_groups, np.inf), np.full(n_groups, -np.inf)
-    np.minimum.at(low, group, number)
-    np.maximum.at(high, group, number)
-    spread = (high - low) / (values[-1] - values[0])
+    low, high = _extremes(group, n_groups, values)
+    spread = (high - low)[:-1] / (values[-1] - values[0])
     losses: npt.NDArray[np.int64] = np.rint(spread * LOSS_UNITS).astype(np.int64)
     return losses
 
 
 def _share(group: npt.NDArray[np.int64], n_groups: int) -> npt.NDArray[np.int64]:
-    n_others = np.bincount(group, minlength=n_groups).astype(np.float64) - 1
-    return np.rint(n_others / max(1, len(group) - 1) * LOSS_UNITS).astype(np.int64)
+    n_values = np.bincount(group, minlength=n_groups)
+    share = np.where(n_values > 1, n_values / max(1, len(group)), 0.0)
+    losses: npt.NDArray[np.int64] = np.rint(share * LOSS_UNITS).astype(np.int64)
+    return losses
 
 
 def _top(n_base: int) -> Level:

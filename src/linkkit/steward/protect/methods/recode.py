@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from linkkit.errors import ProtectionError
 from linkkit.steward.protect.dataset import ClassSizes, Recoding
-from linkkit.steward.protect.hierarchy import LOSS_UNITS, Hierarchy
-from linkkit.steward.protect.lattice import Optimum, search_lattice
-from linkkit.steward.protect.measures import class_numbers, class_totals
+from linkkit.steward.protect.equivalence import class_numbers, class_totals
+from linkkit.steward.protect.hierarchies import LOSS_UNITS, Hierarchy
+from linkkit.steward.protect.methods.lattice import Optimum, search_lattice
 
 __all__ = ["GlobalRecoding", "recode_globally"]
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.steward.protect.hierarchy import LOSS_UNITS
-from linkkit.steward.protect.measures import class_numbers, class_totals
+from linkkit.steward.protect.equivalence import class_numbers, class_totals
+from linkkit.steward.protect.hierarchies import LOSS_UNITS
 
 __all__ = ["Optimum", "search_lattice"]
 

@@ -1,0 +1,1 @@
+"""Changes to single variables that need no search: shifted dates, microaggregation, top and bottom coding."""
