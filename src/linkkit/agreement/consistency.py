@@ -161,6 +161,16 @@ def _protection(agreement: Content) -> Iterator[str]:
             yield f"clause '{clause}': 'intervals' are for numbers"
         if (ways.prefixes is not None or ways.groups is not None) and numeric:
             yield f"clause '{clause}': 'prefixes' and 'groups' are for categories"
+    for name, rule in agreement.protection.sensitive.items():
+        clause = f"protection.sensitive.{name}"
+        if name not in known:
+            yield f"clause '{clause}': no party sends such a variable"
+            continue
+        if name in agreement.protection.quasi_identifiers:
+            yield f"clause '{clause}': it is a quasi-identifier, and cannot be both"
+        numeric = name in agreement.variables and agreement.variables[name].type != "category"
+        if rule.distance == "ordered" and not numeric:
+            yield f"clause '{clause}': distance 'ordered' is for numbers"
 
 
 def _projects(agreement: Content) -> Iterator[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Conditions"]
+__all__ = ["Conditions", "compile_conditions"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -31,6 +31,11 @@ class Conditions:
     @property
     def only_k(self) -> bool:
         """Whether the number of people is all that counts, so that a kernel may decide alone."""
+        return True
+
+    @property
+    def grow(self) -> bool:
+        """Whether a class that keeps the models keeps them with anybody added."""
         return True
 
     @property
@@ -61,3 +66,7 @@ class Conditions:
         del population
         people = np.bincount(classes, weights=self.counts[items], minlength=n_classes)
         return people >= self.k
+
+
+def compile_conditions(models, items, *, sensitive, persons=None, households=None):
+    return Conditions(k=models[0].k, counts=items.counts)

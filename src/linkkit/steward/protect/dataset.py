@@ -38,12 +38,13 @@ Role = Literal["study id", "quasi-identifier", "participation", "payload"]
 class Recoding:
     """What became of one quasi-identifier.
 
-    ``level`` counts from 0, the finest of ``n_levels``; ``information_loss`` is the mean over
-    the people who stay, from 0 (nothing lost) to 1 (dropped).
+    ``level`` counts from 0, the finest of ``n_levels``; None where classes have levels of their
+    own. ``information_loss`` is the mean over the people who stay, from 0 (nothing lost) to 1
+    (dropped).
     """
 
     variable: str
-    level: int
+    level: int | None
     n_levels: int
     description: str
     information_loss: float
@@ -112,6 +113,8 @@ class ProtectionSummary:
         People before, and people withheld. Not for publication when small.
     information_loss : float
         Mean over people and quasi-identifiers, 0 to 1; somebody withheld counts 1.
+    method, why : str
+        How classes were sought, and why so.
     classes : ClassSizes
         The classes that were formed.
     recodings : tuple of Recoding
@@ -133,6 +136,8 @@ class ProtectionSummary:
     n_people_in: int
     n_suppressed: int
     information_loss: float
+    method: str
+    why: str
     classes: ClassSizes
     recodings: tuple[Recoding, ...]
     variables: tuple[VariableNote, ...]

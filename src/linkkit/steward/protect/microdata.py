@@ -1,16 +1,13 @@
-"""Protect microdata: one row for each person, k-anonymous on the agreement's quasi-identifiers.
+"""Protect microdata: one row for each person, safe on the agreement's quasi-identifiers.
 
-This version recodes globally: every person's quasi-identifier is given at the same level of
-its hierarchy. k counts people, because an integrated data set has one row for each.
+k counts people, because an integrated data set has one row for each.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Sequence
-from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute
@@ -22,10 +19,11 @@ from linkkit.steward.integrate import IntegratedDataset
 from linkkit.steward.integrate.dataset import STUDY_ID
 from linkkit.steward.protect import permission
 from linkkit.steward.protect.dataset import ProtectedDataset, ProtectionSummary
-from linkkit.steward.protect.hierarchies import Hierarchy, build_hierarchy
 from linkkit.steward.protect.measured.subgroups import suppression_by_subgroup
-from linkkit.steward.protect.methods.recode import GlobalRecoding, recode_globally
+from linkkit.steward.protect.methods import Method
+from linkkit.steward.protect.models import MissingPolicy, PrivacyModel
 from linkkit.steward.protect.notes import describe_variables
+from linkkit.steward.protect.recode import Recoded, Request, recode
 
 __all__ = ["protect"]
 
@@ -38,19 +36,22 @@ def protect(
     agreement: Agreement,
     *,
     k: int | None = None,
+    models: Sequence[PrivacyModel] = (),
+    method: Method | Literal["auto"] = "auto",
+    missing: MissingPolicy | None = None,
     max_suppressed: float | None = None,
     today: dt.date | None = None,
 ) -> ProtectedDataset:
     """Make quasi-identifiers coarser until every combination belongs to at least k people.
 
-    Of all the ways that the agreement allows, the one is taken that loses least on average
-    over people and quasi-identifiers (see :func:`~linkkit.steward.protect.hierarchies.build_hierarchy`
-    for what a level loses). Somebody who is still in a class of fewer than k people is
-    withheld, as a whole row, and counts as completely lost; at most the agreement's share of
-    people may be. Missing values of a quasi-identifier form a category of their own.
+    Every class of people who share a combination also keeps the other models that the
+    agreement demands (l-diversity, t-closeness, households) and those given here. What is shown
+    is always a level of the agreement's hierarchies. Somebody whose class cannot keep the
+    models is withheld, as a whole row, and counts as completely lost; at most the agreement's
+    share of people may be.
 
     Quasi-identifiers are those of the agreement that are among the project's variables.
-    Other variables stay as they are: k-anonymity does not protect them.
+    Other variables stay as they are: only a model that names them protects them.
 
     Parameters
     ----------
@@ -60,6 +61,14 @@ def protect(
         The agreement that it was made under.
     k : int, optional
         The fewest people in a class; the agreement's ``smallest_cell`` or more.
+    models : sequence of PrivacyModel
+        Models to keep beside the agreement's.
+    method : {"auto", "optimal", "local", "partition"}, default "auto"
+        ``optimal`` gives everybody the same levels, and finds those that lose least on average
+        over people and quasi-identifiers; ``local`` and ``partition`` give each class its own
+        levels, and lose less. ``auto`` chooses by size; the summary says why.
+    missing : {"category", "wildcard", "suppress"}, optional
+        What a missing value of a quasi-identifier is; the agreement's, or ``suppress``.
     max_suppressed : float, optional
         The share of people, 0 to 1, that may be withheld; the agreement's or less.
     today : datetime.date, optional
@@ -75,15 +84,15 @@ def protect(
     WrongStageError
         When something else than an integrated data set is given.
     NotAuthorizedError
-        When `k` or `max_suppressed` is weaker than the agreement's, the data set has a
-        variable that the project may not use, or the agreement is no longer in force.
+        When `k`, `missing` or `max_suppressed` is weaker than the agreement's, the data set has
+        a variable that the project may not use, or the agreement is no longer in force.
     MismatchError
         When the data set was made under another agreement.
     OptionError
-        When `k` or `max_suppressed` is not a number of the right kind.
+        When an option is not of the right kind.
     ProtectionError
         When the data set has fewer than k people, no quasi-identifier, or values that the
-        agreement's hierarchies do not cover.
+        agreement's hierarchies do not cover, or when the models cannot be kept.
 
     Examples
     --------
@@ -91,7 +100,7 @@ def protect(
     >>> from linkkit.steward.integrate.example import small_partnership
     >>> agreement, payloads, crosswalk = small_partnership()
     >>> people = integrate(payloads, crosswalk, agreement, project="study")
-    >>> safe = protect(people, agreement, k=8)
+    >>> safe = protect(people, agreement, k=8, method="optimal")
     >>> safe
     <ProtectedDataset for 'study': 60 people, k = 8, information loss 0.167>
     >>> [(item.variable, item.description) for item in safe.summary.recodings]
@@ -107,18 +116,22 @@ def protect(
     names = permission.quasi_identifiers(people, agreement)
     _require_enough_people(people, k)
     table = _clean(people.table)
-    recoding = recode_globally(
-        _hierarchies(table, names, agreement),
-        k=k,
-        max_suppressed=math.floor(Decimal(repr(share)) * len(people)),
+    request = Request(
+        quasi_identifiers={name: agreement.protection.quasi_identifiers[name] for name in names},
+        models=(*permission.agreed_models(people, agreement, k), *models),
+        method=method,
+        shown="levels",
+        missing=permission.stated_missing(missing, agreement),
+        max_suppressed=share,
     )
-    safe = recoding.apply(table)
+    found = recode(table, request)
+    safe = found.apply(table)
     return ProtectedDataset(
         project=people.project,
         agreement_id=people.agreement_id,
         agreement_fingerprint=people.agreement_fingerprint,
         table=safe,
-        summary=_summarize(recoding, safe, people.project, agreement, k=k, share=share),
+        summary=_summarize(found, safe, people.project, agreement, request=request, k=k),
     )
 
 
@@ -151,37 +164,18 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
 
 
-def _hierarchies(table: pa.Table, names: Sequence[str], agreement: Agreement) -> list[Hierarchy]:
-    """Build all hierarchies, so that the problems of all of them are told at once."""
-    ways = agreement.protection.quasi_identifiers
-    hierarchies: list[Hierarchy] = []
-    problems: list[str] = []
-    hint = ""
-    for name in names:
-        column = pa.concat_arrays(
-            [pa.array([], table.schema.field(name).type), *table[name].chunks]
-        )
-        try:
-            hierarchies.append(build_hierarchy(name, column, ways[name]))
-        except ProtectionError as error:
-            problems += error.problems
-            hint = error.hint
-    if problems:
-        raise ProtectionError(problems, hint=hint)
-    return hierarchies
-
-
 def _summarize(
-    recoding: GlobalRecoding,
+    found: Recoded,
     safe: pa.Table,
     project: str,
     agreement: Agreement,
     *,
+    request: Request,
     k: int,
-    share: float,
 ) -> ProtectionSummary:
-    recodings = recoding.recodings()
+    recodings = found.recodings()
     years = agreement.years_of(project)
+    cell = agreement.protection.smallest_cell
     return ProtectionSummary(
         agreement_title=agreement.title,
         project_purpose=agreement.project(project).purpose,
@@ -189,23 +183,25 @@ def _summarize(
         first_year=years.first,
         last_year=years.last,
         k=k,
-        smallest_cell=agreement.protection.smallest_cell,
-        max_suppressed=share,
-        n_people_in=len(recoding.suppressed),
-        n_suppressed=int(recoding.suppressed.sum()),
-        information_loss=recoding.information_loss,
-        classes=recoding.classes,
+        smallest_cell=cell,
+        max_suppressed=request.max_suppressed,
+        n_people_in=found.n_rows,
+        n_suppressed=int(found.suppressed.sum()),
+        information_loss=found.information_loss,
+        method=found.grouping.method,
+        why=found.why,
+        classes=found.class_sizes(),
         recodings=recodings,
         variables=describe_variables(safe.schema, agreement, recodings),
         suppressed_by_subgroup=tuple(
             row
-            for hierarchy in recoding.hierarchies
+            for hierarchy in found.hierarchies
             for row in suppression_by_subgroup(
                 hierarchy.variable,
                 hierarchy.levels[0].labels,
-                hierarchy.base,
-                recoding.suppressed,
-                smallest_cell=agreement.protection.smallest_cell,
+                hierarchy.base[: found.n_rows],
+                found.suppressed,
+                smallest_cell=cell,
             )
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from typing import get_args
 
 import pyarrow as pa
 
@@ -17,13 +18,25 @@ from linkkit.errors import (
 )
 from linkkit.steward.integrate import IntegratedDataset
 from linkkit.steward.integrate.dataset import STUDY_ID
+from linkkit.steward.protect.models import (
+    DistinctLDiversity,
+    EntropyLDiversity,
+    HouseholdKAnonymity,
+    KAnonymity,
+    MissingPolicy,
+    PrivacyModel,
+    RecursiveLDiversity,
+    TCloseness,
+)
 
 __all__ = [
+    "agreed_models",
     "quasi_identifiers",
     "require_integrated",
     "require_same_agreement",
     "stated_k",
     "stated_max_suppressed",
+    "stated_missing",
 ]
 
 
@@ -111,6 +124,51 @@ def stated_max_suppressed(share: float | None, agreement: Agreement) -> float:
             hint=f"Leave 'max_suppressed' out for the agreement's {ceiling}.",
         )
     return float(share)
+
+
+def stated_missing(missing: MissingPolicy | None, agreement: Agreement) -> MissingPolicy:
+    """Return what a missing value is, the agreement's by default; refuse another, but for
+    ``suppress``, which is stricter than the others.
+    """
+    agreed = agreement.protection.missing
+    if missing is None or missing == agreed:
+        return agreed
+    if missing not in get_args(MissingPolicy):
+        raise OptionError(
+            "'missing' must be 'category', 'wildcard' or 'suppress'",
+            hint=f"Leave it out for the agreement's '{agreed}'.",
+        )
+    if missing != "suppress":
+        raise NotAuthorizedError(
+            f"missing values are '{agreed}' under the agreement, not '{missing}'",
+            clause="protection.missing",
+            hint="Leave 'missing' out.",
+        )
+    return missing
+
+
+def agreed_models(
+    people: IntegratedDataset, agreement: Agreement, k: int
+) -> tuple[PrivacyModel, ...]:
+    """Return the privacy models that the agreement demands of a data set."""
+    protection = agreement.protection
+    models: list[PrivacyModel] = [KAnonymity(k=k)]
+    if protection.households is not None:
+        models.append(HouseholdKAnonymity(k=protection.households))
+    for name, rule in protection.sensitive.items():
+        if name not in people.variables:
+            continue
+        if rule.distinct_l is not None:
+            models.append(DistinctLDiversity(sensitive=name, l=rule.distinct_l))
+        if rule.entropy_l is not None:
+            models.append(EntropyLDiversity(sensitive=name, l=rule.entropy_l))
+        if rule.recursive_l is not None and rule.recursive_c is not None:
+            models.append(
+                RecursiveLDiversity(sensitive=name, c=rule.recursive_c, l=rule.recursive_l)
+            )
+        if rule.t is not None:
+            models.append(TCloseness(sensitive=name, t=rule.t, distance=rule.distance))
+    return tuple(models)
 
 
 def quasi_identifiers(people: IntegratedDataset, agreement: Agreement) -> list[str]:

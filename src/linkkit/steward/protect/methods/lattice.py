@@ -1,13 +1,13 @@
 """Optimal global recoding: the node of the generalization lattice that loses least.
 
-Pure: arrays in, arrays out; `_reference` holds the slow twin. The search is exact. Two facts
-prune it, both because a coarser level only merges classes (Samarati 2001; El Emam et al. 2009,
-"A globally optimal k-anonymity method"):
+The search is exact. Two facts prune it, both because a coarser level only merges classes
+(Samarati 2001; El Emam et al. 2009, "A globally optimal k-anonymity method"):
 
-- a node finer than one that suppresses too many people suppresses too many itself;
 - suppressing somebody never costs less than generalizing, so what a node would lose without
   any suppression is a lower bound, known before the node is looked at. Nodes are visited in
-  the order of that bound, and the search ends where it exceeds the best loss found.
+  the order of that bound, and the search ends where it exceeds the best loss found;
+- where a class that keeps the models still keeps them with anybody added, a node finer than
+  one that suppresses too many people suppresses too many itself.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.steward.protect.equivalence import class_numbers, class_totals
-from linkkit.steward.protect.hierarchies import LOSS_UNITS
+from linkkit.steward.protect.conditions import Conditions
+from linkkit.steward.protect.equivalence import class_numbers
+from linkkit.steward.protect.hierarchies import LOSS_UNITS, Hierarchy
+from linkkit.steward.protect.items import Items
+from linkkit.steward.protect.methods.matching import fitting_members
+from linkkit.steward.protect.models import MissingPolicy
 
-__all__ = ["Optimum", "search_lattice"]
+__all__ = ["Optimum", "classes_at", "search_lattice"]
 
 Codes = npt.NDArray[np.int64]
 Node = tuple[int, ...]
@@ -38,7 +42,7 @@ class Optimum:
     loss : int
         What is lost over all people and quasi-identifiers, in `LOSS_UNITS`.
     n_suppressed : int
-        How many people are in classes of fewer than k.
+        How many people are in classes that do not keep every model.
     """
 
     levels: Node
@@ -52,59 +56,96 @@ class Optimum:
 
 
 def search_lattice(
-    combinations: Codes,
-    counts: Codes,
+    items: Items,
+    hierarchies: Sequence[Hierarchy],
+    conditions: Conditions,
     *,
-    groups: Sequence[Sequence[Codes]],
-    losses: Sequence[Sequence[Codes]],
-    k: int,
-    max_suppressed: int,
-) -> Optimum:
+    missing: MissingPolicy = "category",
+    max_suppressed: int = 0,
+    population: Items | None = None,
+) -> Optimum | None:
     """Find the levels that lose least while at most `max_suppressed` people are suppressed.
 
     Parameters
     ----------
-    combinations : ndarray of int64, shape (n_combinations, n_variables)
-        The distinct combinations of the variables' finest groups.
-    counts : ndarray of int64, shape (n_combinations,)
-        How many people have each.
-    groups, losses : sequence over variables of sequences over levels of ndarray of int64
-        For each finest group, the group that it belongs to at a level, and what is lost of
-        it there, from 0 to `LOSS_UNITS`. At the last level all are in one group.
-    k : int
-        The fewest people in a class.
+    items : Items
+        The distinct combinations of finest groups.
+    hierarchies : sequence of Hierarchy
+        One for each quasi-identifier.
+    conditions : Conditions
+        What every class must keep.
+    missing : {"category", "wildcard", "suppress"}
+        What a missing value is; with ``suppress`` there is none among the items.
     max_suppressed : int
         The most people that may be suppressed.
+    population : Items, optional
+        The people of a population, in the same finest groups.
 
     Returns
     -------
-    Optimum
+    Optimum or None
         Of several nodes with the same loss, the one that suppresses fewest people, then the
-        lowest, then the first by its levels.
-
-    Raises
-    ------
-    ValueError
-        When there are fewer than k people, so that no node is feasible.
+        lowest, then the first by its levels. None where no node keeps the models.
 
     Examples
     --------
     >>> import numpy as np
-    >>> keep, drop = np.array([0, 1]), np.array([0, 0])
-    >>> search_lattice(
-    ...     np.array([[0], [1]]),
-    ...     np.array([9, 1]),
-    ...     groups=[[keep, drop]],
-    ...     losses=[[drop, drop + LOSS_UNITS]],
-    ...     k=2,
-    ...     max_suppressed=1,
-    ... )
+    >>> import pyarrow as pa
+    >>> from linkkit.agreement import Generalization
+    >>> from linkkit.steward.protect.hierarchies import build_hierarchy
+    >>> from linkkit.steward.protect.items import find_items
+    >>> sex = build_hierarchy("sex", pa.array(["F"] * 9 + ["M"]), Generalization())
+    >>> items = find_items([sex.base], [sex.n_groups])
+    >>> conditions = Conditions(k=2, counts=items.counts)
+    >>> search_lattice(items, [sex], conditions, max_suppressed=1)
     Optimum(levels=(0,), loss=1000000000, n_suppressed=1)
     """
     search = _Search(
-        combinations, counts, groups=groups, losses=losses, k=k, max_suppressed=max_suppressed
+        items,
+        hierarchies,
+        conditions,
+        wildcard=missing == "wildcard",
+        max_suppressed=max_suppressed,
+        population=population,
     )
     return search.run()
+
+
+def classes_at(
+    node: Node,
+    items: Items,
+    hierarchies: Sequence[Hierarchy],
+    conditions: Conditions,
+    *,
+    missing: MissingPolicy = "category",
+    population: Items | None = None,
+) -> Codes:
+    """Return the class of each item at a node, shape (n_items,), and -1 where it is suppressed.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from linkkit.agreement import Generalization
+    >>> from linkkit.steward.protect.hierarchies import build_hierarchy
+    >>> from linkkit.steward.protect.items import find_items
+    >>> sex = build_hierarchy("sex", pa.array(["F"] * 9 + ["M"]), Generalization())
+    >>> items = find_items([sex.base], [sex.n_groups])
+    >>> classes_at((0,), items, [sex], Conditions(k=2, counts=items.counts))
+    array([ 0, -1])
+    """
+    search = _Search(
+        items,
+        hierarchies,
+        conditions,
+        wildcard=missing == "wildcard",
+        max_suppressed=0,
+        population=population,
+    )
+    numbers, kept = search.divide(node)
+    found, classes = np.unique(numbers[kept], return_inverse=True)
+    result = np.full(len(items), -1, dtype=np.int64)
+    result[kept] = classes.ravel()
+    return result
 
 
 class _Search:
@@ -112,24 +153,36 @@ class _Search:
 
     def __init__(
         self,
-        combinations: Codes,
-        counts: Codes,
+        items: Items,
+        hierarchies: Sequence[Hierarchy],
+        conditions: Conditions,
         *,
-        groups: Sequence[Sequence[Codes]],
-        losses: Sequence[Sequence[Codes]],
-        k: int,
+        wildcard: bool,
         max_suppressed: int,
+        population: Items | None,
     ) -> None:
-        columns = list(combinations.T)
-        self.counts, self.k, self.max_suppressed = counts, k, max_suppressed
-        self.groups = _gather(groups, columns)
-        self.losses = _gather(losses, columns)
-        self.n_groups = [[int(level.max(initial=0)) + 1 for level in mine] for mine in groups]
-        self.shape = tuple(len(levels) for levels in groups)
+        columns = [items.codes[:, i].astype(np.int64) for i in range(items.codes.shape[1])]
+        self.n_items, self.counts = len(items), items.counts
+        self.conditions, self.wildcard, self.max_suppressed = conditions, wildcard, max_suppressed
+        self.population = population if conditions.needs_population else None
+        if self.population is not None:
+            more = self.population.codes
+            columns = [np.append(mine, more[:, i]) for i, mine in enumerate(columns)]
+        levels = [hierarchy.levels for hierarchy in hierarchies]
+        self.groups = [
+            [level.groups[column] for level in mine]
+            for mine, column in zip(levels, columns, strict=True)
+        ]
+        self.losses = [
+            [level.losses[column[: self.n_items]] for level in mine]
+            for mine, column in zip(levels, columns, strict=True)
+        ]
+        self.n_groups = [[len(level.labels) for level in mine] for mine in levels]
+        self.shape = tuple(len(mine) for mine in levels)
         self.hopeless = np.zeros(self.shape, dtype=np.bool_)
         self.known: dict[Node, Optimum] = {}
 
-    def run(self) -> Optimum:
+    def run(self) -> Optimum | None:
         bounds = self._bounds()
         best: Optimum | None = None
         for place in np.argsort(bounds, axis=None, kind="stable"):
@@ -139,12 +192,55 @@ class _Search:
                 continue
             node: Node = tuple(int(i) for i in np.unravel_index(place, self.shape))
             if not self._is_feasible(node):
-                self._climb(node)
+                if self.conditions.grow:
+                    self._climb(node)
             elif best is None or self._look(node).rank < best.rank:
                 best = self._look(node)
-        if best is None:
-            raise ValueError("there are fewer people than k")
         return best
+
+    def divide(self, node: Node) -> tuple[Codes, npt.NDArray[np.bool_]]:
+        """Return each item's class number, and which items' classes keep the models."""
+        columns = [mine[level] for mine, level in zip(self.groups, node, strict=True)]
+        sizes = [mine[level] for mine, level in zip(self.n_groups, node, strict=True)]
+        if self.wildcard:
+            return self._divide_with_gaps(node, columns, sizes)
+        numbers, n_classes = class_numbers(columns, sizes)
+        inside = None
+        if self.population is not None:
+            theirs = numbers[self.n_items :]
+            inside = np.bincount(theirs, weights=self.population.counts, minlength=n_classes)
+        mine = numbers[: self.n_items]
+        everybody = np.arange(self.n_items)
+        met = self.conditions.met(everybody, mine, n_classes=n_classes, population=inside)
+        return mine, met[mine]
+
+    def _divide_with_gaps(
+        self, node: Node, columns: list[Codes], sizes: list[int]
+    ) -> tuple[Codes, npt.NDArray[np.bool_]]:
+        """Divide where a missing value fits any; who is suppressed fits nobody any more."""
+        numbers, _ = class_numbers(columns, sizes)
+        _, first, mine = np.unique(numbers[: self.n_items], return_index=True, return_inverse=True)
+        table = np.column_stack(columns)
+        top = [level == n - 1 for level, n in zip(node, self.shape, strict=True)]
+        gaps = np.array([-1 if t else n - 1 for t, n in zip(top, sizes, strict=True)])
+        fitting = {"missing": gaps, "n_groups": np.array(sizes)}
+        of_class = mine.ravel()
+        inside = None
+        if self.population is not None:
+            people, fit = fitting_members(table[self.n_items :], table[first], **fitting)
+            weights = self.population.counts[people]
+            inside = np.bincount(fit, weights=weights, minlength=len(first))
+        other, fit = fitting_members(table[first], table[first], **fitting)
+        order = np.argsort(of_class, kind="stable")
+        start = np.searchsorted(of_class[order], np.arange(len(first) + 1))
+        kept = np.ones(len(first), dtype=np.bool_)
+        while True:
+            live = kept[other] & kept[fit]
+            member, of = _expanded(other[live], fit[live], order, start)
+            met = kept & self.conditions.met(member, of, n_classes=len(first), population=inside)
+            if np.array_equal(met, kept):
+                return of_class, kept[of_class]
+            kept = met
 
     def _bounds(self) -> Codes:
         """Return what each node loses when nobody is suppressed, shape of the lattice."""
@@ -160,12 +256,8 @@ class _Search:
         return self.known[node]
 
     def _measure(self, node: Node) -> Optimum:
-        columns = [mine[level] for mine, level in zip(self.groups, node, strict=True)]
-        sizes = [mine[level] for mine, level in zip(self.n_groups, node, strict=True)]
-        numbers, n_classes = class_numbers(columns, sizes)
-        totals = class_totals(numbers, self.counts, n_classes=n_classes)
-        kept = totals[numbers] >= self.k
-        lost = np.zeros(len(kept), dtype=np.int64)
+        _, kept = self.divide(node)
+        lost = np.zeros(self.n_items, dtype=np.int64)
         for mine, level in zip(self.losses, node, strict=True):
             lost += mine[level]
         lost[~kept] = LOSS_UNITS * len(node)
@@ -197,8 +289,11 @@ class _Search:
         return path
 
 
-def _gather(tables: Sequence[Sequence[Codes]], columns: Sequence[Codes]) -> list[list[Codes]]:
-    """Look each level up for every combination."""
-    return [
-        [level[column] for level in levels] for levels, column in zip(tables, columns, strict=True)
-    ]
+def _expanded(
+    other: Codes, fit: Codes, order: npt.NDArray[np.intp], start: npt.NDArray[np.intp]
+) -> tuple[Codes, Codes]:
+    """Turn pairs of classes into pairs of an item of the first and the second class."""
+    size = start[other + 1] - start[other]
+    offset = np.repeat(start[other] - np.concatenate([[0], np.cumsum(size)[:-1]]), size)
+    place = offset + np.arange(size.sum())
+    return order[place].astype(np.int64), np.repeat(fit, size)

@@ -1,0 +1,36 @@
+"""Which method is used when the user leaves the choice open, and why."""
+
+from __future__ import annotations
+
+from linkkit.steward.protect.items import Items
+from linkkit.steward.protect.methods.grouping import Method
+
+__all__ = ["LOCAL_LIMIT", "choose_method"]
+
+LOCAL_LIMIT = 1_500_000
+
+
+def choose_method(items: Items) -> tuple[Method, str]:
+    """Choose by size, and say why in a sentence.
+
+    Parameters
+    ----------
+    items : Items
+        The distinct combinations of the table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> choose_method(Items(codes=np.zeros((9, 2)), counts=np.ones(9), of_rows=np.arange(9)))[0]
+    'local'
+    """
+    n = len(items)
+    if n <= LOCAL_LIMIT:
+        return "local", (
+            f"local recoding, which loses least: with {n} different combinations of "
+            f"quasi-identifiers it is fast enough (up to {LOCAL_LIMIT})"
+        )
+    return "partition", (
+        f"partitioning, because {n} different combinations of quasi-identifiers are more than "
+        f"the {LOCAL_LIMIT} for which local recoding is fast enough"
+    )

@@ -1,0 +1,418 @@
+"""Recoding: from columns and models to classes that keep them, and what is shown of each.
+
+The core that :func:`~linkkit.steward.protect.table.anonymize` and
+:func:`~linkkit.steward.protect.microdata.protect` share.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from linkkit.agreement import Generalization
+from linkkit.errors import OptionError, ProtectionError
+from linkkit.steward.protect.columns import to_arrow, whole_column
+from linkkit.steward.protect.conditions import Conditions, compile_conditions
+from linkkit.steward.protect.dataset import ClassSizes, Recoding
+from linkkit.steward.protect.equivalence import class_numbers
+from linkkit.steward.protect.hierarchies import Hierarchy, build_hierarchy
+from linkkit.steward.protect.items import Items, find_items
+from linkkit.steward.protect.methods import (
+    Grouping,
+    Method,
+    choose_method,
+    grow_classes,
+    seek_levels,
+    split_people,
+)
+from linkkit.steward.protect.models import (
+    DeltaPresence,
+    KMap,
+    MissingPolicy,
+    PrivacyModel,
+    TCloseness,
+)
+from linkkit.steward.protect.shown import Shown, ShownAs, show
+
+__all__ = ["Recoded", "Request", "recode"]
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What is asked of a recoding.
+
+    Attributes
+    ----------
+    quasi_identifiers : mapping of str to Generalization
+        How each may become coarser.
+    models : tuple of PrivacyModel
+        What every class must keep.
+    method : {"auto", "optimal", "local", "partition"}
+        How classes are sought.
+    shown : {"tight", "levels"}
+        How a class that mixes values shows them.
+    missing : {"category", "wildcard", "suppress"}
+        What a missing value of a quasi-identifier is.
+    max_suppressed : float
+        The share of rows, 0 to 1, that may be withheld.
+    """
+
+    quasi_identifiers: Mapping[str, Generalization]
+    models: tuple[PrivacyModel, ...]
+    method: Method | Literal["auto"] = "auto"
+    shown: ShownAs = "tight"
+    missing: MissingPolicy = "category"
+    max_suppressed: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require_one_of("method", self.method, ("auto", *get_args(Method)))
+        _require_one_of("shown", self.shown, get_args(ShownAs))
+        _require_one_of("missing", self.missing, get_args(MissingPolicy))
+        share = self.max_suppressed
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+            raise OptionError(
+                "'max_suppressed' must be a share of rows, from 0 to 1", hint="For example 0.05."
+            )
+        if not self.models or not all(isinstance(m, get_args(PrivacyModel)) for m in self.models):
+            raise OptionError(
+                "'models' must be one or more privacy models", hint="For example [KAnonymity(k=5)]."
+            )
+
+
+def _require_one_of(name: str, value: object, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        words = ", ".join(f"'{word}'" for word in allowed)
+        raise OptionError(
+            f"'{name}' must be one of {words}", hint=f"Leave it out for '{allowed[0]}'."
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Recoded:
+    """Classes that keep the models, and what is shown of them.
+
+    Attributes
+    ----------
+    hierarchies : tuple of Hierarchy
+        One for each quasi-identifier; first all rows, then the people of the population.
+    rows : ndarray of int64, shape (n_searched,)
+        The rows that were searched: those without a missing value where these are withheld.
+    items : Items
+        Their items.
+    grouping : Grouping
+        The class of each item.
+    shown : tuple of Shown
+        One for each quasi-identifier.
+    n_rows : int
+        All rows.
+    why : str
+        Why the method was used, in a sentence.
+    """
+
+    hierarchies: tuple[Hierarchy, ...]
+    rows: Rows
+    items: Items
+    grouping: Grouping
+    shown: tuple[Shown, ...]
+    n_rows: int
+    why: str
+
+    @property
+    def classes(self) -> Rows:
+        """The class of each row, shape (n_rows,); -1 where it is withheld."""
+        result = np.full(self.n_rows, -1, dtype=np.int64)
+        result[self.rows] = self.grouping.classes[self.items.of_rows]
+        return result
+
+    @property
+    def suppressed(self) -> npt.NDArray[np.bool_]:
+        """Which rows are withheld, shape (n_rows,)."""
+        return self.classes < 0
+
+    @property
+    def information_loss(self) -> float:
+        """The normalized certainty penalty: mean over rows and quasi-identifiers, 0 to 1."""
+        lost = sum(float((one.losses * self.items.counts).sum()) for one in self.shown)
+        n_left_out = self.n_rows - len(self.rows)
+        return (lost / len(self.shown) + n_left_out) / max(1, self.n_rows)
+
+    @property
+    def loss_by_variable(self) -> dict[str, float]:
+        """The same for each quasi-identifier, over the rows that stay."""
+        kept = np.where(self.grouping.classes >= 0, self.items.counts, 0)
+        n = max(1, int(kept.sum()))
+        return {one.variable: float((one.losses * kept).sum()) / n for one in self.shown}
+
+    def class_sizes(self) -> ClassSizes:
+        """Return how large the classes are that can be told apart in what is shown."""
+        kept = np.flatnonzero(self.grouping.classes >= 0)
+        columns = [one.of_items[kept] for one in self.shown]
+        numbers, n = class_numbers(columns, [len(one.labels) for one in self.shown])
+        sizes = np.bincount(numbers, weights=self.items.counts[kept], minlength=n)
+        sizes = sizes[sizes > 0].astype(np.int64)
+        return ClassSizes(
+            smallest=int(sizes.min()), median=float(np.median(sizes)), n_classes=len(sizes)
+        )
+
+    def recodings(self) -> tuple[Recoding, ...]:
+        """Describe what became of each quasi-identifier."""
+        lost = self.loss_by_variable
+        return tuple(
+            Recoding(
+                variable=hierarchy.variable,
+                level=None if self.grouping.levels is None else self.grouping.levels[i],
+                n_levels=len(hierarchy.levels),
+                description=self._description(i),
+                information_loss=lost[hierarchy.variable],
+            )
+            for i, hierarchy in enumerate(self.hierarchies)
+        )
+
+    def _description(self, i: int) -> str:
+        hierarchy, one = self.hierarchies[i], self.shown[i]
+        if self.grouping.levels is not None:
+            return hierarchy.levels[self.grouping.levels[i]].description
+        if one.keeps_values:
+            return hierarchy.levels[0].description
+        kept = np.where(self.grouping.classes >= 0, self.items.counts, 0)
+        people: Counter[str] = Counter()
+        for label, n in enumerate(np.bincount(one.of_items + 1, weights=kept)[1:]):
+            people[one.kinds[label]] += int(n)
+        words = list(dict.fromkeys([*(level.description for level in hierarchy.levels), *people]))
+        parts = [
+            f"{kind} for {_percent(people[kind], kept.sum())}" for kind in words if people[kind]
+        ]
+        return parts[0].split(" for ")[0] if len(parts) == 1 else ", ".join(parts)
+
+    def apply(self, table: pa.Table) -> pa.Table:
+        """Return the rows that stay, with the quasi-identifiers as they are shown."""
+        kept = self.grouping.classes[self.items.of_rows] >= 0
+        items, rows = self.items.of_rows[kept], self.rows[kept]
+        if len(rows) < table.num_rows:
+            table = table.take(pa.array(rows))
+        for one in self.shown:
+            place = table.column_names.index(one.variable)
+            column = one.column(items, table.column(place))
+            table = table.set_column(place, one.variable, column)
+        return table
+
+
+def recode(
+    table: pa.Table,
+    request: Request,
+    *,
+    persons: pa.Array | None = None,
+    households: pa.Array | None = None,
+) -> Recoded:
+    """Find classes that keep the models of a request and lose little.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        With the quasi-identifiers and the sensitive variables of the models.
+    request : Request
+        What is asked.
+    persons, households : pyarrow.Array, optional
+        The person and the household of each row.
+
+    Raises
+    ------
+    ProtectionError
+        When the values do not fit the hierarchies, or the models cannot be kept.
+    """
+    rows = _searched(table, request)
+    allowed = math.floor(Decimal(repr(float(request.max_suppressed))) * table.num_rows)
+    allowed -= table.num_rows - len(rows)
+    if allowed < 0:
+        raise ProtectionError(
+            f"{table.num_rows - len(rows)} rows have a missing quasi-identifier, more than may be "
+            "withheld",
+            hint="Allow more to be withheld, or let missing values be a category or a wildcard.",
+        )
+    population = _population(request.models)
+    hierarchies = _hierarchies(table, request.quasi_identifiers, population)
+    while True:
+        found = _search(
+            table, rows, hierarchies, request, allowed, persons=persons, households=households
+        )
+        kept = found.suppressed[rows] == 0
+        if kept.all() or not _depends_on_all(request.models):
+            return found
+        allowed -= int((~kept).sum())
+        rows = rows[kept]
+
+
+def _depends_on_all(models: Sequence[PrivacyModel]) -> bool:
+    """Whether withholding somebody changes what other classes must keep."""
+    return any(isinstance(model, (TCloseness, DeltaPresence)) for model in models)
+
+
+def _searched(table: pa.Table, request: Request) -> Rows:
+    if request.missing != "suppress":
+        return np.arange(table.num_rows, dtype=np.int64)
+    whole = np.ones(table.num_rows, dtype=np.bool_)
+    for name in request.quasi_identifiers:
+        whole &= table.column(name).is_valid().to_numpy()
+    return np.flatnonzero(whole).astype(np.int64)
+
+
+def _search(
+    table: pa.Table,
+    rows: Rows,
+    hierarchies: Sequence[Hierarchy],
+    request: Request,
+    allowed: int,
+    *,
+    persons: pa.Array | None,
+    households: pa.Array | None,
+) -> Recoded:
+    place = pa.array(rows)
+    part = table if len(rows) == table.num_rows else table.take(place)
+    columns = [hierarchy.base for hierarchy in hierarchies]
+    n_groups = [hierarchy.n_groups for hierarchy in hierarchies]
+    items = find_items([column[rows] for column in columns], n_groups)
+    people = None
+    if len(columns[0]) > table.num_rows:
+        people = find_items([column[table.num_rows :] for column in columns], n_groups)
+    conditions = compile_conditions(
+        request.models,
+        items,
+        sensitive={name: part.column(name) for name in _sensitive(request.models)},
+        persons=None if persons is None else persons.take(place),
+        households=None if households is None else households.take(place),
+    )
+    _require_possible(items, conditions, people, allowed=allowed)
+    method, why = _method(request, items)
+    given = {"missing": request.missing, "max_suppressed": allowed, "population": people}
+    if method == "optimal":
+        grouping = seek_levels(items, hierarchies, conditions, **given)
+    else:
+        seek = grow_classes if method == "local" else split_people
+        grouping = seek(items, hierarchies, conditions, shown=request.shown, **given)
+    _require_kept(grouping, conditions, request, allowed, items.counts)
+    return Recoded(
+        hierarchies=tuple(hierarchies),
+        rows=rows,
+        items=items,
+        grouping=grouping,
+        shown=show(hierarchies, items, grouping, shown=request.shown, missing=request.missing),
+        n_rows=table.num_rows,
+        why=why,
+    )
+
+
+def _sensitive(models: Sequence[PrivacyModel]) -> list[str]:
+    return sorted({model.sensitive for model in models if hasattr(model, "sensitive")})
+
+
+def _population(models: Sequence[PrivacyModel]) -> pa.Table | None:
+    tables = [m.population for m in models if isinstance(m, (KMap, DeltaPresence))]
+    if not tables:
+        return None
+    if any(table is not tables[0] for table in tables):
+        raise OptionError(
+            "the models name different populations",
+            hint="Give the same table as 'population' to all of them.",
+        )
+    return to_arrow(tables[0], name="the population")
+
+
+def _hierarchies(
+    table: pa.Table, ways: Mapping[str, Generalization], population: pa.Table | None
+) -> list[Hierarchy]:
+    """Build all hierarchies, so that the problems of all of them are told at once."""
+    hierarchies: list[Hierarchy] = []
+    problems: list[str] = []
+    hint = ""
+    for name, way in ways.items():
+        column = whole_column(table, name)
+        if population is not None:
+            column = pa.concat_arrays([column, _like(population, name, column.type)])
+        try:
+            hierarchies.append(build_hierarchy(name, column, way))
+        except ProtectionError as error:
+            problems += error.problems
+            hint = error.hint
+    if problems:
+        raise ProtectionError(problems, hint=hint)
+    return hierarchies
+
+
+def _like(population: pa.Table, name: str, kind: pa.DataType) -> pa.Array:
+    column = None
+    if name in population.column_names:
+        try:
+            column = whole_column(population, name).cast(kind)
+        except pa.ArrowException:
+            column = None
+    if column is None:
+        raise ProtectionError(
+            f"the population has no column '{name}' of the same type as the data",
+            hint="Give the population every quasi-identifier, in the values of the data.",
+        )
+    return column
+
+
+def _method(request: Request, items: Items) -> tuple[Method, str]:
+    if request.method == "auto":
+        return choose_method(items)
+    return request.method, f"{request.method}, as asked"
+
+
+def _require_possible(
+    items: Items, conditions: Conditions, population: Items | None, *, allowed: int
+) -> None:
+    """Refuse early what cannot be kept even where all people are one class."""
+    n_people = int(items.counts.sum())
+    if n_people < conditions.k:
+        raise ProtectionError(
+            f"there are fewer people than k = {conditions.k}",
+            hint="No class of k people can be formed; ask for less, or bring more people.",
+        )
+    inside = None if population is None else np.array([population.counts.sum()])
+    everybody = np.arange(len(items), dtype=np.int64)
+    together = np.zeros(len(items), dtype=np.int64)
+    met = conditions.met(everybody, together, n_classes=1, population=inside)
+    if not met[0] and (conditions.grow or not allowed):
+        raise ProtectionError(
+            "the privacy models are not kept even where all people are one class",
+            hint="Ask for less: a smaller k or l, or a larger t; see what the data have.",
+        )
+
+
+def _require_kept(
+    grouping: Grouping, conditions: Conditions, request: Request, allowed: int, counts: Rows
+) -> None:
+    """Check what a method found, by the conditions themselves."""
+    kept = np.flatnonzero(grouping.classes >= 0)
+    n_withheld = int(counts.sum() - counts[kept].sum())
+    if not len(kept):
+        raise ProtectionError(
+            "nobody would be left: no class keeps the privacy models",
+            hint="Ask for less of the models, or for fewer quasi-identifiers.",
+        )
+    good = n_withheld <= allowed
+    if good and request.missing != "wildcard" and not conditions.needs_population:
+        classes = grouping.classes[kept]
+        good = bool(conditions.met(kept, classes, n_classes=grouping.n_classes).all())
+    if not good:
+        raise ProtectionError(
+            f"method '{grouping.method}' found no classes that keep the privacy models without "
+            "withholding more than may be",
+            hint="Use another method, allow more to be withheld, or ask for less of the models.",
+        )
+
+
+def _percent(part: int, whole: int) -> str:
+    percent = round(100 * part / whole)
+    return f"{percent} %" if 0 < percent < 100 else "under 1 %" if percent == 0 else "over 99 %"
