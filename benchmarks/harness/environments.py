@@ -18,6 +18,7 @@ PACKAGES = {
     "splink": ["splink>=5,<6", "duckdb", "pyarrow"],
 }
 PEERS = tuple(PACKAGES)
+PACKAGES["protection"] = ["pycanon==1.3.5", "anjana==1.2.3", "anonypy==0.2.1", "anonypyx==0.2.11"]
 
 
 def python_of(tool: str) -> str:
