@@ -19,9 +19,10 @@ from linkkit.exchange.artifacts import load_table, save_table, sealed_note
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["STUDY_ID", "IntegratedDataset", "people_frame"]
+__all__ = ["HOUSEHOLD_ID", "STUDY_ID", "IntegratedDataset", "people_frame"]
 
 STUDY_ID = "study_id"
+HOUSEHOLD_ID = "household_id"
 
 _TOLD = {
     "rows": "",
@@ -45,6 +46,9 @@ class IntegratedDataset:
         ``study_id`` (string, 32 hexadecimal digits) and the project's variables in the order
         of its clause, sorted by study id: int64 for an integer, double for a number, string
         for a category, bool for ``in_PARTY``.
+    households : pyarrow.Array, optional
+        A pseudonym of each person's household, in the order of the rows, where the linkage unit
+        formed households. It is never released: protection counts with it.
     counts : dict of str to int
         ``people``, and for each party and variable what was joined and what was not: see
         :func:`integrate`.
@@ -54,7 +58,40 @@ class IntegratedDataset:
     agreement_id: str
     agreement_fingerprint: str
     table: pa.Table
+    households: pa.Array | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of_table(
+        cls,
+        table: pa.Table,
+        *,
+        project: str,
+        agreement_id: str,
+        agreement_fingerprint: str,
+        counts: Mapping[str, int],
+    ) -> Self:
+        """Make a data set of a table that may have a column of households."""
+        households = None
+        if HOUSEHOLD_ID in table.column_names:
+            column = table.column(HOUSEHOLD_ID)
+            households = pa.concat_arrays([pa.array([], column.type), *column.chunks])
+            table = table.drop_columns([HOUSEHOLD_ID])
+        return cls(
+            project=project,
+            agreement_id=agreement_id,
+            agreement_fingerprint=agreement_fingerprint,
+            table=table,
+            households=households,
+            counts=counts,
+        )
+
+    @property
+    def full_table(self) -> pa.Table:
+        """The table with a column of households, where there are any."""
+        if self.households is None:
+            return self.table
+        return self.table.append_column(HOUSEHOLD_ID, self.households)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -114,7 +151,7 @@ class IntegratedDataset:
         )
         notes = {"counts": json.dumps(dict(self.counts), sort_keys=True)}
         return save_table(
-            path, self.table, manifest, agreement, identity, recipient="steward", notes=notes
+            path, self.full_table, manifest, agreement, identity, recipient="steward", notes=notes
         )
 
     @classmethod
@@ -131,11 +168,11 @@ class IntegratedDataset:
         manifest, table = load_table(path, "integrated-dataset", agreement, identity)
         if manifest.project is None:
             raise SealError("the file's manifest names no project", hint="Integrate again.")
-        return cls(
+        return cls.of_table(
+            table.replace_schema_metadata(None),
             project=manifest.project,
             agreement_id=manifest.agreement_id,
             agreement_fingerprint=manifest.agreement_fingerprint,
-            table=table.replace_schema_metadata(None),
             counts=_parse_counts(sealed_note(table, "counts")),
         )
 

@@ -19,7 +19,7 @@ from linkkit.errors import MismatchError, SecretError
 from linkkit.exchange import Crosswalk, PayloadExtract
 from linkkit.steward.integrate import permission
 from linkkit.steward.integrate.combine import Combined, combine_values
-from linkkit.steward.integrate.dataset import STUDY_ID, IntegratedDataset
+from linkkit.steward.integrate.dataset import HOUSEHOLD_ID, STUDY_ID, IntegratedDataset
 from linkkit.steward.integrate.study_id import StudyKey, study_ids
 
 __all__ = ["integrate"]
@@ -130,14 +130,26 @@ def integrate(
             columns[name] = _column(name, people, rows, agreement, counts)
         else:
             columns[name] = pa.array(members[name.removeprefix("in_")])
+    if people.homes is not None:
+        columns[HOUSEHOLD_ID] = _study_homes(people.homes, key, agreement.id, project)
     table = pa.table(columns).filter(pa.array(kept)).sort_by(STUDY_ID).combine_chunks()
-    return IntegratedDataset(
+    return IntegratedDataset.of_table(
+        table,
         project=project,
         agreement_id=agreement.id,
         agreement_fingerprint=agreement.fingerprint,
-        table=table,
         counts=counts,
     )
+
+
+def _study_homes(
+    homes: Sequence[bytes], key: StudyKey, agreement_id: str, project: str
+) -> pa.Array:
+    """Return a pseudonym of each person's household, valid in this project only."""
+    distinct = list(dict.fromkeys(homes))
+    named = study_ids(distinct, key, agreement_id=agreement_id, project=f"{project}/household")
+    name = dict(zip(distinct, named, strict=True))
+    return pa.array([name[home] for home in homes], pa.string())
 
 
 def _require_one_delivery(rows: Sequence[_Rows]) -> None:
@@ -172,6 +184,7 @@ class _People:
     ids: list[bytes]
     tokens: Mapping[str, pa.Array]
     numbers: Mapping[str, npt.NDArray[np.int64]]
+    homes: list[bytes] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -195,6 +208,7 @@ def _resolve(crosswalk: Crosswalk) -> _People:
         ids=ids.dictionary.to_pylist(),
         tokens={name: token.take(pa.array(rows)) for name, rows in chosen.items()},
         numbers={name: number[rows] for name, rows in chosen.items()},
+        homes=_homes(table, number) if crosswalk.has_households else None,
     )
     twice = {name: len(mine) - len(mine.unique()) for name, mine in people.tokens.items()}
     if any(twice.values()):
@@ -203,6 +217,13 @@ def _resolve(crosswalk: Crosswalk) -> _People:
             hint="Ask the linkage unit for the crosswalk again.",
         )
     return people
+
+
+def _homes(table: pa.Table, number: npt.NDArray[np.int64]) -> list[bytes]:
+    """Return the household of each person; it is the same in all the person's records."""
+    first = np.unique(number, return_index=True)[1]
+    homes: list[bytes] = table.column("household_id").take(pa.array(first)).to_pylist()
+    return homes
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -16,8 +16,9 @@ from linkkit.agreement import Agreement
 from linkkit.agreement.document import require_agreement
 from linkkit.errors import ProtectionError
 from linkkit.steward.integrate import IntegratedDataset
-from linkkit.steward.integrate.dataset import STUDY_ID
+from linkkit.steward.integrate.dataset import HOUSEHOLD_ID, STUDY_ID
 from linkkit.steward.protect import permission
+from linkkit.steward.protect.columns import whole_column
 from linkkit.steward.protect.dataset import ProtectedDataset, ProtectionSummary
 from linkkit.steward.protect.measured.subgroups import suppression_by_subgroup
 from linkkit.steward.protect.methods import Method
@@ -115,7 +116,11 @@ def protect(
     share = permission.stated_max_suppressed(max_suppressed, agreement)
     names = permission.quasi_identifiers(people, agreement)
     _require_enough_people(people, k)
-    table = _clean(people.table)
+    table = _clean(people.full_table)
+    households = None
+    if people.households is not None:
+        households = whole_column(table, HOUSEHOLD_ID)
+        table = table.drop_columns([HOUSEHOLD_ID])
     request = Request(
         quasi_identifiers={name: agreement.protection.quasi_identifiers[name] for name in names},
         models=(*permission.agreed_models(people, agreement, k), *models),
@@ -124,7 +129,7 @@ def protect(
         missing=permission.stated_missing(missing, agreement),
         max_suppressed=share,
     )
-    found = recode(table, request)
+    found = recode(table, request, households=households)
     safe = found.apply(table)
     return ProtectedDataset(
         project=people.project,

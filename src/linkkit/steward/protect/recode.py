@@ -35,6 +35,7 @@ from linkkit.steward.protect.methods import (
 )
 from linkkit.steward.protect.models import (
     DeltaPresence,
+    HouseholdKAnonymity,
     KMap,
     MissingPolicy,
     PrivacyModel,
@@ -230,6 +231,11 @@ def recode(
     ProtectionError
         When the values do not fit the hierarchies, or the models cannot be kept.
     """
+    if households is None and any(isinstance(m, HouseholdKAnonymity) for m in request.models):
+        raise ProtectionError(
+            "k-anonymity of households is asked for, and nobody's household is known",
+            hint="Link with households=True, or name the column of a table's households.",
+        )
     rows = _searched(table, request)
     allowed = math.floor(Decimal(repr(float(request.max_suppressed))) * table.num_rows)
     allowed -= table.num_rows - len(rows)
