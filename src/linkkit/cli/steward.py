@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -86,6 +86,20 @@ def integrate(
 @agreement_option
 @identity_option
 @click.option("--k", type=int, help="A larger smallest cell than the agreement's.")
+@click.option(
+    "--method",
+    type=click.Choice(["auto", "optimal", "local", "partition"]),
+    default="auto",
+    show_default=True,
+    help="How classes are sought: everybody at the same levels (optimal), or each class at its "
+    "own, which loses less.",
+)
+@click.option(
+    "--missing",
+    type=click.Choice(["category", "wildcard", "suppress"]),
+    help="What a missing quasi-identifier is; the agreement's, or suppress to withhold the row.",
+)
+@click.option("--max-suppressed", type=float, help="A smaller share withheld than the agreement's.")
 @click.option("--out", type=FILE, required=True, help="Where to write the protected data set.")
 @overwrite_option
 def protect(
@@ -93,6 +107,9 @@ def protect(
     agreement_file: Path,
     identity_file: Path,
     k: int | None,
+    method: Literal["auto", "optimal", "local", "partition"],
+    missing: Literal["category", "wildcard", "suppress"] | None,
+    max_suppressed: float | None,
     out: Path,
     overwrite: bool,  # noqa: FBT001
 ) -> None:
@@ -105,9 +122,14 @@ def protect(
     require_free([out], [people, agreement_file, identity_file], overwrite=overwrite)
     document, own = _opened(agreement_file, identity_file)
     integrated = lk.IntegratedDataset.load(people, agreement=document, identity=own)
-    safe = lk.protect(integrated, document, k=k)
+    safe = lk.protect(
+        integrated, document, k=k, method=method, missing=missing, max_suppressed=max_suppressed
+    )
     safe.save(out, agreement=document, identity=own)
     click.echo(f"{safe}")
+    click.echo(f"  {safe.summary.why}")
+    for item in safe.summary.recodings:
+        click.echo(f"  {item.variable}: {item.description}")
     click.echo(f"Next: linkkit release {out}")
 
 
