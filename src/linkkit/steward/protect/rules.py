@@ -114,7 +114,8 @@ class Recursive:
 
     def met(self, found: Tally) -> _Bools:
         """Return which classes keep it."""
-        order = np.lexsort((-found.counts, found.classes))
+        most = int(found.counts.max(initial=0))
+        order = np.argsort(found.classes * (most + 1) + (most - found.counts))
         classes, counts = found.classes[order], found.counts[order]
         n_values = np.bincount(classes, minlength=found.n_classes)
         starts = np.cumsum(n_values) - n_values
