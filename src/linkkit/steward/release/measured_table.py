@@ -13,6 +13,7 @@ from typing import Any, Literal
 import narwhals as nw
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 
 from linkkit.errors import OptionError
@@ -172,12 +173,24 @@ def _columns(table: Any, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     columns: dict[str, pa.ChunkedArray] = {}
     for name in dict.fromkeys(names):
         try:
-            columns[name] = frame.get_column(name).to_arrow()
+            columns[name] = _as_arrow(frame.get_column(name))
         except (pa.ArrowException, TypeError, ValueError):
             wrong.append(f"column '{name}' mixes types")
     if wrong:
         raise OptionError(wrong, hint="Give every column one type.")
     return columns
+
+
+def _as_arrow(column: Any) -> pa.ChunkedArray:
+    """Return a column of any library; texts that are Python objects are numbered first."""
+    native = column.to_native()
+    is_text = isinstance(native, pd.Series) and native.dtype == object
+    if is_text and pd.api.types.infer_dtype(native, skipna=True) == "string":
+        codes, texts = pd.factorize(native)
+        indices = pa.array(codes.astype(np.int32), mask=codes < 0)
+        encoded = pa.DictionaryArray.from_arrays(indices, pa.array(texts, pa.string()))
+        return pa.chunked_array([encoded])
+    return column.to_arrow()
 
 
 def _numbered(column: pa.ChunkedArray) -> _Ints:
