@@ -15,6 +15,7 @@ from linkkit.agreement import Agreement
 from linkkit.errors import MismatchError, NotAuthorizedError, ReleaseError, WrongStageError
 from linkkit.steward.integrate import IntegratedDataset, StudyKey, integrate
 from linkkit.steward.integrate.example import small_partnership
+from linkkit.steward.promises import PromisedK, Promises
 from linkkit.steward.protect import ProtectedDataset, SubgroupSuppression, protect
 from linkkit.steward.release import release
 from linkkit.steward.release.check import check_files
@@ -36,6 +37,10 @@ FILES = [
     "disclosure_report.json",
     "receipt.json",
 ]
+
+
+def promised(k, *names):
+    return Promises(models=(PromisedK(k=k),), quasi_identifiers=names)
 
 
 def names_in(folder):
@@ -97,9 +102,8 @@ def test_text_of_any_kind_survives(tmp_path):
     measured = check_files(
         tmp_path / "x.csv",
         tmp_path / "x.parquet",
-        k=5,
+        promises=promised(5, "note"),
         id_column="study_id",
-        quasi_identifiers=["note"],
         permitted=table.column_names,
     )
     assert measured.formula_like_columns == ("note",)
@@ -291,9 +295,8 @@ def check(tmp_path, in_csv, table, **options):
         tmp_path / "x.csv",
         tmp_path / "x.parquet",
         **{
-            "k": 2,
+            "promises": promised(2, "age"),
             "id_column": "study_id",
-            "quasi_identifiers": ["age"],
             "permitted": ["study_id", "age"],
             **options,
         },
@@ -323,7 +326,7 @@ def test_the_check_reads_the_files_and_not_what_was_meant(tmp_path):
         ),
         (
             b"study_id,age\na,1.0\nb,1.0\n",
-            {"quasi_identifiers": ["zip"]},
+            {"promises": promised(2, "zip")},
             "column 'zip' is missing",
         ),
         (b"study_id,age\na,1.0,Zqxmarkerzz\n", {}, "'x.csv' was written and cannot be read"),

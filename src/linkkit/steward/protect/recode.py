@@ -20,7 +20,8 @@ import pyarrow as pa
 from linkkit.agreement import Generalization
 from linkkit.errors import OptionError, ProtectionError
 from linkkit.steward.protect.columns import to_arrow, whole_column
-from linkkit.steward.protect.conditions import Conditions, compile_conditions
+from linkkit.steward.protect.compiled_models import compile_conditions, one_population
+from linkkit.steward.protect.conditions import Conditions
 from linkkit.steward.protect.dataset import ClassSizes, Recoding
 from linkkit.steward.protect.equivalence import class_numbers
 from linkkit.steward.protect.hierarchies import Hierarchy, build_hierarchy
@@ -35,8 +36,6 @@ from linkkit.steward.protect.methods import (
 )
 from linkkit.steward.protect.models import (
     DeltaPresence,
-    HouseholdKAnonymity,
-    KMap,
     MissingPolicy,
     PrivacyModel,
     TCloseness,
@@ -231,11 +230,6 @@ def recode(
     ProtectionError
         When the values do not fit the hierarchies, or the models cannot be kept.
     """
-    if households is None and any(isinstance(m, HouseholdKAnonymity) for m in request.models):
-        raise ProtectionError(
-            "k-anonymity of households is asked for, and nobody's household is known",
-            hint="Link with households=True, or name the column of a table's households.",
-        )
     rows = _searched(table, request)
     allowed = math.floor(Decimal(repr(float(request.max_suppressed))) * table.num_rows)
     allowed -= table.num_rows - len(rows)
@@ -294,8 +288,8 @@ def _search(
         request.models,
         items,
         sensitive={name: part.column(name) for name in _sensitive(request.models)},
-        persons=None if persons is None else persons.take(place),
-        households=None if households is None else households.take(place),
+        person=None if persons is None else _numbered(persons)[rows],
+        household=None if households is None else _numbered(households)[rows],
     )
     _require_possible(items, conditions, people, allowed=allowed)
     method, why = _method(request, items)
@@ -321,16 +315,15 @@ def _sensitive(models: Sequence[PrivacyModel]) -> list[str]:
     return sorted({model.sensitive for model in models if hasattr(model, "sensitive")})
 
 
+def _numbered(column: pa.Array) -> Rows:
+    """Return a number for each different value, -1 where it is missing."""
+    indices = column.dictionary_encode().indices
+    return indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+
+
 def _population(models: Sequence[PrivacyModel]) -> pa.Table | None:
-    tables = [m.population for m in models if isinstance(m, (KMap, DeltaPresence))]
-    if not tables:
-        return None
-    if any(table is not tables[0] for table in tables):
-        raise OptionError(
-            "the models name different populations",
-            hint="Give the same table as 'population' to all of them.",
-        )
-    return to_arrow(tables[0], name="the population")
+    found = one_population(models)
+    return None if found is None else to_arrow(found, name="the population")
 
 
 def _hierarchies(

@@ -1,31 +1,41 @@
 """The independent check: read the files as they were written and measure every promise again.
 
 It shares no code with `protect` and does not trust the table that was written: classes are
-counted in the CSV file. What is promised, k and the quasi-identifiers, it is told.
+formed from the cells of the CSV file, and sensitive values are those of the Parquet file, which
+has to hold the same. What is promised it is told, as plain data.
 """
 
 from __future__ import annotations
 
-import csv
-import statistics
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
-import pyarrow.csv
-import pyarrow.parquet
 
-from linkkit.errors import ReleaseError
+from linkkit.steward.promises import (
+    PromisedHouseholdK,
+    PromisedK,
+    PromisedKMap,
+    PromisedPresence,
+    Promises,
+)
+from linkkit.steward.release.classes import Classes, as_codes, find_classes
+from linkkit.steward.release.counted import count_in_classes
+from linkkit.steward.release.kept import Data, MeasuredModel, measure_promise
+from linkkit.steward.release.population import fitting_people
+from linkkit.steward.release.read_back import OpenFiles, ReadBack, open_files, refuse
 
 __all__ = ["Measured", "check_files"]
 
 # Arrow makes these functions when it is imported, where no type checker sees them.
 pc: Any = pyarrow.compute
 
-_FORMULA_START = r"^[=+\-@\t\r]"
+_Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +54,8 @@ class Measured:
         How many combinations there are.
     formula_like_columns : tuple of str
         Text columns with a cell that a spreadsheet program would take for a formula.
+    models : tuple of MeasuredModel
+        Each promise with what was measured of it.
     """
 
     n_people: int
@@ -51,42 +63,51 @@ class Measured:
     median_class: float
     n_classes: int
     formula_like_columns: tuple[str, ...]
+    models: tuple[MeasuredModel, ...] = ()
 
 
 def check_files(
     csv_path: Path,
     parquet_path: Path,
     *,
-    k: int,
+    promises: Promises,
     id_column: str,
-    quasi_identifiers: Sequence[str],
     permitted: Collection[str],
+    households: Mapping[str, int] | None = None,
+    population: pa.Table | None = None,
 ) -> Measured:
     r"""Measure a data set as it was written, and refuse it when it breaks a promise.
+
+    Where missing is a ``wildcard``, the class of a record is all records that match it: those
+    that have, in every quasi-identifier, the same or nothing, or where it has nothing itself.
 
     Parameters
     ----------
     csv_path, parquet_path : Path
         The two files.
-    k : int
-        The fewest people who may share a combination of quasi-identifiers.
+    promises : Promises
+        What was promised of them.
     id_column : str
         The column whose values must all be different.
-    quasi_identifiers : sequence of str
-        The columns that form the combinations; missing counts as a value.
     permitted : collection of str
         All columns that the files may have.
+    households : mapping of str to int, optional
+        The household of each study id; who is not listed is one alone.
+    population : pyarrow.Table, optional
+        The population of k-map and delta-presence: a row for each person, with the
+        quasi-identifiers in values as they were before protection.
 
     Returns
     -------
     Measured
-        What was found in files that keep their promise.
+        What was found in files that keep their promises.
 
     Raises
     ------
     ReleaseError
         With everything that is wrong: files that cannot be read or differ, columns that were
-        not expected or are missing, repeated study ids, a class of fewer than k people.
+        not expected or are missing, repeated study ids, promises that are broken or that
+        cannot be measured.
 
     Examples
     --------
@@ -99,125 +120,133 @@ def check_files(
     >>> check_files(
     ...     folder / "x.csv",
     ...     folder / "x.parquet",
-    ...     k=2,
+    ...     promises=Promises(models=(PromisedK(k=2),), quasi_identifiers=("sex",)),
     ...     id_column="study_id",
-    ...     quasi_identifiers=["sex"],
     ...     permitted=["study_id", "sex"],
     ... )
     Traceback (most recent call last):
     linkkit.errors.ReleaseError: 1 combinations of quasi-identifiers belong to fewer than 2 people
     What to do: Nothing was released. Protect the integrated data set again and release that.
     """
-    cells, table = _read(_read_csv, csv_path), _read(pyarrow.parquet.read_table, parquet_path)
-    problems = _column_problems(cells.column_names, table.column_names, permitted)
-    missing = [name for name in (id_column, *quasi_identifiers) if name not in cells.column_names]
-    problems += [f"column '{name}' is missing" for name in missing]
+    files = open_files(csv_path, parquet_path)
+    sensitive = _sensitive(promises)
+    problems = _column_problems(files, permitted)
+    needed = dict.fromkeys((id_column, *promises.quasi_identifiers, *sensitive))
+    problems += [f"column '{name}' is missing" for name in needed if name not in files.in_csv]
+    problems += _promise_problems(promises, population)
     if problems:
-        _refuse(problems)
-    sizes = _class_sizes(cells, quasi_identifiers)
-    problems += _difference_problems(cells, table)
-    problems += _id_problems(cells.column(id_column))
-    problems += _class_problems(sizes, k)
+        refuse(problems)
+    found = files.read(id_column=id_column, cells=promises.quasi_identifiers, values=sensitive)
+    problems = _file_problems(found)
+    if problems and (found.has_other_length or not found.n_rows):
+        refuse(problems)
+    data = _data(found, promises, households=households, population=population)
+    models = tuple(measure_promise(promise, data) for promise in promises.models)
+    problems += _missing_problems(data.classes, promises)
+    problems += [model.problem for model in models if model.problem]
     if problems:
-        _refuse(problems)
-    return Measured(
-        n_people=cells.num_rows,
-        smallest_class=min(sizes),
-        median_class=float(statistics.median(sizes)),
-        n_classes=len(sizes),
-        formula_like_columns=_formula_like(cells, table),
-    )
+        refuse(problems)
+    return _measured(found, data.classes, models)
 
 
-def _refuse(problems: Sequence[str]) -> NoReturn:
-    raise ReleaseError(
-        problems,
-        hint="Nothing was released. Protect the integrated data set again and release that.",
-    )
+def _sensitive(promises: Promises) -> list[str]:
+    names = [getattr(promise, "sensitive", None) for promise in promises.models]
+    return [name for name in dict.fromkeys(names) if name is not None]
 
 
-def _read(reader: Callable[[Path], pa.Table], path: Path) -> pa.Table:
-    try:
-        return reader(path)
-    except (pa.ArrowException, OSError, ValueError):
-        pass
-    return _refuse([f"'{path.name}' was written and cannot be read"])
-
-
-def _read_csv(path: Path) -> pa.Table:
-    """Read all cells as text; an empty cell is missing."""
-    with path.open(encoding="utf-8", newline="") as file:
-        names = next(csv.reader(file), [])
-    return pyarrow.csv.read_csv(
-        path,
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
-            null_values=[""],
-            strings_can_be_null=True,
-        ),
-    )
-
-
-def _column_problems(
-    in_csv: Sequence[str], in_parquet: Sequence[str], permitted: Collection[str]
-) -> list[str]:
+def _column_problems(files: OpenFiles, permitted: Collection[str]) -> list[str]:
     problems = [
-        f"column '{name}' is not one of the project's" for name in in_csv if name not in permitted
+        f"column '{name}' is not one of the project's"
+        for name in files.in_csv
+        if name not in permitted
     ]
-    if list(in_csv) != list(in_parquet):
+    if files.in_csv != files.in_parquet:
         problems.append("the CSV and the Parquet file have different columns")
-    if len(set(in_csv)) < len(in_csv):
+    if len(set(files.in_csv)) < len(files.in_csv):
         problems.append("a column comes twice")
     return problems
 
 
-def _difference_problems(cells: pa.Table, table: pa.Table) -> list[str]:
-    if cells.num_rows != table.num_rows:
-        return ["the CSV and the Parquet file have different numbers of rows"]
-    return [
-        f"column '{name}' differs between the CSV and the Parquet file"
-        for name in cells.column_names
-        if not _same(cells.column(name), table.column(name))
-    ]
-
-
-def _same(cells: pa.ChunkedArray, values: pa.ChunkedArray) -> bool:
-    try:
-        read = cells.cast(values.type)
-    except pa.ArrowException:
-        return False
-    if not pc.all(pc.equal(read.is_null(), values.is_null()), min_count=0).as_py():
-        return False
-    return bool(pc.all(pc.equal(read, values), min_count=0).as_py())
-
-
-def _id_problems(ids: pa.ChunkedArray) -> list[str]:
-    problems = ["a study id is missing"] if ids.null_count else []
-    if len(ids.unique()) < len(ids):
-        problems.append("study ids repeat, so that rows are not people")
+def _promise_problems(promises: Promises, population: pa.Table | None) -> list[str]:
+    problems = [] if promises.models else ["nothing is promised of the files"]
+    asks = any(isinstance(promise, PromisedKMap | PromisedPresence) for promise in promises.models)
+    if asks and population is not None:
+        problems += [
+            f"the population does not have the column '{name}' exactly once"
+            for name in promises.quasi_identifiers
+            if population.column_names.count(name) != 1
+        ]
     return problems
 
 
-def _class_sizes(cells: pa.Table, quasi_identifiers: Sequence[str]) -> list[int]:
-    if not quasi_identifiers:
-        return [cells.num_rows] if cells.num_rows else []
-    grouped = cells.group_by(list(quasi_identifiers)).aggregate([([], "count_all")])
-    sizes: list[int] = grouped.column("count_all").to_pylist()
-    return sizes
+def _file_problems(found: ReadBack) -> list[str]:
+    problems = [
+        f"column '{name}' differs between the CSV and the Parquet file" for name in found.differing
+    ]
+    if found.has_other_length:
+        problems.append("the CSV and the Parquet file have different numbers of rows")
+    if found.ids.null_count:
+        problems.append("a study id is missing")
+    if pc.count_distinct(found.ids, mode="all").as_py() < len(found.ids):
+        problems.append("study ids repeat, so that rows are not people")
+    return problems if found.n_rows else [*problems, "the files hold nobody"]
 
 
-def _class_problems(sizes: Sequence[int], k: int) -> list[str]:
-    n_small = sum(size < k for size in sizes)
-    if n_small:
-        return [f"{n_small} combinations of quasi-identifiers belong to fewer than {k} people"]
-    return [] if sizes else ["the files hold nobody"]
+def _missing_problems(classes: Classes, promises: Promises) -> list[str]:
+    if promises.missing != "suppress" or not classes.n_missing:
+        return []
+    return [f"{classes.n_missing} rows lack a quasi-identifier and were to be withheld"]
 
 
-def _formula_like(cells: pa.Table, table: pa.Table) -> tuple[str, ...]:
-    texts = [f.name for f in table.schema if pa.types.is_string(f.type)]
-    found = {
-        name: pc.any(pc.match_substring_regex(cells.column(name), _FORMULA_START)).as_py()
-        for name in texts
-    }
-    return tuple(name for name in texts if found[name])
+def _data(
+    found: ReadBack,
+    promises: Promises,
+    *,
+    households: Mapping[str, int] | None,
+    population: pa.Table | None,
+) -> Data:
+    names = promises.quasi_identifiers
+    coded = [as_codes(found.cells[name]) for name in names]
+    columns = [codes for codes, _ in coded] or [np.zeros(found.n_rows, dtype=np.int64)]
+    classes = find_classes(columns, missing=promises.missing)
+    homes = any(isinstance(promise, PromisedHouseholdK) for promise in promises.models)
+    asks = any(isinstance(promise, PromisedKMap | PromisedPresence) for promise in promises.models)
+    fitting = None
+    if asks and population is not None and names:
+        books = {book.variable: book for book in promises.codebook}
+        fitting = fitting_people(
+            classes.codes,
+            [labels.to_pylist() for _, labels in coded],
+            [population.column(name) for name in names],
+            codebook=[books.get(name) for name in names],
+            missing_fits_all=promises.missing == "wildcard",
+        )
+    return Data(
+        classes=classes,
+        sensitive=found.values,
+        households=_homes(found.ids, households) if homes and households is not None else None,
+        fitting=fitting,
+    )
+
+
+def _homes(ids: pa.ChunkedArray, households: Mapping[str, int]) -> _Ints:
+    """Number the household of each row; who has none is one alone."""
+    number: dict[int, int] = {}
+    listed = (households.get(one) for one in ids.to_pylist())
+    homes: Sequence[int] = [
+        -1 - row if home is None or home < 0 else number.setdefault(home, len(number))
+        for row, home in enumerate(listed)
+    ]
+    return np.array(homes, dtype=np.int64)
+
+
+def _measured(found: ReadBack, classes: Classes, models: tuple[MeasuredModel, ...]) -> Measured:
+    sizes = np.concatenate([part.people for part in count_in_classes(classes)])
+    return Measured(
+        n_people=found.n_rows,
+        smallest_class=int(sizes.min()),
+        median_class=float(np.median(sizes)),
+        n_classes=len(classes),
+        formula_like_columns=found.formula_like,
+        models=models,
+    )

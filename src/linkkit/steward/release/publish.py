@@ -16,6 +16,7 @@ from linkkit.agreement import Agreement
 from linkkit.agreement.document import require_agreement
 from linkkit.errors import MismatchError, NotAuthorizedError, ReleaseError, WrongStageError
 from linkkit.steward.integrate.dataset import STUDY_ID
+from linkkit.steward.promises import PromisedK, Promises
 from linkkit.steward.protect import ProtectedDataset
 from linkkit.steward.release.check import Measured, check_files
 from linkkit.steward.release.data_files import CSV_NAME, PARQUET_NAME, write_csv, write_parquet
@@ -200,9 +201,11 @@ def _write_data(safe: ProtectedDataset, side: Path) -> Measured:
     return check_files(
         side / CSV_NAME,
         side / PARQUET_NAME,
-        k=max(safe.k, safe.summary.smallest_cell),
+        promises=Promises(
+            models=(PromisedK(k=max(safe.k, safe.summary.smallest_cell)),),
+            quasi_identifiers=safe.quasi_identifiers,
+        ),
         id_column=STUDY_ID,
-        quasi_identifiers=safe.quasi_identifiers,
         permitted=[note.name for note in safe.summary.variables],
     )
 

@@ -1,0 +1,173 @@
+"""Conditions equal their reference for every model, and merging classes keeps what they keep."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linkkit.steward.protect import tally as tally_module
+from linkkit.steward.protect._reference import keeps
+from linkkit.steward.protect.compiled_models import compile_conditions
+from linkkit.steward.protect.items import find_items
+from linkkit.steward.protect.models import (
+    DeltaPresence,
+    DistinctLDiversity,
+    EntropyLDiversity,
+    HouseholdKAnonymity,
+    KAnonymity,
+    KMap,
+    RecursiveLDiversity,
+    TCloseness,
+)
+
+TREE = {
+    "a": ("ab", "abc", "*"),
+    "b": ("ab", "abc", "*"),
+    "c": ("c", "abc", "*"),
+    "d": ("de", "de", "*"),
+    "e": ("de", "de", "*"),
+}
+FLAT = {value: ("*",) for value in TREE}
+NOTHING = pa.table({"x": [0]})
+
+# Bounds are shares that small classes meet exactly, so that the border is tried again and again.
+SHARES = st.sampled_from([0.1, 0.125, 0.2, 0.25, 0.3, 1 / 3, 0.4, 0.5, 0.6, 0.75, 1.0])
+SCORES = st.sampled_from(["score", "grade"])
+MODELS = st.one_of(
+    st.builds(KAnonymity, k=st.integers(2, 4)),
+    st.builds(HouseholdKAnonymity, k=st.integers(2, 4)),
+    st.builds(KMap, k=st.integers(2, 6), population=st.just(NOTHING)),
+    st.builds(DeltaPresence, low=st.just(0.0), high=SHARES, population=st.just(NOTHING)),
+    st.builds(DeltaPresence, low=st.just(0.2), high=st.just(0.5), population=st.just(NOTHING)),
+    st.builds(DistinctLDiversity, sensitive=SCORES, l=st.integers(2, 4)),
+    st.builds(EntropyLDiversity, sensitive=SCORES, l=st.sampled_from([1.5, 2, 2.5, 3, 4])),
+    st.builds(
+        RecursiveLDiversity,
+        sensitive=SCORES,
+        c=st.sampled_from([0.5, 1, 1.5, 2, 3]),
+        l=st.integers(2, 3),
+    ),
+    st.builds(TCloseness, sensitive=SCORES, t=SHARES),
+    st.builds(TCloseness, sensitive=st.just("score"), t=SHARES, distance=st.just("ordered")),
+    st.builds(
+        TCloseness,
+        sensitive=st.just("grade"),
+        t=SHARES,
+        distance=st.just("hierarchical"),
+        hierarchy=st.sampled_from([TREE, FLAT]),
+    ),
+)
+
+
+@st.composite
+def tables(draw):
+    """Rows with an item, two sensitive values, a person, a household and their class."""
+    n_items = draw(st.integers(1, 6))
+    row = st.tuples(
+        st.integers(0, n_items - 1),
+        st.sampled_from([None, -1.5, 0.0, 2.0, 7.0]),
+        st.sampled_from([None, *TREE]),
+        st.integers(0, 9),
+        st.integers(-1, 3),
+    )
+    rows = draw(st.lists(row, min_size=1, max_size=24))
+    has_persons = draw(st.booleans())
+    n_classes = draw(st.integers(1, 4))
+    member = st.tuples(st.integers(0, n_items - 1), st.integers(0, n_classes - 1))
+    return rows, has_persons, n_classes, sorted(draw(st.sets(member, max_size=12)))
+
+
+def compiled(rows, models, *, has_persons):
+    items, scores, grades, people, homes = (list(column) for column in zip(*rows, strict=True))
+    if not has_persons:
+        people = list(range(len(rows)))
+    found = find_items([np.array(items, dtype=np.int64)], [max(items) + 1])
+    conditions = compile_conditions(
+        models,
+        found,
+        sensitive={"score": pa.array(scores, pa.float64()), "grade": pa.array(grades, pa.string())},
+        person=np.array(people, dtype=np.int64) if has_persons else None,
+        household=np.array(homes, dtype=np.int64),
+    )
+    told = {
+        "sensitive": {"score": scores, "grade": grades},
+        "person": people,
+        "household": homes,
+    }
+    return found, conditions, told
+
+
+@pytest.fixture(params=["compiled", "numpy"])
+def engine(request, monkeypatch):
+    monkeypatch.setattr(tally_module, "has_numba", lambda: request.param == "compiled")
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    case=tables(),
+    models=st.lists(MODELS, min_size=1, max_size=3),
+    fits=st.lists(st.integers(0, 12), min_size=4, max_size=4),
+    rng=st.randoms(use_true_random=False),
+)
+@pytest.mark.usefixtures("engine")
+def test_conditions_equal_their_reference(case, models, fits, rng):
+    rows, has_persons, n_classes, members = case
+    found, conditions, told = compiled(rows, models, has_persons=has_persons)
+    members = [(item, c) for item, c in members if item < len(found)]
+    rng.shuffle(members)
+    pairs = np.array(members, dtype=np.int64).reshape(-1, 2)
+    kept = conditions.met(
+        pairs[:, 0],
+        pairs[:, 1],
+        n_classes=n_classes,
+        population=np.array(fits[:n_classes], dtype=np.int64),
+    )
+    assert kept.dtype == np.bool_
+    for c in range(n_classes):
+        inside = {item for item, mine in members if mine == c}
+        rows_inside = [row for row, item in enumerate(found.of_rows.tolist()) if item in inside]
+        expected = bool(rows_inside) and all(
+            keeps(model, rows_inside, population=fits[c], **told) for model in models
+        )
+        assert kept[c] == expected
+
+
+ALONE = st.one_of(
+    [
+        st.builds(KAnonymity, k=st.integers(2, 4)),
+        st.builds(HouseholdKAnonymity, k=st.integers(2, 4)),
+        st.builds(DistinctLDiversity, sensitive=SCORES, l=st.integers(2, 4)),
+        st.builds(EntropyLDiversity, sensitive=SCORES, l=st.sampled_from([1.5, 2, 2.5])),
+        st.builds(RecursiveLDiversity, sensitive=SCORES, c=st.just(2), l=st.integers(2, 3)),
+        st.builds(TCloseness, sensitive=SCORES, t=SHARES),
+        st.builds(TCloseness, sensitive=st.just("score"), t=SHARES, distance=st.just("ordered")),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(case=tables(), model=ALONE)
+def test_merging_classes_keeps_what_both_keep(case, model):
+    """With one row each; a person in two classes with two values is counted anew when merged."""
+    rows, _, _, _ = case
+    found, conditions, _ = compiled(rows, [model], has_persons=False)
+    items = np.arange(len(found))
+    if isinstance(model, HouseholdKAnonymity):
+        apart = np.arange(len(found)) % 2
+    else:
+        apart = items % 2
+    both = conditions.met(items, apart, n_classes=2)
+    if both.all():
+        assert conditions.met(items, np.zeros_like(items), n_classes=1).all()
+
+
+def test_a_large_class_at_the_border_of_entropy_is_decided_by_its_proportions():
+    n = 40_000
+    found = find_items([np.zeros(2 * n, dtype=np.int64)], [1])
+    values = pa.array([i % 2 for i in range(2 * n)])
+    for least, expected in ((2, True), (2.0000001, False), (1.9999999, True)):
+        model = EntropyLDiversity(sensitive="v", l=least)
+        conditions = compile_conditions([model], found, sensitive={"v": values})
+        met = conditions.met(np.array([0]), np.array([0]), n_classes=1)
+        assert met.tolist() == [expected]
