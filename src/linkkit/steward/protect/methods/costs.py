@@ -30,7 +30,22 @@ import numpy.typing as npt
 from linkkit.steward.protect.hierarchies import LOSS_UNITS, Hierarchy
 from linkkit.steward.protect.models import MissingPolicy
 
-__all__ = ["Costs", "Shown", "class_bounds", "compile_costs"]
+__all__ = [
+    "Bounds",
+    "Costs",
+    "SetBits",
+    "Shown",
+    "Span",
+    "ValueSet",
+    "all_bits",
+    "class_bounds",
+    "class_members",
+    "compile_costs",
+    "item_bounds",
+    "joined_bounds",
+    "place_bits",
+    "with_losses",
+]
 
 Shown = Literal["tight", "levels"]
 """``tight``: each class shows the range or set of its own values; ``levels``: groups of the
@@ -271,12 +286,21 @@ class SetBits:
 
 def place_bits(costs: Costs, codes: Int32s) -> SetBits:
     """Give bits to the groups of every set that occur among items."""
+    return _bits_of(costs, codes, only_present=True)
+
+
+def all_bits(costs: Costs, codes: Int32s) -> SetBits:
+    """Give bits to all groups of every set, the same for all items that there may be."""
+    return _bits_of(costs, codes, only_present=False)
+
+
+def _bits_of(costs: Costs, codes: Int32s, *, only_present: bool) -> SetBits:
     first = np.zeros((len(costs.sets), len(codes)), dtype=np.int32)
     n_bits = np.zeros_like(first)
     starts = np.zeros(len(costs.sets) + 1, dtype=np.int64)
     for i, values in enumerate(costs.sets):
         mine = codes[:, values.column]
-        occurs = np.zeros(len(values.sizes), dtype=np.bool_)
+        occurs = np.full(len(values.sizes), not only_present)
         occurs[mine] = True
         sizes = np.where(occurs, values.sizes, 0)
         ends = np.cumsum(sizes)
@@ -342,6 +366,12 @@ def joined_bounds(
     )
 
 
+def class_members(classes: npt.NDArray[Any], *, n_classes: int) -> tuple[Ints, Ints]:
+    """Return items class by class, and where each class begins; those of class -1 come first."""
+    order = np.argsort(classes, kind="stable")
+    return order, np.searchsorted(classes[order], np.arange(n_classes))
+
+
 def class_bounds(costs: Costs, codes: Int32s, classes: npt.NDArray[Any], *, n_classes: int) -> Bounds:
     """Return the bounds of classes of items, none of them empty.
 
@@ -357,6 +387,5 @@ def class_bounds(costs: Costs, codes: Int32s, classes: npt.NDArray[Any], *, n_cl
         How many classes there are.
     """
     bits = place_bits(costs, codes)
-    order = np.argsort(classes, kind="stable")
-    starts = np.searchsorted(classes[order], np.arange(n_classes))
+    order, starts = class_members(classes, n_classes=n_classes)
     return joined_bounds(costs, bits, item_bounds(costs, codes, bits), order, starts)

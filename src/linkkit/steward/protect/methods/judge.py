@@ -29,15 +29,25 @@ class Judge:
         What every class must keep.
     costs : Costs
         What values lose; also says who of the population fits a class.
+    population : Items, optional
+        The people of the population, in the same finest groups; where conditions need it.
+
+    Raises
+    ------
+    ValueError
+        When conditions need the population and it is not given.
     """
 
-    def __init__(self, items: Items, conditions: Conditions, costs: Costs) -> None:
+    def __init__(
+        self, items: Items, conditions: Conditions, costs: Costs, population: Items | None
+    ) -> None:
         self.items, self.conditions = items, conditions
         self.need = max(1, conditions.k)
         self.population: Population | None = None
         if conditions.needs_population:
-            people = conditions.population
-            self.population = Population(costs, people.codes, people.counts)
+            if population is None:
+                raise ValueError("these conditions need the population")
+            self.population = Population(costs, population.codes, population.counts)
 
     def keeps(
         self, members: npt.NDArray[Any], classes: npt.NDArray[Any], n_classes: int

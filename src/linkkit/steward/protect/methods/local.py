@@ -19,7 +19,7 @@ from linkkit.steward.protect.methods.costs import Costs, Ints, Shown, compile_co
 from linkkit.steward.protect.methods.grouping import Grouping
 from linkkit.steward.protect.methods.grow import Keeps, grow
 from linkkit.steward.protect.methods.judge import Judge
-from linkkit.steward.protect.methods.partition import neighborhoods
+from linkkit.steward.protect.methods.splits import neighborhoods
 from linkkit.steward.protect.methods.refine import refine
 from linkkit.steward.protect.models import MissingPolicy
 
@@ -39,6 +39,7 @@ def grow_classes(
     shown: Shown,
     missing: MissingPolicy,
     max_suppressed: int,
+    population: Items | None = None,
 ) -> Grouping:
     """Find classes by local recoding.
 
@@ -57,6 +58,8 @@ def grow_classes(
     max_suppressed : int
         How many people may be withheld. They are withheld only where that lowers the loss,
         counting everything of somebody withheld as lost.
+    population : Items, optional
+        The people of the population, in the same finest groups; where conditions need it.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def grow_classes(
         When not even all people in one class keep the conditions.
     """
     costs = compile_costs(hierarchies, items.codes, items.counts, shown=shown, missing=missing)
-    judge = Judge(items, conditions, costs)
+    judge = Judge(items, conditions, costs, population)
     judge.require_possible()
     order, blocks = neighborhoods(costs, items.codes, most=BLOCK_ITEMS)
     classes = _grow_blocks(items, costs, judge, order, blocks)
