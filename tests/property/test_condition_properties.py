@@ -28,7 +28,7 @@ TREE = {
     "d": ("de", "de", "*"),
     "e": ("de", "de", "*"),
 }
-FLAT = {value: ("*",) for value in TREE}
+FLAT = dict.fromkeys(TREE, ("*",))
 NOTHING = pa.table({"x": [0]})
 
 # Bounds are shares that small classes meet exactly, so that the border is tried again and again.

@@ -14,10 +14,11 @@ from linkkit.errors import ProtectionError
 from linkkit.steward.integrate import IntegratedDataset
 from linkkit.steward.integrate.example import small_partnership
 from linkkit.steward.protect import protect
+from linkkit.steward.protect.conditions import Conditions
+from linkkit.steward.protect.hierarchies import LOSS_UNITS, Hierarchy, Level, build_hierarchy
+from linkkit.steward.protect.items import find_items
 from linkkit.steward.protect.methods._reference import search_reference
-from linkkit.steward.protect.hierarchies import LOSS_UNITS, build_hierarchy
 from linkkit.steward.protect.methods.lattice import search_lattice
-from linkkit.steward.protect.methods.recode import recode_globally
 
 AGREEMENT, _, _ = small_partnership()
 
@@ -92,19 +93,37 @@ def lattices(draw):
     return people, groups, losses, k, draw(st.integers(0, len(people)))
 
 
+def hierarchy_of(place, people, groups, losses):
+    levels = tuple(
+        Level(
+            description=f"level {i}",
+            groups=mine,
+            labels=tuple(map(str, range(int(mine.max()) + 1))),
+            losses=cost,
+        )
+        for i, (mine, cost) in enumerate(zip(groups, losses, strict=True))
+    )
+    return Hierarchy(
+        variable=f"v{place}",
+        base=np.array([person[place] for person in people], dtype=np.int64),
+        levels=levels,
+        shown_as="set",
+        lows=np.empty(0),
+        highs=np.empty(0),
+        sizes=np.ones(len(groups[0]), dtype=np.int64),
+    )
+
+
 @settings(max_examples=300)
 @given(case=lattices())
 def test_the_search_equals_its_reference(case):
     people, groups, losses, k, max_suppressed = case
-    counted = sorted(Counter(people).items())
-    found = search_lattice(
-        np.array([combination for combination, _ in counted], dtype=np.int64),
-        np.array([n for _, n in counted], dtype=np.int64),
-        groups=groups,
-        losses=losses,
-        k=k,
-        max_suppressed=max_suppressed,
-    )
+    hierarchies = [
+        hierarchy_of(i, people, *both) for i, both in enumerate(zip(groups, losses, strict=True))
+    ]
+    items = find_items([h.base for h in hierarchies], [h.n_groups for h in hierarchies])
+    conditions = Conditions(k=k, counts=items.counts)
+    found = search_lattice(items, hierarchies, conditions, max_suppressed=max_suppressed)
     expected = search_reference(
         people, groups=groups, losses=losses, k=k, max_suppressed=max_suppressed
     )
@@ -133,8 +152,10 @@ def test_more_suppression_never_loses_more(k):
     rng = np.random.default_rng(2)
     column = pa.array(rng.integers(2000, 2030, 200))
     hierarchy = build_hierarchy("v", column, Generalization(intervals=(1, 2, 4, 8)))
+    items = find_items([hierarchy.base], [hierarchy.n_groups])
+    conditions = Conditions(k=k, counts=items.counts)
     losses = [
-        recode_globally([hierarchy], k=k, max_suppressed=n).information_loss
+        search_lattice(items, [hierarchy], conditions, max_suppressed=n).loss
         for n in (0, 10, 50, 200)
     ]
     assert losses == sorted(losses, reverse=True)

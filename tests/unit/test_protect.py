@@ -20,11 +20,13 @@ from linkkit.exchange import Identity
 from linkkit.steward.integrate import IntegratedDataset, integrate
 from linkkit.steward.integrate.example import small_partnership
 from linkkit.steward.protect import ProtectedDataset, protect
-from linkkit.steward.protect.hierarchies import LOSS_UNITS, build_hierarchy
-from linkkit.steward.protect.methods.lattice import search_lattice
+from linkkit.steward.protect.conditions import Conditions
 from linkkit.steward.protect.equivalence import class_numbers
-from linkkit.steward.protect.methods.recode import recode_globally
+from linkkit.steward.protect.hierarchies import LOSS_UNITS, build_hierarchy
+from linkkit.steward.protect.items import find_items
 from linkkit.steward.protect.measured.subgroups import suppression_by_subgroup
+from linkkit.steward.protect.methods.lattice import search_lattice
+from linkkit.steward.protect.methods.optimal import seek_levels
 
 MARK = "Zqxmarkerzz"
 
@@ -100,7 +102,7 @@ def test_nothing_changes_where_classes_are_large_enough():
 
 def test_quasi_identifiers_become_as_coarse_as_they_must():
     people = people_with(AGREEMENT, born_in=[2000, 2001, 2000, 2002, 2003, 2003], sex=["F"] * 6)
-    safe = protect(people, AGREEMENT)
+    safe = protect(people, AGREEMENT, method="optimal")
     assert safe.table.column("born_in").to_pylist() == ["2000-2001"] * 3 + ["2002-2003"] * 3
     assert safe.table.column("sex").to_pylist() == ["F"] * 6
     year, sex = safe.summary.recodings
@@ -112,11 +114,13 @@ def test_quasi_identifiers_become_as_coarse_as_they_must():
 
 def test_a_few_people_are_withheld_where_that_loses_less():
     born = [2000] * 30 + [2010]
-    safe = protect(people_with(AGREEMENT, born_in=born), AGREEMENT)
+    safe = protect(people_with(AGREEMENT, born_in=born), AGREEMENT, method="optimal")
     assert set(safe.table.column("born_in").to_pylist()) == {2000}
     assert (safe.n_people_in, safe.n_people_out, safe.n_suppressed) == (31, 30, 1)
     assert safe.information_loss == pytest.approx(1 / 31)
-    strict = protect(people_with(AGREEMENT, born_in=born), AGREEMENT, max_suppressed=0.0)
+    strict = protect(
+        people_with(AGREEMENT, born_in=born), AGREEMENT, method="optimal", max_suppressed=0.0
+    )
     assert strict.n_suppressed == 0
     assert set(strict.table.column("born_in").to_pylist()) == {"*"}
 
@@ -124,19 +128,19 @@ def test_a_few_people_are_withheld_where_that_loses_less():
 def test_the_share_withheld_is_counted_exactly():
     agreement = agreement_with(max_suppressed=0.29)
     sex = ["F"] * 71 + [f"s{i}" for i in range(29)]
-    safe = protect(people_with(agreement, sex=sex), agreement)
+    safe = protect(people_with(agreement, sex=sex), agreement, method="optimal")
     assert safe.n_suppressed == 29
 
 
 def test_missing_is_a_category_of_its_own_until_the_variable_is_dropped():
     sex = ["F"] * 5 + [None] * 3
-    safe = protect(people_with(AGREEMENT, sex=sex), AGREEMENT)
+    safe = protect(people_with(AGREEMENT, sex=sex), AGREEMENT, method="optimal")
     assert safe.table.column("sex").to_pylist() == sex
     sex = ["F"] * 5 + [None] * 2
-    safe = protect(people_with(AGREEMENT, sex=sex), AGREEMENT)
+    safe = protect(people_with(AGREEMENT, sex=sex), AGREEMENT, method="optimal")
     assert safe.table.column("sex").to_pylist() == ["*"] * 7
     born = [2000, 2001, 2001, None, None, None]
-    safe = protect(people_with(AGREEMENT, born_in=born), AGREEMENT)
+    safe = protect(people_with(AGREEMENT, born_in=born), AGREEMENT, method="optimal")
     assert safe.table.column("born_in").to_pylist() == ["2000-2001"] * 3 + [None] * 3
 
 
@@ -146,7 +150,9 @@ def test_participation_can_be_a_quasi_identifier():
     assert safe.table.schema.field("in_club").type == pa.bool_()
     (note,) = [n for n in safe.summary.variables if n.name == "in_club"]
     assert (note.role, note.type) == ("quasi-identifier", "yes or no")
-    safe = protect(people_with(agreement, in_club=[True] * 4 + [False] * 2), agreement)
+    safe = protect(
+        people_with(agreement, in_club=[True] * 4 + [False] * 2), agreement, method="optimal"
+    )
     assert safe.table.column("in_club").to_pylist() == ["*"] * 6
 
 
@@ -228,20 +234,12 @@ def test_a_missing_value_is_told_from_the_same_word():
 
 
 def test_one_combination_only():
-    levels = [np.array([0]), np.array([0])]
-    best = search_lattice(
-        np.array([[0]]),
-        np.array([5]),
-        groups=[levels],
-        losses=[[np.array([0]), np.array([LOSS_UNITS])]],
-        k=5,
-        max_suppressed=0,
-    )
+    sex = build_hierarchy("sex", pa.array(["F"] * 5), Generalization())
+    items = find_items([sex.base], [sex.n_groups])
+    best = search_lattice(items, [sex], Conditions(k=5, counts=items.counts))
+    assert best is not None
     assert (best.levels, best.loss, best.n_suppressed) == ((0,), 0, 0)
-    with pytest.raises(ValueError, match="fewer people than k"):
-        search_lattice(
-            np.array([[0]]), np.array([5]), groups=[levels], losses=[levels], k=6, max_suppressed=0
-        )
+    assert search_lattice(items, [sex], Conditions(k=6, counts=items.counts)) is None
 
 
 def test_classes_of_very_many_groups_do_not_overflow():
@@ -256,8 +254,9 @@ def test_a_lattice_too_large_to_search_is_refused():
     years = pa.array(range(3))
     ways = Generalization(intervals=tuple(2**i for i in range(20)))
     hierarchies = [build_hierarchy(f"v{i}", years, ways) for i in range(5)]
+    items = find_items([h.base for h in hierarchies], [h.n_groups for h in hierarchies])
     with pytest.raises(ProtectionError, match="more than the 2000000 that can be searched"):
-        recode_globally(hierarchies, k=2, max_suppressed=0)
+        seek_levels(items, hierarchies, Conditions(k=2, counts=items.counts))
 
 
 @pytest.mark.parametrize(
@@ -300,7 +299,7 @@ def test_every_shown_count_is_exact_and_none_is_small(seed):
 def test_who_was_withheld_is_told_by_subgroup():
     agreement = agreement_with(max_suppressed=0.5, quasi_identifiers={"sex": {}})
     sex = ["F"] * 20 + ["M"] * 20 + ["a", "b", "c", "d"]
-    safe = protect(people_with(agreement, sex=sex), agreement)
+    safe = protect(people_with(agreement, sex=sex), agreement, method="optimal")
     rows = [
         (r.variable, r.value, r.people, r.suppressed) for r in safe.summary.suppressed_by_subgroup
     ]

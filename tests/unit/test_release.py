@@ -418,6 +418,7 @@ def test_a_protected_data_set_must_have_quasi_identifiers(tmp_path):
         agreement_fingerprint=SAFE.agreement_fingerprint,
         table=SAFE.table,
         summary=dataclasses.replace(SAFE.summary, recodings=()),
+        promises=SAFE.promises,
     )
     with pytest.raises(ReleaseError, match="does not have the columns that its summary describes"):
         release(bare, tmp_path / "out")

@@ -19,7 +19,14 @@ from linkkit.exchange.artifacts import load_table, save_table, sealed_note
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["HOUSEHOLD_ID", "STUDY_ID", "IntegratedDataset", "people_frame"]
+__all__ = [
+    "HOUSEHOLD_ID",
+    "STUDY_ID",
+    "IntegratedDataset",
+    "people_frame",
+    "with_households",
+    "without_households",
+]
 
 STUDY_ID = "study_id"
 HOUSEHOLD_ID = "household_id"
@@ -60,38 +67,6 @@ class IntegratedDataset:
     table: pa.Table
     households: pa.Array | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def of_table(
-        cls,
-        table: pa.Table,
-        *,
-        project: str,
-        agreement_id: str,
-        agreement_fingerprint: str,
-        counts: Mapping[str, int],
-    ) -> Self:
-        """Make a data set of a table that may have a column of households."""
-        households = None
-        if HOUSEHOLD_ID in table.column_names:
-            column = table.column(HOUSEHOLD_ID)
-            households = pa.concat_arrays([pa.array([], column.type), *column.chunks])
-            table = table.drop_columns([HOUSEHOLD_ID])
-        return cls(
-            project=project,
-            agreement_id=agreement_id,
-            agreement_fingerprint=agreement_fingerprint,
-            table=table,
-            households=households,
-            counts=counts,
-        )
-
-    @property
-    def full_table(self) -> pa.Table:
-        """The table with a column of households, where there are any."""
-        if self.households is None:
-            return self.table
-        return self.table.append_column(HOUSEHOLD_ID, self.households)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -151,7 +126,13 @@ class IntegratedDataset:
         )
         notes = {"counts": json.dumps(dict(self.counts), sort_keys=True)}
         return save_table(
-            path, self.full_table, manifest, agreement, identity, recipient="steward", notes=notes
+            path,
+            with_households(self.table, self.households),
+            manifest,
+            agreement,
+            identity,
+            recipient="steward",
+            notes=notes,
         )
 
     @classmethod
@@ -168,11 +149,13 @@ class IntegratedDataset:
         manifest, table = load_table(path, "integrated-dataset", agreement, identity)
         if manifest.project is None:
             raise SealError("the file's manifest names no project", hint="Integrate again.")
-        return cls.of_table(
-            table.replace_schema_metadata(None),
+        rows, households = without_households(table.replace_schema_metadata(None))
+        return cls(
             project=manifest.project,
             agreement_id=manifest.agreement_id,
             agreement_fingerprint=manifest.agreement_fingerprint,
+            table=rows,
+            households=households,
             counts=_parse_counts(sealed_note(table, "counts")),
         )
 
@@ -190,3 +173,30 @@ def people_frame(table: pa.Table) -> pd.DataFrame:
 
     dtypes = {pa.int64(): pd.Int64Dtype(), pa.string(): pd.StringDtype()}
     return cast("pd.DataFrame", table.to_pandas(types_mapper=dtypes.get))
+
+
+def with_households(table: pa.Table, households: pa.Array | None) -> pa.Table:
+    """Return a table with a column of households, where there are any.
+
+    Examples
+    --------
+    >>> with_households(pa.table({"study_id": ["a"]}), pa.array(["h"])).column_names
+    ['study_id', 'household_id']
+    """
+    return table if households is None else table.append_column(HOUSEHOLD_ID, households)
+
+
+def without_households(table: pa.Table) -> tuple[pa.Table, pa.Array | None]:
+    """Return a table without its column of households, and that column.
+
+    Examples
+    --------
+    >>> table, homes = without_households(pa.table({"study_id": ["a"], "household_id": ["h"]}))
+    >>> table.column_names, homes.to_pylist()
+    (['study_id'], ['h'])
+    """
+    if HOUSEHOLD_ID not in table.column_names:
+        return table, None
+    column = table.column(HOUSEHOLD_ID)
+    whole = pa.concat_arrays([pa.array([], column.type), *column.chunks])
+    return table.drop_columns([HOUSEHOLD_ID]), whole

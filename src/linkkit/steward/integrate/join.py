@@ -19,7 +19,12 @@ from linkkit.errors import MismatchError, SecretError
 from linkkit.exchange import Crosswalk, PayloadExtract
 from linkkit.steward.integrate import permission
 from linkkit.steward.integrate.combine import Combined, combine_values
-from linkkit.steward.integrate.dataset import HOUSEHOLD_ID, STUDY_ID, IntegratedDataset
+from linkkit.steward.integrate.dataset import (
+    HOUSEHOLD_ID,
+    STUDY_ID,
+    IntegratedDataset,
+    without_households,
+)
 from linkkit.steward.integrate.study_id import StudyKey, study_ids
 
 __all__ = ["integrate"]
@@ -133,11 +138,13 @@ def integrate(
     if people.homes is not None:
         columns[HOUSEHOLD_ID] = _study_homes(people.homes, key, agreement.id, project)
     table = pa.table(columns).filter(pa.array(kept)).sort_by(STUDY_ID).combine_chunks()
-    return IntegratedDataset.of_table(
-        table,
+    rows, households = without_households(table)
+    return IntegratedDataset(
         project=project,
         agreement_id=agreement.id,
         agreement_fingerprint=agreement.fingerprint,
+        table=rows,
+        households=households,
         counts=counts,
     )
 

@@ -1,7 +1,8 @@
-"""Make an integrated data set k-anonymous, within what the agreement allows.
+"""Protect microdata: make what could point at somebody coarser, until it points at nobody.
 
 The steward runs it. An `IntegratedDataset` comes in, a `ProtectedDataset` goes out: coarser
-quasi-identifiers, and nobody in a class of fewer than k people.
+quasi-identifiers, and classes that keep every privacy model that the agreement asks for.
+`anonymize` does the same for any table, without an agreement.
 """
 
 from linkkit.steward.protect.dataset import (
@@ -13,13 +14,36 @@ from linkkit.steward.protect.dataset import (
     VariableNote,
 )
 from linkkit.steward.protect.microdata import protect
+from linkkit.steward.protect.models import (
+    DeltaPresence,
+    DistinctLDiversity,
+    EntropyLDiversity,
+    HouseholdKAnonymity,
+    KAnonymity,
+    KMap,
+    PrivacyModel,
+    RecursiveLDiversity,
+    TCloseness,
+)
+from linkkit.steward.protect.table import Anonymized, anonymize
 
 __all__ = [
+    "Anonymized",
     "ClassSizes",
+    "DeltaPresence",
+    "DistinctLDiversity",
+    "EntropyLDiversity",
+    "HouseholdKAnonymity",
+    "KAnonymity",
+    "KMap",
+    "PrivacyModel",
     "ProtectedDataset",
     "ProtectionSummary",
     "Recoding",
+    "RecursiveLDiversity",
     "SubgroupSuppression",
+    "TCloseness",
     "VariableNote",
+    "anonymize",
     "protect",
 ]

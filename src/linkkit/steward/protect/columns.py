@@ -33,10 +33,7 @@ def to_arrow(frame: Any, *, name: str = "the table") -> pa.Table:
     ]
     if problems:
         raise ProtectionError(problems, hint="Give each column a name of its own.")
-    if isinstance(frame, pa.Table):
-        table = frame
-    else:
-        table = _converted(frame, names, name)
+    table = frame if isinstance(frame, pa.Table) else _converted(frame, names, name)
     if not table.num_rows or not table.num_columns:
         raise ProtectionError(f"{name} has no rows or no columns", hint="Give the people's table.")
     return table

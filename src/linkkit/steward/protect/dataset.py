@@ -15,7 +15,12 @@ from linkkit.agreement import Agreement
 from linkkit.errors import SealError
 from linkkit.exchange import Identity, Manifest
 from linkkit.exchange.artifacts import load_table, save_table, sealed_note
-from linkkit.steward.integrate.dataset import people_frame
+from linkkit.steward.integrate.dataset import (
+    people_frame,
+    with_households,
+    without_households,
+)
+from linkkit.steward.promises import Promises, promises_from_json, promises_to_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,7 +163,11 @@ class ProtectedDataset:
         One row for each person who stays, sorted by ``study_id``; a generalized variable is
         text.
     summary : ProtectionSummary
-        What was promised and done.
+        What was done, for readers.
+    promises : Promises
+        What was promised, for the check of the release.
+    households : pyarrow.Array, optional
+        A pseudonym of each person's household, in the order of the rows; never released.
     """
 
     project: str
@@ -166,6 +175,8 @@ class ProtectedDataset:
     agreement_fingerprint: str
     table: pa.Table
     summary: ProtectionSummary
+    promises: Promises
+    households: pa.Array | None = None
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -230,9 +241,13 @@ class ProtectedDataset:
             n_rows=len(self),
             project=self.project,
         )
-        notes = {"summary": json.dumps(dataclasses.asdict(self.summary), sort_keys=True)}
+        notes = {
+            "summary": json.dumps(dataclasses.asdict(self.summary), sort_keys=True),
+            "promises": promises_to_json(self.promises),
+        }
+        table = with_households(self.table, self.households)
         return save_table(
-            path, self.table, manifest, agreement, identity, recipient="steward", notes=notes
+            path, table, manifest, agreement, identity, recipient="steward", notes=notes
         )
 
     @classmethod
@@ -249,22 +264,33 @@ class ProtectedDataset:
         """
         manifest, table = load_table(path, "protected-dataset", agreement, identity)
         summary = _parse_summary(sealed_note(table, "summary"))
-        if manifest.project is None or summary is None:
+        promises = _parse_promises(sealed_note(table, "promises"))
+        if manifest.project is None or summary is None or promises is None:
             raise SealError(
                 "the file does not say how its data are protected",
                 hint="Protect the integrated data set again, with this version of linkkit.",
             )
+        rows, households = without_households(table.replace_schema_metadata(None))
         return cls(
             project=manifest.project,
             agreement_id=manifest.agreement_id,
             agreement_fingerprint=manifest.agreement_fingerprint,
-            table=table.replace_schema_metadata(None),
+            table=rows,
             summary=summary,
+            promises=promises,
+            households=households,
         )
 
 
 def _parse_summary(text: str) -> ProtectionSummary | None:
     try:
         return TypeAdapter(ProtectionSummary).validate_json(text)
+    except ValidationError:
+        return None
+
+
+def _parse_promises(text: str) -> Promises | None:
+    try:
+        return promises_from_json(text)
     except ValidationError:
         return None

@@ -16,14 +16,14 @@ from linkkit.agreement import Agreement
 from linkkit.agreement.document import require_agreement
 from linkkit.errors import ProtectionError
 from linkkit.steward.integrate import IntegratedDataset
-from linkkit.steward.integrate.dataset import HOUSEHOLD_ID, STUDY_ID
+from linkkit.steward.integrate.dataset import STUDY_ID, with_households, without_households
 from linkkit.steward.protect import permission
-from linkkit.steward.protect.columns import whole_column
 from linkkit.steward.protect.dataset import ProtectedDataset, ProtectionSummary
 from linkkit.steward.protect.measured.subgroups import suppression_by_subgroup
 from linkkit.steward.protect.methods import Method
 from linkkit.steward.protect.models import MissingPolicy, PrivacyModel
 from linkkit.steward.protect.notes import describe_variables
+from linkkit.steward.protect.promise import promises_of
 from linkkit.steward.protect.recode import Recoded, Request, recode
 
 __all__ = ["protect"]
@@ -116,11 +116,7 @@ def protect(
     share = permission.stated_max_suppressed(max_suppressed, agreement)
     names = permission.quasi_identifiers(people, agreement)
     _require_enough_people(people, k)
-    table = _clean(people.full_table)
-    households = None
-    if people.households is not None:
-        households = whole_column(table, HOUSEHOLD_ID)
-        table = table.drop_columns([HOUSEHOLD_ID])
+    table, households = without_households(_clean(with_households(people.table, people.households)))
     request = Request(
         quasi_identifiers={name: agreement.protection.quasi_identifiers[name] for name in names},
         models=(*permission.agreed_models(people, agreement, k), *models),
@@ -137,6 +133,8 @@ def protect(
         agreement_fingerprint=people.agreement_fingerprint,
         table=safe,
         summary=_summarize(found, safe, people.project, agreement, request=request, k=k),
+        promises=promises_of(found, request, table),
+        households=None if households is None else households.filter(pa.array(~found.suppressed)),
     )
 
 

@@ -127,9 +127,7 @@ def stated_max_suppressed(share: float | None, agreement: Agreement) -> float:
 
 
 def stated_missing(missing: MissingPolicy | None, agreement: Agreement) -> MissingPolicy:
-    """Return what a missing value is, the agreement's by default; refuse another, but for
-    ``suppress``, which is stricter than the others.
-    """
+    """Return what a missing value is, the agreement's by default; refuse others but suppress."""
     agreed = agreement.protection.missing
     if missing is None or missing == agreed:
         return agreed

@@ -6,6 +6,7 @@ The core that :func:`~linkkit.steward.protect.table.anonymize` and
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -42,7 +43,7 @@ from linkkit.steward.protect.models import (
 )
 from linkkit.steward.protect.shown import Shown, ShownAs, show
 
-__all__ = ["Recoded", "Request", "recode"]
+__all__ = ["Recoded", "Request", "joint_column", "population_of", "recode"]
 
 Rows = npt.NDArray[np.int64]
 
@@ -239,7 +240,7 @@ def recode(
             "withheld",
             hint="Allow more to be withheld, or let missing values be a category or a wildcard.",
         )
-    population = _population(request.models)
+    population = population_of(request.models)
     hierarchies = _hierarchies(table, request.quasi_identifiers, population)
     while True:
         found = _search(
@@ -293,12 +294,7 @@ def _search(
     )
     _require_possible(items, conditions, people, allowed=allowed)
     method, why = _method(request, items)
-    given = {"missing": request.missing, "max_suppressed": allowed, "population": people}
-    if method == "optimal":
-        grouping = seek_levels(items, hierarchies, conditions, **given)
-    else:
-        seek = grow_classes if method == "local" else split_people
-        grouping = seek(items, hierarchies, conditions, shown=request.shown, **given)
+    grouping = _grouping(method, items, hierarchies, conditions, request, allowed, people)
     _require_kept(grouping, conditions, request, allowed, items.counts)
     return Recoded(
         hierarchies=tuple(hierarchies),
@@ -315,13 +311,45 @@ def _sensitive(models: Sequence[PrivacyModel]) -> list[str]:
     return sorted({model.sensitive for model in models if hasattr(model, "sensitive")})
 
 
+def _grouping(
+    method: Method,
+    items: Items,
+    hierarchies: Sequence[Hierarchy],
+    conditions: Conditions,
+    request: Request,
+    allowed: int,
+    population: Items | None,
+) -> Grouping:
+    if method == "optimal":
+        return seek_levels(
+            items,
+            hierarchies,
+            conditions,
+            missing=request.missing,
+            max_suppressed=allowed,
+            population=population,
+        )
+    people = dataclasses.replace(items, counts=conditions.counts)
+    return (grow_classes if method == "local" else split_people)(
+        people,
+        hierarchies,
+        conditions,
+        shown=request.shown,
+        missing=request.missing,
+        max_suppressed=allowed,
+        population=population,
+    )
+
+
 def _numbered(column: pa.Array) -> Rows:
     """Return a number for each different value, -1 where it is missing."""
     indices = column.dictionary_encode().indices
-    return indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    numbers: Rows = indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    return numbers
 
 
-def _population(models: Sequence[PrivacyModel]) -> pa.Table | None:
+def population_of(models: Sequence[PrivacyModel]) -> pa.Table | None:
+    """Return the population that models name, as an Arrow table; None where none does."""
     found = one_population(models)
     return None if found is None else to_arrow(found, name="the population")
 
@@ -334,9 +362,7 @@ def _hierarchies(
     problems: list[str] = []
     hint = ""
     for name, way in ways.items():
-        column = whole_column(table, name)
-        if population is not None:
-            column = pa.concat_arrays([column, _like(population, name, column.type)])
+        column = joint_column(table, name, population)
         try:
             hierarchies.append(build_hierarchy(name, column, way))
         except ProtectionError as error:
@@ -345,6 +371,14 @@ def _hierarchies(
     if problems:
         raise ProtectionError(problems, hint=hint)
     return hierarchies
+
+
+def joint_column(table: pa.Table, name: str, population: pa.Table | None) -> pa.Array:
+    """Return a column of the table with the population's behind it, where there is one."""
+    column = whole_column(table, name)
+    if population is None:
+        return column
+    return pa.concat_arrays([column, _like(population, name, column.type)])
 
 
 def _like(population: pa.Table, name: str, kind: pa.DataType) -> pa.Array:

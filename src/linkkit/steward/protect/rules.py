@@ -85,9 +85,7 @@ class Entropy:
         people = found.total(found.counts)
         n = np.maximum(people, 1)
         entropy = np.log(n) - found.total(found.counts * np.log(found.counts)) / n
-        return _settled(
-            math.log(self.l) - entropy, found, lambda _, counts: self._exactly(counts)
-        )
+        return _settled(math.log(self.l) - entropy, found, lambda _, counts: self._exactly(counts))
 
     def _exactly(self, counts: _Ints) -> bool:
         return _has_entropy(tuple(sorted(counts.tolist())), Fraction(str(float(self.l))))

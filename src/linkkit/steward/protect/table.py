@@ -211,7 +211,7 @@ def _require_columns(
     household: str | None,
 ) -> None:
     roles = {"person": person, "household": household}
-    sensitive = {getattr(model, "sensitive", None) for model in models} - {None}
+    sensitive = {str(model.sensitive) for model in models if hasattr(model, "sensitive")}
     wanted = [*names, *sensitive, *(name for name in roles.values() if name is not None)]
     problems = [
         f"the table has no column '{name}'"

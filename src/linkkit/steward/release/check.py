@@ -19,7 +19,6 @@ import pyarrow.compute
 
 from linkkit.steward.promises import (
     PromisedHouseholdK,
-    PromisedK,
     PromisedKMap,
     PromisedPresence,
     Promises,

@@ -6,18 +6,27 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from linkkit._version import __version__
-from linkkit.agreement import Agreement
+from linkkit.agreement import Agreement, Protection
 from linkkit.agreement.document import require_agreement
 from linkkit.errors import MismatchError, NotAuthorizedError, ReleaseError, WrongStageError
 from linkkit.steward.integrate.dataset import STUDY_ID
-from linkkit.steward.promises import PromisedK, Promises
+from linkkit.steward.promises import (
+    ModelPromise,
+    PromisedCloseness,
+    PromisedDistinctL,
+    PromisedEntropyL,
+    PromisedHouseholdK,
+    PromisedK,
+    PromisedRecursiveL,
+)
 from linkkit.steward.protect import ProtectedDataset
+from linkkit.steward.protect.columns import to_arrow
 from linkkit.steward.release.check import Measured, check_files
 from linkkit.steward.release.data_files import CSV_NAME, PARQUET_NAME, write_csv, write_parquet
 from linkkit.steward.release.dictionary import (
@@ -88,6 +97,7 @@ def release(
     folder: str | Path,
     *,
     agreement: Agreement | None = None,
+    population: Any = None,
     overwrite: bool = False,
     today: dt.date | None = None,
 ) -> Release:
@@ -108,6 +118,9 @@ def release(
     agreement : Agreement, optional
         If given, the release is also held against the agreement itself, and not only against
         what the data set says of it.
+    population : pandas, Polars or Arrow frame, optional
+        The population that the data set was protected against, where it promises k-map or
+        delta-presence.
     overwrite : bool, default False
         Replace the folder of an earlier release.
     today : datetime.date, optional
@@ -144,7 +157,7 @@ def release(
         _hold_against(safe, require_agreement(agreement), today)
     target = Path(folder).resolve()
     with side_folder(target, overwrite=overwrite, own_files=FILES) as side:
-        measured = _write_data(safe, side)
+        measured = _write_data(safe, side, population)
         report = report_disclosure(safe, measured)
         _write_texts(safe, report, side)
         digests = _write_receipt(safe, side)
@@ -186,8 +199,7 @@ def _hold_against(safe: ProtectedDataset, agreement: Agreement, today: dt.date |
         )
     variables = [name for name in safe.table.column_names if name != STUDY_ID]
     agreement.authorize_variables(variables, project=safe.project)
-    listed = set(variables) & set(agreement.protection.quasi_identifiers)
-    if safe.k < agreement.protection.smallest_cell or listed != set(safe.quasi_identifiers):
+    if not _promises_enough(safe, agreement.protection, variables):
         raise NotAuthorizedError(
             "the data set promises less than the agreement demands",
             clause="protection",
@@ -195,19 +207,56 @@ def _hold_against(safe: ProtectedDataset, agreement: Agreement, today: dt.date |
         )
 
 
-def _write_data(safe: ProtectedDataset, side: Path) -> Measured:
+def _promises_enough(
+    safe: ProtectedDataset, demanded: Protection, variables: Sequence[str]
+) -> bool:
+    """Whether all that an agreement demands of a release is among its promises."""
+    promised = safe.promises
+    listed = set(variables) & set(demanded.quasi_identifiers)
+    if listed != set(safe.quasi_identifiers) or listed != set(promised.quasi_identifiers):
+        return False
+    if promised.missing not in (demanded.missing, "suppress"):
+        return False
+    models = list(promised.models)
+    k = max((m.k for m in models if isinstance(m, PromisedK)), default=0)
+    homes = max((m.k for m in models if isinstance(m, PromisedHouseholdK)), default=0)
+    if min(k, safe.k) < demanded.smallest_cell or homes < (demanded.households or 0):
+        return False
+    rules: list[ModelPromise] = []
+    for name, rule in demanded.sensitive.items():
+        if name not in variables:
+            continue
+        if rule.distinct_l is not None:
+            rules.append(PromisedDistinctL(sensitive=name, l=rule.distinct_l))
+        if rule.entropy_l is not None:
+            rules.append(PromisedEntropyL(sensitive=name, l=rule.entropy_l))
+        if rule.recursive_l is not None and rule.recursive_c is not None:
+            rules.append(PromisedRecursiveL(sensitive=name, c=rule.recursive_c, l=rule.recursive_l))
+        if rule.t is not None:
+            rules.append(PromisedCloseness(sensitive=name, t=rule.t, distance=rule.distance))
+    return all(rule in models for rule in rules)
+
+
+def _write_data(safe: ProtectedDataset, side: Path, population: Any) -> Measured:
     write_csv(safe.table, side / CSV_NAME)
     write_parquet(safe.table, side / PARQUET_NAME)
+    floor = PromisedK(k=max(safe.k, safe.summary.smallest_cell))
     return check_files(
         side / CSV_NAME,
         side / PARQUET_NAME,
-        promises=Promises(
-            models=(PromisedK(k=max(safe.k, safe.summary.smallest_cell)),),
-            quasi_identifiers=safe.quasi_identifiers,
-        ),
+        promises=dataclasses.replace(safe.promises, models=(*safe.promises.models, floor)),
         id_column=STUDY_ID,
         permitted=[note.name for note in safe.summary.variables],
+        households=_household_numbers(safe),
+        population=None if population is None else to_arrow(population, name="the population"),
     )
+
+
+def _household_numbers(safe: ProtectedDataset) -> dict[str, int] | None:
+    if safe.households is None:
+        return None
+    numbers = safe.households.dictionary_encode().indices.to_pylist()
+    return dict(zip(safe.table.column(STUDY_ID).to_pylist(), numbers, strict=True))
 
 
 def _write_texts(safe: ProtectedDataset, report: DisclosureReport, side: Path) -> None:

@@ -86,9 +86,7 @@ class OpenFiles:
     in_parquet: tuple[str, ...]
     parquet: Any
 
-    def read(
-        self, *, id_column: str, cells: Sequence[str], values: Sequence[str]
-    ) -> ReadBack:
+    def read(self, *, id_column: str, cells: Sequence[str], values: Sequence[str]) -> ReadBack:
         """Read both files to the end and compare them.
 
         Parameters

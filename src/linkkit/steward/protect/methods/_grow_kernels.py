@@ -61,9 +61,7 @@ def _add_unions(
                 held[b] = np.int32(held[b] + np.int32(popcount(np.uint64(union))))
         for b in range(start, end):
             lost = np.int32(held[b] * unit)
-            joined[b] = np.int32(
-                joined[b] + (lost if held[b] > 1 else np.int32(0))
-            )
+            joined[b] = np.int32(joined[b] + (lost if held[b] > 1 else np.int32(0)))
 
 
 @kernel_part

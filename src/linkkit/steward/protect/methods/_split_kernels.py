@@ -141,7 +141,14 @@ def propose_cuts(
 
 @kernel
 def cut_segments(
-    order: Any, starts: Any, ends: Any, variable: Any, cut: Any, ranks: Any, spare: Any, middles: Any
+    order: Any,
+    starts: Any,
+    ends: Any,
+    variable: Any,
+    cut: Any,
+    ranks: Any,
+    spare: Any,
+    middles: Any,
 ) -> None:
     """Put the items of each segment that rank below its cut before the others."""
     for s in range(len(starts)):

@@ -142,7 +142,7 @@ def classes_at(
         population=population,
     )
     numbers, kept = search.divide(node)
-    found, classes = np.unique(numbers[kept], return_inverse=True)
+    _, classes = np.unique(numbers[kept], return_inverse=True)
     result = np.full(len(items), -1, dtype=np.int64)
     result[kept] = classes.ravel()
     return result

@@ -19,8 +19,8 @@ from linkkit.steward.protect.methods.costs import Costs, Ints, Shown, compile_co
 from linkkit.steward.protect.methods.grouping import Grouping
 from linkkit.steward.protect.methods.grow import Keeps, grow
 from linkkit.steward.protect.methods.judge import Judge
-from linkkit.steward.protect.methods.splits import neighborhoods
 from linkkit.steward.protect.methods.refine import refine
+from linkkit.steward.protect.methods.splits import neighborhoods
 from linkkit.steward.protect.models import MissingPolicy
 
 __all__ = ["grow_classes"]

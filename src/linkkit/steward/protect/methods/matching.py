@@ -34,14 +34,14 @@ def fitting_members(
     Returns
     -------
     tuple of ndarray of int64, each of shape (n_pairs,)
-        The member and the class of each pair.
+        The member and the class of each pair, in the order of classes, then members.
 
     Examples
     --------
     >>> import numpy as np
     >>> rows = np.array([[0, 0], [1, 0], [2, 0]])
     >>> fitting_members(rows, rows, missing=np.array([2, -1]), n_groups=np.array([3, 1]))
-    (array([0, 1, 2, 2, 0, 1, 2]), array([0, 1, 0, 1, 2, 2, 2]))
+    (array([0, 2, 1, 2, 0, 1, 2]), array([0, 0, 1, 1, 2, 2, 2]))
     """
     pairs = [
         _joined(members[mine][:, both], classes[theirs][:, both], mine, theirs, n_groups[both])
@@ -52,7 +52,8 @@ def fitting_members(
     empty = np.empty(0, dtype=np.int64)
     member = np.concatenate([empty, *(pair[0] for pair in pairs)])
     of_class = np.concatenate([empty, *(pair[1] for pair in pairs)])
-    return member, of_class
+    order = np.lexsort((member, of_class))
+    return member[order], of_class[order]
 
 
 def _patterns(

@@ -47,15 +47,23 @@ def seek_levels(
         or nobody would stay.
     """
     _require_searchable(hierarchies)
-    given = {"missing": missing, "population": population}
-    best = search_lattice(items, hierarchies, conditions, max_suppressed=max_suppressed, **given)
+    best = search_lattice(
+        items,
+        hierarchies,
+        conditions,
+        missing=missing,
+        max_suppressed=max_suppressed,
+        population=population,
+    )
     if best is None:
         raise ProtectionError(
             "no levels of the quasi-identifiers keep the privacy models, even where all of them "
             "are dropped, without withholding more people than may be",
             hint="Allow more to be withheld, or ask for less of the models.",
         )
-    classes = classes_at(best.levels, items, hierarchies, conditions, **given)
+    classes = classes_at(
+        best.levels, items, hierarchies, conditions, missing=missing, population=population
+    )
     if (classes < 0).all():
         raise ProtectionError(
             "nobody would be left: no class keeps the privacy models",

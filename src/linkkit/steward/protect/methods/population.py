@@ -70,7 +70,9 @@ class Population:
         """
         bits = all_bits(self.costs, codes)
         order, starts = class_members(classes, n_classes=n_classes)
-        bounds = joined_bounds(self.costs, bits, item_bounds(self.costs, codes, bits), order, starts)
+        bounds = joined_bounds(
+            self.costs, bits, item_bounds(self.costs, codes, bits), order, starts
+        )
         low, high = bounds.low.copy(), bounds.high.copy()
         for i, span in enumerate(self.costs.spans):
             low[i], high[i] = _shown_places(span, low[i], high[i], unit=self.costs.unit)

@@ -116,9 +116,7 @@ class _Refinement:
         self.order = self.order[np.searchsorted(of_order, 0) :]
         n_classes = len(changed)
         self.starts = np.searchsorted(self.members[self.order], np.arange(n_classes + 1))
-        self.bounds = joined_bounds(
-            self.costs, self.bits, self.items, self.order, self.starts[:-1]
-        )
+        self.bounds = joined_bounds(self.costs, self.bits, self.items, self.order, self.starts[:-1])
         self.people = np.add.reduceat(self.counts[self.order], self.starts[:-1])
         self.own = self.people * self.bounds.losses
         self.held = np.zeros((len(self.costs.sets), n_classes), dtype=np.int32)
@@ -249,9 +247,7 @@ class _Refinement:
         self, wish_of: Ints, items: Ints, targets: Ints, wishes: Ints, *, n_wishes: int
     ) -> npt.NDArray[np.bool_]:
         """Return the proposals that break a condition or save nothing."""
-        touched = np.flatnonzero(
-            np.where(self.members >= 0, wish_of[self.members] >= 0, False)  # noqa: FBT003
-        )
+        touched = np.flatnonzero(np.where(self.members >= 0, wish_of[self.members] >= 0, False))
         touched = touched[np.argsort(self.members[touched], kind="stable")]
         classes = self.members[touched]
         starts = np.flatnonzero(np.diff(classes, prepend=-1))
