@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 
 
 def find_partners(
-    asking: Any, low: Any, high: Any, words: Any, n_levels: Any, n_places: Any, offsets: Any, paths: Any,
+    asking: Any, low: Any, high: Any, words: Any, groups: Any, n_levels: Any, n_places: Any, offsets: Any, paths: Any,
     losses: Any, unit: Any, set_starts: Any, set_units: Any, counts: Any, own: Any, need: Any,
     joined: Any, held: Any, scores: Any, score: Any, partner: Any,
 ) -> None:  # fmt: skip
@@ -29,7 +29,7 @@ def find_partners(
     Best is what adds least to the loss of all people, for each person of the merged class up to
     `need`; of several the first. Fills `score` and `partner` of those that ask.
     """
-    del joined, held, scores
+    del groups, joined, held, scores
     for q in asking:
         lost = _lost_together(
             low, high, low[:, q], high[:, q], n_levels, n_places, offsets, paths, losses, unit
@@ -50,8 +50,8 @@ def find_partners(
 
 
 def find_destinations(
-    asking: Any, home: Any, weights: Any, item_low: Any, item_high: Any, word_of: Any, bit_of: Any,
-    n_bits: Any, low: Any, high: Any, words: Any, held: Any, counts: Any, own: Any, ids: Any, n_levels: Any,
+    asking: Any, home: Any, weights: Any, item_low: Any, item_high: Any, item_groups: Any, word_of: Any,
+    bit_of: Any, n_bits: Any, low: Any, high: Any, words: Any, groups: Any, held: Any, counts: Any, own: Any, ids: Any, n_levels: Any,
     n_places: Any, offsets: Any, paths: Any, losses: Any, unit: Any, set_units: Any, joined: Any,
     costs: Any, cost: Any, destination: Any,
 ) -> None:  # fmt: skip
@@ -61,7 +61,7 @@ def find_destinations(
     `destination` hold what was found before among other classes, and are filled; of several
     that are equally good it is the one with the smallest of `ids`.
     """
-    del joined, costs
+    del item_groups, groups, joined, costs
     for i in asking:
         lost = _lost_together(
             low, high, item_low[:, i], item_high[:, i], n_levels, n_places, offsets, paths, losses,

@@ -23,11 +23,16 @@ CHUNK = 512
 
 @kernel_part
 def _add_spans(
-    joined: Any, start: Any, end: Any, low: Any, high: Any, mine_low: Any, mine_high: Any, mine: Any,
-    n_levels: Any, n_places: Any, offsets: Any, paths: Any, losses: Any, unit: Any,
+    joined: Any, start: Any, end: Any, low: Any, high: Any, groups: Any, mine_low: Any, mine_high: Any,
+    mine_groups: Any, mine: Any, n_levels: Any, n_places: Any, offsets: Any, paths: Any, losses: Any,
+    unit: Any,
 ) -> None:  # fmt: skip
-    """Add what ranges and levels lose when bounds are joined with those from start to end."""
-    zero = np.int32(0)
+    """Add what ranges and levels lose when bounds are joined with those from start to end.
+
+    On a level, a class loses with each rung that it climbs until both are in one group; each rung
+    is taken by all classes at once.
+    """
+    zero, rung = np.int32(0), 0
     for v in range(low.shape[0]):
         l, h = mine_low[v, mine], mine_high[v, mine]
         if n_levels[v] == 0:
@@ -35,14 +40,31 @@ def _add_spans(
                 spread = np.int32(max(h, high[v, b]) - min(l, low[v, b]))
                 joined[b] = np.int32(joined[b] + min(max(spread, zero), unit))
             continue
-        width, first = n_places[v], offsets[v]
+        width, first, n_rungs = n_places[v], offsets[v], n_levels[v] - 1
+        if l > h:
+            for b in range(start, end):
+                if low[v, b] <= high[v, b]:
+                    place = first
+                    while paths[place + low[v, b]] != paths[place + high[v, b]]:
+                        place += width
+                    joined[b] = np.int32(joined[b] + losses[place + low[v, b]])
+            rung += n_rungs
+            continue
+        level = 0
+        while level < n_rungs and mine_groups[rung + level, mine] < 0:
+            level += 1
+        place = first + level * width + l
+        lost = losses[place]
         for b in range(start, end):
-            one, other = min(l, low[v, b]), max(h, high[v, b])
-            if one <= other:
-                place = first
-                while paths[place + one] != paths[place + other]:
-                    place += width
-                joined[b] = np.int32(joined[b] + losses[place + one])
+            joined[b] = np.int32(joined[b] + lost)
+        for r in range(rung + level, rung + n_rungs):
+            group = mine_groups[r, mine]
+            more = np.int32(losses[place + width] - losses[place])
+            place += width
+            for b in range(start, end):
+                climbs = groups[r, b] != group and groups[r, b] != -2
+                joined[b] = np.int32(joined[b] + (more if climbs else zero))
+        rung += n_rungs
 
 
 @kernel_part
@@ -91,7 +113,7 @@ def _price(
 
 @kernel
 def find_partners(
-    asking: Any, low: Any, high: Any, words: Any, n_levels: Any, n_places: Any, offsets: Any, paths: Any,
+    asking: Any, low: Any, high: Any, words: Any, groups: Any, n_levels: Any, n_places: Any, offsets: Any, paths: Any,
     losses: Any, unit: Any, set_starts: Any, set_units: Any, counts: Any, own: Any, need: Any,
     joined: Any, held: Any, scores: Any, score: Any, partner: Any,
 ) -> None:  # fmt: skip
@@ -106,7 +128,7 @@ def find_partners(
             for b in range(start, end):
                 joined[b] = 0
             _add_spans(
-                joined, start, end, low, high, low, high, q,
+                joined, start, end, low, high, groups, low, high, groups, q,
                 n_levels, n_places, offsets, paths, losses, unit,
             )  # fmt: skip
             _add_unions(joined, held, start, end, words, q, set_starts, set_units)
@@ -125,8 +147,8 @@ def find_partners(
 
 @kernel
 def find_destinations(
-    asking: Any, home: Any, weights: Any, item_low: Any, item_high: Any, word_of: Any, bit_of: Any,
-    n_bits: Any, low: Any, high: Any, words: Any, held: Any, counts: Any, own: Any, ids: Any, n_levels: Any,
+    asking: Any, home: Any, weights: Any, item_low: Any, item_high: Any, item_groups: Any, word_of: Any,
+    bit_of: Any, n_bits: Any, low: Any, high: Any, words: Any, groups: Any, held: Any, counts: Any, own: Any, ids: Any, n_levels: Any,
     n_places: Any, offsets: Any, paths: Any, losses: Any, unit: Any, set_units: Any, joined: Any,
     costs: Any, cost: Any, destination: Any,
 ) -> None:  # fmt: skip
@@ -141,7 +163,7 @@ def find_destinations(
             for b in range(start, end):
                 joined[b] = 0
             _add_spans(
-                joined, start, end, low, high, item_low, item_high, i,
+                joined, start, end, low, high, groups, item_low, item_high, item_groups, i,
                 n_levels, n_places, offsets, paths, losses, unit,
             )  # fmt: skip
             for t in range(len(set_units)):

@@ -168,8 +168,8 @@ class _Growth:
     def _look_around(self, asking: Ints) -> None:
         bounds, tables, n = self.bounds, self.tables, len(self.kept)
         kernels().find_partners(
-            asking, bounds.low, bounds.high, bounds.words, *tables.of_spans, self.bits.starts,
-            tables.set_units, self.counts, self.counts * bounds.losses, self.need,
+            asking, bounds.low, bounds.high, bounds.words, bounds.groups, *tables.of_spans,
+            self.bits.starts, tables.set_units, self.counts, self.counts * bounds.losses, self.need,
             np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32), np.empty(n),
             self.score, self.partner,
         )  # fmt: skip
@@ -187,6 +187,7 @@ class _Growth:
             (bounds.low, joined.low),
             (bounds.high, joined.high),
             (bounds.words, joined.words),
+            (bounds.groups, joined.groups),
             (bounds.losses, joined.losses),
         ):
             old[..., into] = new

@@ -25,7 +25,7 @@ from linkkit.steward.protect.models import MissingPolicy
 
 __all__ = ["grow_classes"]
 
-BLOCK_ITEMS = 4_000
+BLOCK_ITEMS = 2_000
 WINDOW_ITEMS = 12_000
 MAX_ROUNDS = 30
 LEAST_GAIN = 1e-3

@@ -152,9 +152,9 @@ class _Refinement:
         bounds = self.bounds if all_of_them else self.bounds.take(candidates)
         held = self.held if all_of_them else np.take(self.held, candidates, axis=1)
         kernels().find_destinations(
-            asking, self.members, self.counts, items.low, items.high, self.word_of, self.bit_of,
-            self.bits.n_bits, bounds.low, bounds.high, bounds.words, held, self.people[candidates],
-            self.own[candidates], candidates, *tables.of_spans, tables.set_units,
+            asking, self.members, self.counts, items.low, items.high, items.groups, self.word_of,
+            self.bit_of, self.bits.n_bits, bounds.low, bounds.high, bounds.words, bounds.groups, held,
+            self.people[candidates], self.own[candidates], candidates, *tables.of_spans, tables.set_units,
             np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int64), self.cost, self.destination,
         )  # fmt: skip
 
