@@ -153,7 +153,7 @@ class _Growth:
             return False
         self._look_around(wanting[self.partner[wanting] < 0])
         order = wanting[np.argsort(self.score[wanting], kind="stable")]
-        order = order[self.score[order] <= self.score[order[len(order) // _SHARE]]]
+        order = order[self.score[order] <= self.score[order[int(len(order) / _SHARE)]]]
         other = self.partner[order]
         wish = np.arange(len(order))
         granted = first_come(

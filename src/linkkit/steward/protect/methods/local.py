@@ -27,8 +27,8 @@ __all__ = ["grow_classes"]
 
 BLOCK_ITEMS = 2_000
 WINDOW_ITEMS = 12_000
-MAX_ROUNDS = 30
-LEAST_GAIN = 1e-3
+MAX_ROUNDS = 40
+LEAST_GAIN = 5e-4
 
 
 def grow_classes(
