@@ -128,7 +128,9 @@ def test_every_class_has_k_people(method, table, k, shown, missing, part):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@given(table=tables(), shown=SHOWN, missing=MISSING, seed=st.integers(0, 99), part=st.integers(0, 4))
+@given(
+    table=tables(), shown=SHOWN, missing=MISSING, seed=st.integers(0, 99), part=st.integers(0, 4)
+)
 @settings(deadline=None)
 def test_every_class_keeps_a_model_that_one_more_item_can_break(
     method, table, shown, missing, seed, part
@@ -182,7 +184,13 @@ def test_enough_of_the_population_fit_every_class(method, table, more, shown, mi
         assert inside >= crowd
 
 
-@given(table=tables(), shown=SHOWN, missing=MISSING, n_classes=st.integers(1, 9), seed=st.integers(0, 99))
+@given(
+    table=tables(),
+    shown=SHOWN,
+    missing=MISSING,
+    n_classes=st.integers(1, 9),
+    seed=st.integers(0, 99),
+)
 @settings(deadline=None)
 def test_losses_and_population_are_those_of_the_reference(table, shown, missing, n_classes, seed):
     hierarchies, _, items = table

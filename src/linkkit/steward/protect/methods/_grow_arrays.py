@@ -95,10 +95,10 @@ def losses_without(
     class_of = np.repeat(np.arange(len(lengths)), lengths)
     without[:] = 0
     for v in range(len(n_levels)):
-        h = _largest_of_others(high[v, members].astype(np.int64), class_of, starts)
-        l = -_largest_of_others(-low[v, members].astype(np.int64), class_of, starts)
+        top = _largest_of_others(high[v, members].astype(np.int64), class_of, starts)
+        bottom = -_largest_of_others(-low[v, members].astype(np.int64), class_of, starts)
         without += _span_losses(
-            l, h, n_levels[v], n_places[v], offsets[v], paths, losses, unit
+            bottom, top, n_levels[v], n_places[v], offsets[v], paths, losses, unit
         )
     for t, each in enumerate(set_units):
         n_all = int(groups[t].max(initial=0)) + 1
@@ -121,9 +121,7 @@ def _lost_together(
     lost = np.zeros(low.shape[1], dtype=np.int64)
     for v in range(len(low)):
         one, other = np.minimum(low[v], my_low[v]), np.maximum(high[v], my_high[v])
-        lost += _span_losses(
-            one, other, n_levels[v], n_places[v], offsets[v], paths, losses, unit
-        )
+        lost += _span_losses(one, other, n_levels[v], n_places[v], offsets[v], paths, losses, unit)
     return lost
 
 

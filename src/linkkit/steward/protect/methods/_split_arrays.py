@@ -67,7 +67,14 @@ def propose_cuts(
 
 
 def cut_segments(
-    order: Any, starts: Any, ends: Any, variable: Any, cut: Any, ranks: Any, spare: Any, middles: Any
+    order: Any,
+    starts: Any,
+    ends: Any,
+    variable: Any,
+    cut: Any,
+    ranks: Any,
+    spare: Any,
+    middles: Any,
 ) -> None:
     """Put the items of each segment that rank below its cut before the others.
 
@@ -112,7 +119,9 @@ def _span_losses(lows: Ints, highs: Ints, of: Ints, tables: Any) -> tuple[Ints, 
     low, high = np.where(taken, lows, _FAR), np.where(taken, highs, -_FAR)
     apart = 4 * _FAR * of
     before = _lost(
-        -(np.maximum.accumulate(-low + apart) - apart), np.maximum.accumulate(high + apart) - apart, tables
+        -(np.maximum.accumulate(-low + apart) - apart),
+        np.maximum.accumulate(high + apart) - apart,
+        tables,
     )
     back = 4 * _FAR * (of.max() - of[::-1])
     onward_low = -(np.maximum.accumulate(-low[::-1] + back) - back)[::-1]

@@ -127,7 +127,12 @@ class Costs:
 
 
 def compile_costs(
-    hierarchies: Sequence[Hierarchy], codes: Int32s, counts: Ints, *, shown: Shown, missing: MissingPolicy
+    hierarchies: Sequence[Hierarchy],
+    codes: Int32s,
+    counts: Ints,
+    *,
+    shown: Shown,
+    missing: MissingPolicy,
 ) -> Costs:
     """Prepare what classes of a table lose.
 
@@ -384,7 +389,9 @@ def class_members(classes: npt.NDArray[Any], *, n_classes: int) -> tuple[Ints, I
     return order, np.searchsorted(classes[order], np.arange(n_classes))
 
 
-def class_bounds(costs: Costs, codes: Int32s, classes: npt.NDArray[Any], *, n_classes: int) -> Bounds:
+def class_bounds(
+    costs: Costs, codes: Int32s, classes: npt.NDArray[Any], *, n_classes: int
+) -> Bounds:
     """Return the bounds of classes of items, none of them empty.
 
     Parameters

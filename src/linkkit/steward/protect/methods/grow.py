@@ -98,7 +98,13 @@ def first_come(
 
 
 def grow(
-    costs: Costs, codes: npt.NDArray[np.int32], counts: Ints, members: Ints, keeps: Keeps, *, need: int
+    costs: Costs,
+    codes: npt.NDArray[np.int32],
+    counts: Ints,
+    members: Ints,
+    keeps: Keeps,
+    *,
+    need: int,
 ) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Merge classes until all keep the conditions, or one is left.
 

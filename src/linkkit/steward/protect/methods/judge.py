@@ -71,7 +71,10 @@ class Judge:
             codes = self.items.codes[members]
             inside = self.population.people_inside(codes, classes, n_classes=n_classes)
         return self.conditions.met(
-            members.astype(np.int64), classes.astype(np.int64), n_classes=n_classes, population=inside
+            members.astype(np.int64),
+            classes.astype(np.int64),
+            n_classes=n_classes,
+            population=inside,
         )
 
     def require_possible(self) -> None:

@@ -70,10 +70,12 @@ class Population:
         """
         bits = all_bits(self.costs, codes)
         order, starts = class_members(classes, n_classes=n_classes)
-        bounds = joined_bounds(self.costs, bits, item_bounds(self.costs, codes, bits), order, starts)
+        bounds = joined_bounds(
+            self.costs, bits, item_bounds(self.costs, codes, bits), order, starts
+        )
         low, high = bounds.low.copy(), bounds.high.copy()
         for i, span in enumerate(self.costs.spans):
-            low[i], high[i] = _shown_places(span, low[i], high[i], unit=self.costs.unit)
+            low[i], high[i] = _shown_places(span, low[i], high[i])
         words = bounds.words.copy()
         for t in range(len(self.costs.sets)):
             mine = words[bits.starts[t] : bits.starts[t + 1]]
@@ -121,7 +123,7 @@ class Population:
 
 
 def _shown_places(
-    span: Span, low: npt.NDArray[np.int32], high: npt.NDArray[np.int32], *, unit: int
+    span: Span, low: npt.NDArray[np.int32], high: npt.NDArray[np.int32]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Return the places that fit what classes show of a range or level."""
     lowest, highest = np.iinfo(np.int32).min, np.iinfo(np.int32).max

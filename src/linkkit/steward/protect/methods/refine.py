@@ -121,9 +121,7 @@ class _Refinement:
         self.order = self.order[np.searchsorted(of_order, 0) :]
         n_classes = len(changed)
         self.starts = np.searchsorted(self.members[self.order], np.arange(n_classes + 1))
-        self.bounds = joined_bounds(
-            self.costs, self.bits, self.items, self.order, self.starts[:-1]
-        )
+        self.bounds = joined_bounds(self.costs, self.bits, self.items, self.order, self.starts[:-1])
         self.people = np.add.reduceat(self.counts[self.order], self.starts[:-1])
         self.own = self.people * self.bounds.losses
         self._look_around(changed)
@@ -242,40 +240,58 @@ class _Refinement:
         best = np.maximum.reduceat(gain, first)
         given = np.flatnonzero(_first_equal(gain, best, self.starts) & (best[self.class_of] > 0))
         spare = order[(self.rest >= self.need) & ~self.barred[order]]
-        nothing = np.empty(0, dtype=np.int64)
         if not len(given) or not len(spare):
+            nothing = np.empty(0, dtype=np.int64)
             return nothing, nothing, nothing, np.zeros(n_classes, dtype=np.int64)
-        asking = self.class_of[given]
-        place = np.full(n_classes, -1, dtype=np.int64)
-        place[asking] = np.arange(len(asking))
-        left = np.flatnonzero(place[self.class_of] >= 0)
-        left = np.setdiff1d(left, given, assume_unique=True)
-        starts = np.flatnonzero(np.diff(self.class_of[left], prepend=-1))
-        bounds = joined_bounds(self.costs, self.bits, self.items, order[left], starts)
-        price = np.full(len(self.members), _FAR)
-        taker = np.full(len(self.members), -1, dtype=np.int64)
-        self._search(
-            spare, bounds, self.rest[given], self.remainder[given] + gain[given], asking, price, taker
-        )
-        leaving = np.zeros(len(self.members), dtype=np.int64)
-        leaving[order] = self.saved
-        saved = leaving[spare] - price[spare]
-        enough = (taker[spare] >= 0) & (saved > 0)
-        spare, saved = spare[enough], saved[enough]
-        giver = place[taker[spare]]
-        fits = self.rest[given][giver] + self.counts[spare] >= self.need
-        spare, saved, giver = spare[fits], saved[fits], giver[fits]
-        by_gain = np.lexsort((spare, -saved, giver))
-        chosen = by_gain[np.flatnonzero(np.diff(giver[by_gain], prepend=-1))]
-        spare, saved, giver = spare[chosen], saved[chosen], giver[chosen]
+        spare, taker, saved = self._replacements(given, gain[given], spare)
         total = np.zeros(n_classes, dtype=np.int64)
-        total[asking[giver]] = saved
+        total[taker] = saved
+        place = np.full(n_classes, -1, dtype=np.int64)
+        place[self.class_of[given]] = given
+        gone = place[taker]
         return (
-            np.concatenate([order[given[giver]], spare]),
-            np.concatenate([self.target[given[giver]], asking[giver]]),
-            np.concatenate([asking[giver], asking[giver]]),
+            np.concatenate([order[gone], spare]),
+            np.concatenate([self.target[gone], taker]),
+            np.concatenate([taker, taker]),
             total,
         )
+
+    def _replacements(self, given: Ints, gain: Ints, spare: Ints) -> tuple[Ints, Ints, Ints]:
+        """Find an item for classes that give one away.
+
+        Parameters
+        ----------
+        given, gain : ndarray of int64, shape (n_classes_that_ask,)
+            Where the item stands in the order, and what giving it away saves.
+        spare : ndarray of int64
+            Items that may come.
+
+        Returns
+        -------
+        tuple of ndarray of int64
+            For classes that find one: the item, the class, and what all of it saves.
+        """
+        n_items, asking = len(self.members), self.class_of[given]
+        asks = np.zeros(len(self.people), dtype=np.bool_)
+        asks[asking] = True
+        stays = asks[self.class_of]
+        stays[given] = False
+        left = np.flatnonzero(stays)
+        starts = np.flatnonzero(np.diff(self.class_of[left], prepend=-1))
+        bounds = joined_bounds(self.costs, self.bits, self.items, self.order[left], starts)
+        price, taker = np.full(n_items, _FAR), np.full(n_items, -1, dtype=np.int64)
+        own = self.remainder[given] + gain
+        self._search(spare, bounds, self.rest[given], own, asking, price, taker)
+        leaving = np.zeros(n_items, dtype=np.int64)
+        leaving[self.order] = self.saved
+        rest = np.zeros(len(self.people), dtype=np.int64)
+        rest[asking] = self.rest[given]
+        spare = spare[taker[spare] >= 0]
+        saved, taken = leaving[spare] - price[spare], taker[spare]
+        fits = np.flatnonzero((saved > 0) & (rest[taken] + self.counts[spare] >= self.need))
+        fits = fits[np.lexsort((spare[fits], -saved[fits], taken[fits]))]
+        chosen = fits[np.flatnonzero(np.diff(taken[fits], prepend=-1))]
+        return spare[chosen], taken[chosen], saved[chosen]
 
     def _losses_without(self) -> Ints:
         without = np.zeros(len(self.order), dtype=np.int64)
@@ -317,9 +333,7 @@ class _Refinement:
         self, wish_of: Ints, items: Ints, targets: Ints, wishes: Ints, *, n_wishes: int
     ) -> npt.NDArray[np.bool_]:
         """Return the proposals that break a condition or save nothing."""
-        touched = np.flatnonzero(
-            np.where(self.members >= 0, wish_of[self.members] >= 0, False)  # noqa: FBT003
-        )
+        touched = np.flatnonzero((self.members >= 0) & (wish_of[self.members] >= 0))
         touched = touched[np.argsort(self.members[touched], kind="stable")]
         classes = self.members[touched]
         starts = np.flatnonzero(np.diff(classes, prepend=-1))

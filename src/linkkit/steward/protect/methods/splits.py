@@ -96,7 +96,13 @@ class Splitting:
         )
 
     def propose(
-        self, starts: Ints, ends: Ints, *, least: Ints, barred: npt.NDArray[np.bool_], balanced: bool
+        self,
+        starts: Ints,
+        ends: Ints,
+        *,
+        least: Ints,
+        barred: npt.NDArray[np.bool_],
+        balanced: bool,
     ) -> tuple[Ints, Ints]:
         """Return the quasi-identifier where each part is best cut, -1 for nowhere, and the cut."""
         variable, cut = np.empty(len(starts), np.int64), np.empty(len(starts), np.int64)
