@@ -49,8 +49,12 @@ def tables(draw, *, most=60):
     return hierarchies, base, find_items(base, [mine.n_groups for mine in hierarchies])
 
 
-SHOWN = st.sampled_from(["tight", "levels"])
-MISSING = st.sampled_from(["category", "wildcard"])
+OPTIONS = st.fixed_dictionaries(
+    {
+        "shown": st.sampled_from(["tight", "levels"]),
+        "missing": st.sampled_from(["category", "wildcard"]),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -108,9 +112,9 @@ def assert_whole(grouping, items, *, max_suppressed=0):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@given(table=tables(), k=st.integers(1, 12), shown=SHOWN, missing=MISSING, part=st.integers(0, 4))
+@given(table=tables(), k=st.integers(1, 12), options=OPTIONS, part=st.integers(0, 4))
 @settings(deadline=None)
-def test_every_class_has_k_people(method, table, k, shown, missing, part):
+def test_every_class_has_k_people(method, table, k, options, part):
     hierarchies, _, items = table
     k = min(k, int(items.counts.sum()))
     may_go = int(items.counts.sum()) * part // 8
@@ -118,8 +122,7 @@ def test_every_class_has_k_people(method, table, k, shown, missing, part):
         items,
         hierarchies,
         Conditions(k=k, counts=items.counts),
-        shown=shown,
-        missing=missing,
+        **options,
         max_suppressed=may_go,
     )
     assert_whole(grouping, items, max_suppressed=may_go)
@@ -128,25 +131,18 @@ def test_every_class_has_k_people(method, table, k, shown, missing, part):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@given(
-    table=tables(), shown=SHOWN, missing=MISSING, seed=st.integers(0, 99), part=st.integers(0, 4)
-)
+@given(table=tables(), options=OPTIONS, seed=st.integers(0, 99), part=st.integers(0, 4))
 @settings(deadline=None)
-def test_every_class_keeps_a_model_that_one_more_item_can_break(
-    method, table, shown, missing, seed, part
-):
+def test_every_class_keeps_a_model_that_one_more_item_can_break(method, table, options, seed, part):
     hierarchies, _, items = table
     sensitive = np.random.default_rng(seed).integers(0, 3, len(items))
     totals = np.bincount(sensitive, items.counts)
     share = min(1.0, 1.3 * totals.max() / totals.sum())
-    conditions = Spread(k=2, counts=items.counts, sensitive=sensitive, share=share)
     conditions = Spread(
         k=min(2, int(totals.sum())), counts=items.counts, sensitive=sensitive, share=share
     )
     may_go = int(totals.sum()) * part // 8
-    grouping = method(
-        items, hierarchies, conditions, shown=shown, missing=missing, max_suppressed=may_go
-    )
+    grouping = method(items, hierarchies, conditions, **options, max_suppressed=may_go)
     assert_whole(grouping, items, max_suppressed=may_go)
     kept = np.flatnonzero(grouping.classes >= 0)
     good = conditions.met(kept, grouping.classes[kept], n_classes=grouping.n_classes)
@@ -154,9 +150,9 @@ def test_every_class_keeps_a_model_that_one_more_item_can_break(
 
 
 @pytest.mark.parametrize("method", METHODS)
-@given(table=tables(most=25), more=st.integers(0, 40), shown=SHOWN, missing=MISSING)
+@given(table=tables(most=25), more=st.integers(0, 40), options=OPTIONS)
 @settings(deadline=None, max_examples=50)
-def test_enough_of_the_population_fit_every_class(method, table, more, shown, missing):
+def test_enough_of_the_population_fit_every_class(method, table, more, options):
     hierarchies, base, items = table
     extra = np.random.default_rng(more)
     population = find_items(
@@ -168,8 +164,7 @@ def test_enough_of_the_population_fit_every_class(method, table, more, shown, mi
         items,
         hierarchies,
         Crowd(counts=items.counts, crowd=crowd),
-        shown=shown,
-        missing=missing,
+        **options,
         max_suppressed=0,
         population=population,
     )
@@ -179,22 +174,21 @@ def test_enough_of_the_population_fit_every_class(method, table, more, shown, mi
         inside = sum(
             n
             for n, person in zip(population.counts, population.codes.tolist(), strict=True)
-            if fits_reference(hierarchies, members, person, shown=shown, missing=missing)
+            if fits_reference(hierarchies, members, person, **options)
         )
         assert inside >= crowd
 
 
 @given(
     table=tables(),
-    shown=SHOWN,
-    missing=MISSING,
+    options=OPTIONS,
     n_classes=st.integers(1, 9),
     seed=st.integers(0, 99),
 )
 @settings(deadline=None)
-def test_losses_and_population_are_those_of_the_reference(table, shown, missing, n_classes, seed):
+def test_losses_and_population_are_those_of_the_reference(table, options, n_classes, seed):
     hierarchies, _, items = table
-    costs = compile_costs(hierarchies, items.codes, items.counts, shown=shown, missing=missing)
+    costs = compile_costs(hierarchies, items.codes, items.counts, **options)
     drawn = np.random.default_rng(seed).integers(0, n_classes, len(items))
     classes = np.unique(drawn, return_inverse=True)[1]
     n_classes = int(classes.max()) + 1
@@ -205,12 +199,12 @@ def test_losses_and_population_are_those_of_the_reference(table, shown, missing,
     everybody = items.codes.tolist()
     for c in range(n_classes):
         members = items.codes[classes == c].tolist()
-        lost = class_loss_reference(hierarchies, members, everybody, shown=shown, missing=missing)
+        lost = class_loss_reference(hierarchies, members, everybody, **options)
         assert bounds.losses[c] / costs.unit == pytest.approx(lost, abs=1e-4)
         assert fitting[c] == sum(
             n
             for n, person in zip(items.counts, everybody, strict=True)
-            if fits_reference(hierarchies, members, person, shown=shown, missing=missing)
+            if fits_reference(hierarchies, members, person, **options)
         )
 
 
@@ -218,13 +212,11 @@ def test_losses_and_population_are_those_of_the_reference(table, shown, missing,
 @given(
     table=tables(most=120),
     k=st.integers(2, 9),
-    shown=SHOWN,
-    missing=MISSING,
+    options=OPTIONS,
     diverse=st.booleans(),
-    part=st.integers(0, 4),
 )
 @settings(deadline=None)
-def test_without_numba_the_classes_are_the_same(method, table, k, shown, missing, diverse, part):
+def test_without_numba_the_classes_are_the_same(method, table, k, options, diverse):
     hierarchies, _, items = table
     sensitive = np.arange(len(items)) % 3
     conditions = Conditions(k=min(k, int(items.counts.sum())), counts=items.counts)
@@ -233,11 +225,7 @@ def test_without_numba_the_classes_are_the_same(method, table, k, shown, missing
         conditions = Spread(
             k=conditions.k, counts=items.counts, sensitive=sensitive, share=min(1.0, 1.2 * most)
         )
-    options = {
-        "shown": shown,
-        "missing": missing,
-        "max_suppressed": int(items.counts.sum()) * part // 8,
-    }
+    options |= {"max_suppressed": int(items.counts.sum()) * (k % 5) // 8}
     compiled = method(items, hierarchies, conditions, **options)
     with pytest.MonkeyPatch.context() as patch:
         for module in (grow, refine):
@@ -247,18 +235,18 @@ def test_without_numba_the_classes_are_the_same(method, table, k, shown, missing
     assert np.array_equal(compiled.classes, plain.classes)
 
 
-@given(table=tables(most=120), n_classes=st.integers(1, 30), shown=SHOWN, missing=MISSING)
+@given(table=tables(most=120), n_classes=st.integers(1, 30), options=OPTIONS)
 @settings(deadline=None)
-def test_without_numba_the_population_is_the_same(table, n_classes, shown, missing):
+def test_without_numba_the_population_is_the_same(table, n_classes, options):
     hierarchies, _, items = table
-    costs = compile_costs(hierarchies, items.codes, items.counts, shown=shown, missing=missing)
+    costs = compile_costs(hierarchies, items.codes, items.counts, **options)
     population = Population(costs, items.codes, items.counts)
     classes = np.arange(len(items)) % min(n_classes, len(items))
-    options = {"n_classes": int(classes.max()) + 1}
-    compiled = population.people_inside(items.codes, classes, **options)
+    n_classes = int(classes.max()) + 1
+    compiled = population.people_inside(items.codes, classes, n_classes=n_classes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(population_module, "has_numba", lambda: False)
-        plain = population.people_inside(items.codes, classes, **options)
+        plain = population.people_inside(items.codes, classes, n_classes=n_classes)
     assert np.array_equal(compiled, plain)
 
 

@@ -129,7 +129,8 @@ def _span_losses(
     low: Any, high: Any, n_levels: Any, n_places: Any, offset: Any, paths: Any, losses: Any, unit: Any
 ) -> Ints:  # fmt: skip
     if n_levels == 0:
-        return np.clip(high.astype(np.int64) - low, 0, int(unit))
+        spread: Ints = np.clip(high.astype(np.int64) - low, 0, int(unit))
+        return spread
     end = offset + n_levels * n_places
     path, loss = (table[offset:end].reshape(n_levels, n_places) for table in (paths, losses))
     taken = np.flatnonzero(low <= high)

@@ -91,7 +91,8 @@ class Population:
         from linkkit.steward.protect.methods import _population_kernels
 
         people, first = self.people, self.starts[:-1]
-        _population_kernels.count_inside(
+        count: Any = _population_kernels.count_inside
+        count(
             low, high, words, people.low, people.high, people.words, self.anywhere, self.counts,
             self.starts,
             *(

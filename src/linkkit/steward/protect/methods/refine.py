@@ -148,21 +148,23 @@ class _Refinement:
             return
         whole = len(candidates) == len(self.people)
         bounds = self.bounds if whole else self.bounds.take(candidates)
-        people, own = self.people[candidates], self.own[candidates]
-        self._search(asking, bounds, people, own, candidates, self.cost, self.destination)
+        known = self.people[candidates], self.own[candidates], candidates
+        self._search(asking, bounds, known, cost=self.cost, found=self.destination)
 
     def _search(
         self,
         asking: Ints,
         bounds: Bounds,
-        people: Ints,
-        own: Ints,
-        ids: Ints,
+        known: tuple[Ints, Ints, Ints],
+        *,
         cost: Ints,
-        destination: Ints,
+        found: Ints,
     ) -> None:
-        """Let items look for the class, among some, that they are best moved to."""
-        items, tables, n = self.items, self.tables, len(ids)
+        """Let items look for the class that they are best moved to, among some.
+
+        Of those, `known` are the people, what they lose together, and the numbers.
+        """
+        items, tables, n = self.items, self.tables, len(known[0])
         held = np.empty((len(self.costs.sets), n), dtype=np.int32)
         for t in range(len(held)):
             words = bounds.words[self.bits.starts[t] : self.bits.starts[t + 1]]
@@ -170,8 +172,8 @@ class _Refinement:
         kernels().find_destinations(
             asking, self.members, self.counts, items.low, items.high, items.groups, self.word_of,
             self.bit_of, self.bits.n_bits, bounds.low, bounds.high, bounds.words, bounds.groups, held,
-            people, own, ids, *tables.of_spans, tables.set_units, np.empty(n, dtype=np.int32),
-            np.empty(n, dtype=np.int64), cost, destination,
+            *known, *tables.of_spans, tables.set_units, np.empty(n, dtype=np.int32),
+            np.empty(n, dtype=np.int64), cost, found,
         )  # fmt: skip
 
     def run_round(self, *, exchange: bool = False) -> None:
@@ -280,8 +282,8 @@ class _Refinement:
         starts = np.flatnonzero(np.diff(self.class_of[left], prepend=-1))
         bounds = joined_bounds(self.costs, self.bits, self.items, self.order[left], starts)
         price, taker = np.full(n_items, _FAR), np.full(n_items, -1, dtype=np.int64)
-        own = self.remainder[given] + gain
-        self._search(spare, bounds, self.rest[given], own, asking, price, taker)
+        known = self.rest[given], self.remainder[given] + gain, asking
+        self._search(spare, bounds, known, cost=price, found=taker)
         leaving = np.zeros(n_items, dtype=np.int64)
         leaving[self.order] = self.saved
         rest = np.zeros(len(self.people), dtype=np.int64)
