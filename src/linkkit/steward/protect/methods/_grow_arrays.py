@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 
 
 def find_partners(
-    asking: Any, low: Any, high: Any, words: Any, n_levels: Any, n_places: Any, offsets: Any, paths: Any,
+    asking: Any, low: Any, high: Any, words: Any, groups: Any, n_levels: Any, n_places: Any, offsets: Any, paths: Any,
     losses: Any, unit: Any, set_starts: Any, set_units: Any, counts: Any, own: Any, need: Any,
     joined: Any, held: Any, scores: Any, score: Any, partner: Any,
 ) -> None:  # fmt: skip
@@ -29,7 +29,7 @@ def find_partners(
     Best is what adds least to the loss of all people, for each person of the merged class up to
     `need`; of several the first. Fills `score` and `partner` of those that ask.
     """
-    del joined, held, scores
+    del groups, joined, held, scores
     for q in asking:
         lost = _lost_together(
             low, high, low[:, q], high[:, q], n_levels, n_places, offsets, paths, losses, unit
@@ -50,8 +50,8 @@ def find_partners(
 
 
 def find_destinations(
-    asking: Any, home: Any, weights: Any, item_low: Any, item_high: Any, word_of: Any, bit_of: Any,
-    n_bits: Any, low: Any, high: Any, words: Any, held: Any, counts: Any, own: Any, ids: Any, n_levels: Any,
+    asking: Any, home: Any, weights: Any, item_low: Any, item_high: Any, item_groups: Any, word_of: Any,
+    bit_of: Any, n_bits: Any, low: Any, high: Any, words: Any, groups: Any, held: Any, counts: Any, own: Any, ids: Any, n_levels: Any,
     n_places: Any, offsets: Any, paths: Any, losses: Any, unit: Any, set_units: Any, joined: Any,
     costs: Any, cost: Any, destination: Any,
 ) -> None:  # fmt: skip
@@ -61,7 +61,7 @@ def find_destinations(
     `destination` hold what was found before among other classes, and are filled; of several
     that are equally good it is the one with the smallest of `ids`.
     """
-    del joined, costs
+    del item_groups, groups, joined, costs
     for i in asking:
         lost = _lost_together(
             low, high, item_low[:, i], item_high[:, i], n_levels, n_places, offsets, paths, losses,
@@ -95,9 +95,11 @@ def losses_without(
     class_of = np.repeat(np.arange(len(lengths)), lengths)
     without[:] = 0
     for v in range(len(n_levels)):
-        h = _largest_of_others(high[v, members].astype(np.int64), class_of, starts)
-        l = -_largest_of_others(-low[v, members].astype(np.int64), class_of, starts)
-        without += _span_losses(l, h, n_levels[v], n_places[v], offsets[v], paths, losses, unit)
+        top = _largest_of_others(high[v, members].astype(np.int64), class_of, starts)
+        bottom = -_largest_of_others(-low[v, members].astype(np.int64), class_of, starts)
+        without += _span_losses(
+            bottom, top, n_levels[v], n_places[v], offsets[v], paths, losses, unit
+        )
     for t, each in enumerate(set_units):
         n_all = int(groups[t].max(initial=0)) + 1
         key = class_of * n_all + groups[t, members]
@@ -127,7 +129,8 @@ def _span_losses(
     low: Any, high: Any, n_levels: Any, n_places: Any, offset: Any, paths: Any, losses: Any, unit: Any
 ) -> Ints:  # fmt: skip
     if n_levels == 0:
-        return np.clip(high.astype(np.int64) - low, 0, int(unit))
+        spread: Ints = np.clip(high.astype(np.int64) - low, 0, int(unit))
+        return spread
     end = offset + n_levels * n_places
     path, loss = (table[offset:end].reshape(n_levels, n_places) for table in (paths, losses))
     taken = np.flatnonzero(low <= high)

@@ -20,29 +20,54 @@ __all__ = ["find_destinations", "find_partners", "losses_without"]
 # working on many of them at once.
 CHUNK = 512
 
+# Further than any position.
+FAR = 2**40
+
 
 @kernel_part
 def _add_spans(
-    joined: Any, start: Any, end: Any, low: Any, high: Any, mine_low: Any, mine_high: Any, mine: Any,
-    n_levels: Any, n_places: Any, offsets: Any, paths: Any, losses: Any, unit: Any,
+    joined: Any, start: Any, end: Any, low: Any, high: Any, groups: Any, mine_low: Any, mine_high: Any,
+    mine_groups: Any, mine: Any, n_levels: Any, n_places: Any, offsets: Any, paths: Any, losses: Any,
+    unit: Any,
 ) -> None:  # fmt: skip
-    """Add what ranges and levels lose when bounds are joined with those from start to end."""
-    zero = np.int32(0)
+    """Add what ranges and levels lose when bounds are joined with those from start to end.
+
+    On a level, a class loses with each rung that it climbs until both are in one group; each rung
+    is taken by all classes at once.
+    """
+    zero, rung = np.int32(0), 0
     for v in range(low.shape[0]):
-        l, h = mine_low[v, mine], mine_high[v, mine]
+        bottom, top = mine_low[v, mine], mine_high[v, mine]
         if n_levels[v] == 0:
             for b in range(start, end):
-                spread = np.int32(max(h, high[v, b]) - min(l, low[v, b]))
+                spread = np.int32(max(top, high[v, b]) - min(bottom, low[v, b]))
                 joined[b] = np.int32(joined[b] + min(max(spread, zero), unit))
             continue
-        width, first = n_places[v], offsets[v]
+        width, first, n_rungs = n_places[v], offsets[v], n_levels[v] - 1
+        if bottom > top:
+            for b in range(start, end):
+                if low[v, b] <= high[v, b]:
+                    place = first
+                    while paths[place + low[v, b]] != paths[place + high[v, b]]:
+                        place += width
+                    joined[b] = np.int32(joined[b] + losses[place + low[v, b]])
+            rung += n_rungs
+            continue
+        level = 0
+        while level < n_rungs and mine_groups[rung + level, mine] < 0:
+            level += 1
+        place = first + level * width + bottom
+        lost = losses[place]
         for b in range(start, end):
-            one, other = min(l, low[v, b]), max(h, high[v, b])
-            if one <= other:
-                place = first
-                while paths[place + one] != paths[place + other]:
-                    place += width
-                joined[b] = np.int32(joined[b] + losses[place + one])
+            joined[b] = np.int32(joined[b] + lost)
+        for r in range(rung + level, rung + n_rungs):
+            group = mine_groups[r, mine]
+            more = np.int32(losses[place + width] - losses[place])
+            place += width
+            for b in range(start, end):
+                climbs = groups[r, b] != group and groups[r, b] != -2
+                joined[b] = np.int32(joined[b] + (more if climbs else zero))
+        rung += n_rungs
 
 
 @kernel_part
@@ -89,7 +114,7 @@ def _price(
 
 @kernel
 def find_partners(
-    asking: Any, low: Any, high: Any, words: Any, n_levels: Any, n_places: Any, offsets: Any, paths: Any,
+    asking: Any, low: Any, high: Any, words: Any, groups: Any, n_levels: Any, n_places: Any, offsets: Any, paths: Any,
     losses: Any, unit: Any, set_starts: Any, set_units: Any, counts: Any, own: Any, need: Any,
     joined: Any, held: Any, scores: Any, score: Any, partner: Any,
 ) -> None:  # fmt: skip
@@ -97,14 +122,14 @@ def find_partners(
     wide_vectors()
     n_classes, step = np.uint64(len(counts)), np.uint64(CHUNK)
     for q in asking:
-        best, found = np.inf, -1
+        best, found = np.inf, np.int64(-1)
         my_people, my_loss = counts[q], own[q]
         for start in range(np.uint64(0), n_classes, step):
             end = min(start + step, n_classes)
             for b in range(start, end):
                 joined[b] = 0
             _add_spans(
-                joined, start, end, low, high, low, high, q,
+                joined, start, end, low, high, groups, low, high, groups, q,
                 n_levels, n_places, offsets, paths, losses, unit,
             )  # fmt: skip
             _add_unions(joined, held, start, end, words, q, set_starts, set_units)
@@ -123,8 +148,8 @@ def find_partners(
 
 @kernel
 def find_destinations(
-    asking: Any, home: Any, weights: Any, item_low: Any, item_high: Any, word_of: Any, bit_of: Any,
-    n_bits: Any, low: Any, high: Any, words: Any, held: Any, counts: Any, own: Any, ids: Any, n_levels: Any,
+    asking: Any, home: Any, weights: Any, item_low: Any, item_high: Any, item_groups: Any, word_of: Any,
+    bit_of: Any, n_bits: Any, low: Any, high: Any, words: Any, groups: Any, held: Any, counts: Any, own: Any, ids: Any, n_levels: Any,
     n_places: Any, offsets: Any, paths: Any, losses: Any, unit: Any, set_units: Any, joined: Any,
     costs: Any, cost: Any, destination: Any,
 ) -> None:  # fmt: skip
@@ -139,7 +164,7 @@ def find_destinations(
             for b in range(start, end):
                 joined[b] = 0
             _add_spans(
-                joined, start, end, low, high, item_low, item_high, i,
+                joined, start, end, low, high, groups, item_low, item_high, item_groups, i,
                 n_levels, n_places, offsets, paths, losses, unit,
             )  # fmt: skip
             for t in range(len(set_units)):
@@ -154,60 +179,84 @@ def find_destinations(
                 n_better += 1 if costs[b] <= best else 0
             if n_better:
                 for b in range(start, end):
-                    if costs[b] <= best and ids[b] != home[i]:
-                        if costs[b] < best or ids[b] < found:
-                            best, found = costs[b], ids[b]
+                    better = costs[b] < best or (costs[b] == best and ids[b] < found)
+                    if better and ids[b] != home[i]:
+                        best, found = costs[b], ids[b]
         cost[i], destination[i] = best, found
+
+
+@kernel_part
+def _two_largest(values: Any, v: Any, sign: Any, members: Any, start: Any, end: Any) -> Any:
+    """Return the largest and the second largest of members' values, each times a sign."""
+    most, after = np.int64(-FAR), np.int64(-FAR)
+    for p in range(start, end):
+        value = sign * np.int64(values[v, members[p]])
+        if value > most:
+            most, after = value, most
+        elif value > after:
+            after = value
+    return most, after
+
+
+@kernel_part
+def _spans_without(
+    members: Any, start: Any, end: Any, low: Any, high: Any, n_levels: Any, n_places: Any, offsets: Any,
+    paths: Any, losses: Any, unit: Any, without: Any,
+) -> None:  # fmt: skip
+    """Add what ranges and levels lose without each member of a class."""
+    for v in range(len(n_levels)):
+        most, after_most = _two_largest(high, v, 1, members, start, end)
+        least, after_least = _two_largest(low, v, -1, members, start, end)
+        for p in range(start, end):
+            i = members[p]
+            top = after_most if np.int64(high[v, i]) == most else most
+            bottom = -(after_least if -np.int64(low[v, i]) == least else least)
+            if n_levels[v] == 0:
+                without[p] += min(max(top - bottom, 0), np.int64(unit))
+            elif bottom <= top:
+                place = offsets[v]
+                while paths[place + bottom] != paths[place + top]:
+                    place += n_places[v]
+                without[p] += losses[place + bottom]
+
+
+@kernel_part
+def _sets_without(
+    members: Any, start: Any, end: Any, groups: Any, n_bits: Any, occurrences: Any, set_units: Any,
+    without: Any,
+) -> None:  # fmt: skip
+    """Add what sets lose without each member of a class."""
+    for t in range(len(set_units)):
+        n_held = 0
+        for p in range(start, end):
+            group = groups[t, members[p]]
+            if occurrences[group] == 0:
+                n_held += n_bits[t, members[p]]
+            occurrences[group] += 1
+        for p in range(start, end):
+            n = n_held
+            if occurrences[groups[t, members[p]]] == 1:
+                n -= n_bits[t, members[p]]
+            if n > 1:
+                without[p] += n * np.int64(set_units[t])
+        for p in range(start, end):
+            occurrences[groups[t, members[p]]] = 0
 
 
 @kernel
 def losses_without(
-    members: Any, starts: Any, low: Any, high: Any, groups: Any, n_bits: Any,
-    occurrences: Any, n_levels: Any, n_places: Any, offsets: Any, paths: Any, losses: Any, unit: Any,
-    set_units: Any, without: Any,
+    members: Any, starts: Any, low: Any, high: Any, groups: Any, n_bits: Any, occurrences: Any,
+    n_levels: Any, n_places: Any, offsets: Any, paths: Any, losses: Any, unit: Any, set_units: Any,
+    without: Any,
 ) -> None:  # fmt: skip
     """Count out what each class would lose without each of its members."""
     for c in range(len(starts) - 1):
         start, end = starts[c], starts[c + 1]
         for p in range(start, end):
             without[p] = 0
-        if end - start < 2:
-            continue
-        for v in range(len(n_levels)):
-            most, after_most, least, after_least = -(2**40), -(2**40), -(2**40), -(2**40)
-            for p in range(start, end):
-                h, l = np.int64(high[v, members[p]]), -np.int64(low[v, members[p]])
-                if h > most:
-                    most, after_most = h, most
-                elif h > after_most:
-                    after_most = h
-                if l > least:
-                    least, after_least = l, least
-                elif l > after_least:
-                    after_least = l
-            for p in range(start, end):
-                h, l = np.int64(high[v, members[p]]), -np.int64(low[v, members[p]])
-                h = after_most if h == most else most
-                l = -(after_least if l == least else least)
-                if n_levels[v] == 0:
-                    without[p] += min(max(h - l, 0), np.int64(unit))
-                elif l <= h:
-                    place = offsets[v]
-                    while paths[place + l] != paths[place + h]:
-                        place += n_places[v]
-                    without[p] += losses[place + l]
-        for t in range(len(set_units)):
-            n_held = 0
-            for p in range(start, end):
-                group = groups[t, members[p]]
-                if occurrences[group] == 0:
-                    n_held += n_bits[t, members[p]]
-                occurrences[group] += 1
-            for p in range(start, end):
-                n = n_held
-                if occurrences[groups[t, members[p]]] == 1:
-                    n -= n_bits[t, members[p]]
-                if n > 1:
-                    without[p] += n * np.int64(set_units[t])
-            for p in range(start, end):
-                occurrences[groups[t, members[p]]] = 0
+        if end - start >= 2:
+            _spans_without(
+                members, start, end, low, high, n_levels, n_places, offsets, paths, losses, unit,
+                without,
+            )  # fmt: skip
+            _sets_without(members, start, end, groups, n_bits, occurrences, set_units, without)

@@ -132,7 +132,8 @@ def _span_losses(lows: Ints, highs: Ints, of: Ints, tables: Any) -> tuple[Ints, 
 def _lost(low: Ints, high: Ints, tables: Any) -> Ints:
     n_levels, n_places, offset, paths, losses, unit = tables
     if n_levels == 0:
-        return np.clip(high - low, 0, int(unit))
+        spread: Ints = np.clip(high - low, 0, int(unit))
+        return spread
     end = offset + n_levels * n_places
     path, loss = (table[offset:end].reshape(n_levels, n_places) for table in (paths, losses))
     taken = np.flatnonzero(low <= high)

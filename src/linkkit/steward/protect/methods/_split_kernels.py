@@ -13,7 +13,10 @@ from linkkit.engines.compiled import kernel, kernel_part
 __all__ = ["cut_segments", "propose_cuts"]
 
 # Segments of fewer items are sorted; longer ones are counted, rank by rank.
-_FEW = 24
+FEW = 24
+
+# Further than any position.
+FAR = 2**40
 
 
 @kernel_part
@@ -80,6 +83,46 @@ def _side_loss(
     return losses[place + low] * 1
 
 
+@kernel_part
+def _best_cut(
+    n: Any, least: Any, balanced: Any, first: Any, lows: Any, highs: Any, is_set: Any, unit: Any,
+    n_levels: Any, n_places: Any, offset: Any, paths: Any, losses: Any, found: Any, weight: Any,
+    after: Any,
+) -> Any:  # fmt: skip
+    """Return what the best cut between the ranks found saves, 0 if none does, and the cut."""
+    low, high, size, total = FAR, -FAR, 0, 0
+    for r in range(n - 1, -1, -1):
+        at = first + found[r]
+        if is_set:
+            size += highs[at]
+        elif lows[at] <= highs[at]:
+            low, high = min(low, lows[at]), max(high, highs[at])
+        total += weight[r]
+        after[r] = _side_loss(
+            low, high, size, is_set, unit, n_levels, n_places, offset, paths, losses
+        )
+    whole = total * after[0]
+    low, high, size, left = FAR, -FAR, 0, 0
+    best, cut, most = 0, 0, 0
+    for r in range(n - 1):
+        at = first + found[r]
+        if is_set:
+            size += highs[at]
+        elif lows[at] <= highs[at]:
+            low, high = min(low, lows[at]), max(high, highs[at])
+        left += weight[r]
+        if left < least or total - left < least:
+            continue
+        before = _side_loss(
+            low, high, size, is_set, unit, n_levels, n_places, offset, paths, losses
+        )
+        saved = whole - left * before - (total - left) * after[r + 1]
+        fit = min(left, total - left) if balanced else saved
+        if saved > 0 and fit > best:
+            best, cut, most = fit, found[r] + 1, saved
+    return most, cut
+
+
 @kernel
 def propose_cuts(
     order: Any, starts: Any, ends: Any, least: Any, barred: Any, balanced: Any, ranks: Any, weights: Any,
@@ -94,49 +137,17 @@ def propose_cuts(
         for v in range(ranks.shape[1]):
             if barred[s, v]:
                 continue
-            if end - start <= _FEW:
+            if end - start <= FEW:
                 n = _sort_few(order, start, end, ranks, v, weights, found, weight)
             else:
                 n = _count_ranks(order, start, end, ranks, v, weights, found, weight, sums)
-            if n < 2:
-                continue
-            first, total = rank_starts[v], 0
-            low, high, size = 2**40, -(2**40), 0
-            for r in range(n - 1, -1, -1):
-                at = first + found[r]
-                if is_set[v]:
-                    size += highs[at]
-                elif lows[at] <= highs[at]:
-                    low, high = min(low, lows[at]), max(high, highs[at])
-                total += weight[r]
-                after[r] = _side_loss(
-                    low, high, size, is_set[v], units[v], n_levels[v], n_places[v], offsets[v],
-                    paths, losses,
+            if n >= 2:
+                saved, rank = _best_cut(
+                    n, least[s], balanced, rank_starts[v], lows, highs, is_set[v], units[v],
+                    n_levels[v], n_places[v], offsets[v], paths, losses, found, weight, after,
                 )  # fmt: skip
-            whole = total * after[0]
-            low, high, size, left = 2**40, -(2**40), 0, 0
-            best, best_rank = -1, 0
-            for r in range(n - 1):
-                at = first + found[r]
-                if is_set[v]:
-                    size += highs[at]
-                elif lows[at] <= highs[at]:
-                    low, high = min(low, lows[at]), max(high, highs[at])
-                left += weight[r]
-                if left < least[s] or total - left < least[s]:
-                    continue
-                before = _side_loss(
-                    low, high, size, is_set[v], units[v], n_levels[v], n_places[v], offsets[v],
-                    paths, losses,
-                )  # fmt: skip
-                saved = whole - left * before - (total - left) * after[r + 1]
-                if saved <= 0:
-                    continue
-                fit = min(left, total - left) if balanced else saved
-                if fit > best:
-                    best, best_rank, best_saved = fit, found[r] + 1, saved
-            if best > 0 and best_saved > most:
-                most, variable[s], cut[s] = best_saved, v, best_rank
+                if saved > most:
+                    most, variable[s], cut[s] = saved, v, rank
 
 
 @kernel

@@ -251,6 +251,9 @@ class Bounds:
         The positions that each takes in every range and level.
     words : ndarray of uint32, shape (n_words, n)
         The values that each has in every set, as bits.
+    groups : ndarray of int32, shape (n_rungs, n)
+        For every level but the top, the one group of the hierarchy that all values are in; -1
+        where there is none, -2 where no value takes part.
     losses : ndarray of int64, shape (n,)
         What each person of a class loses, over all quasi-identifiers.
     """
@@ -258,6 +261,7 @@ class Bounds:
     low: Int32s
     high: Int32s
     words: npt.NDArray[np.uint32]
+    groups: Int32s
     losses: Ints
 
     def take(self, places: npt.NDArray[np.integer[Any]]) -> Bounds:
@@ -266,6 +270,7 @@ class Bounds:
             low=np.take(self.low, places, axis=1),
             high=np.take(self.high, places, axis=1),
             words=np.take(self.words, places, axis=1),
+            groups=np.take(self.groups, places, axis=1),
             losses=self.losses[places],
         )
 
@@ -336,26 +341,33 @@ def with_losses(
     costs: Costs, bits: SetBits, low: Int32s, high: Int32s, words: npt.NDArray[np.uint32]
 ) -> Bounds:
     """Count out what bounds lose."""
-    losses = np.zeros(low.shape[1] if len(low) else words.shape[1], dtype=np.int64)
+    n = low.shape[1] if len(low) else words.shape[1]
+    losses = np.zeros(n, dtype=np.int64)
+    groups = np.empty((sum(max(0, len(span.paths) - 1) for span in costs.spans), n), dtype=np.int32)
+    rung = 0
     for i, span in enumerate(costs.spans):
-        losses += span_losses(span, low[i], high[i], unit=costs.unit)
+        if len(span.paths):
+            n_rungs = len(span.paths) - 1
+            losses += _climb(span, low[i], high[i], groups[rung : rung + n_rungs])
+            rung += n_rungs
+        else:
+            losses += np.clip(high[i].astype(np.int64) - low[i], 0, costs.unit)
     for i, values in enumerate(costs.sets):
         mine = words[bits.starts[i] : bits.starts[i + 1]]
         held = np.bitwise_count(mine).sum(axis=0, dtype=np.int64)
         losses += np.where(held > 1, held * values.unit, 0)
-    return Bounds(low=low, high=high, words=words, losses=losses)
+    return Bounds(low=low, high=high, words=words, groups=groups, losses=losses)
 
 
-def span_losses(span: Span, low: Int32s, high: Int32s, *, unit: int) -> Ints:
-    """Return what is lost between positions."""
-    if not len(span.paths):
-        return np.clip(high.astype(np.int64) - low, 0, unit)
-    taken = np.flatnonzero(low <= high)
-    first, last = low[taken], high[taken]
-    level = np.argmax(span.paths[:, first] == span.paths[:, last], axis=0)
-    losses = np.zeros(len(low), dtype=np.int64)
-    losses[taken] = span.losses[level, first]
-    return losses
+def _climb(span: Span, low: Int32s, high: Int32s, groups: Int32s) -> Ints:
+    """Return what is lost between the positions of a level, and fill in the groups that hold both."""
+    none = low > high
+    first, last = np.where(none, 0, low), np.where(none, 0, high)
+    mine = span.paths[:, first]
+    level = np.argmax(mine == span.paths[:, last], axis=0)
+    for rung, group in enumerate(groups):
+        group[:] = np.where(none, -2, np.where(rung >= level, mine[rung], -1))
+    return np.where(none, 0, span.losses[level, first]).astype(np.int64)
 
 
 def joined_bounds(

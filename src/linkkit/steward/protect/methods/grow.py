@@ -159,7 +159,7 @@ class _Growth:
             return False
         self._look_around(wanting[self.partner[wanting] < 0])
         order = wanting[np.argsort(self.score[wanting], kind="stable")]
-        order = order[self.score[order] <= self.score[order[len(order) // _SHARE]]]
+        order = order[self.score[order] <= self.score[order[int(len(order) / _SHARE)]]]
         other = self.partner[order]
         wish = np.arange(len(order))
         granted = first_come(
@@ -174,8 +174,8 @@ class _Growth:
     def _look_around(self, asking: Ints) -> None:
         bounds, tables, n = self.bounds, self.tables, len(self.kept)
         kernels().find_partners(
-            asking, bounds.low, bounds.high, bounds.words, *tables.of_spans, self.bits.starts,
-            tables.set_units, self.counts, self.counts * bounds.losses, self.need,
+            asking, bounds.low, bounds.high, bounds.words, bounds.groups, *tables.of_spans,
+            self.bits.starts, tables.set_units, self.counts, self.counts * bounds.losses, self.need,
             np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32), np.empty(n),
             self.score, self.partner,
         )  # fmt: skip
@@ -193,6 +193,7 @@ class _Growth:
             (bounds.low, joined.low),
             (bounds.high, joined.high),
             (bounds.words, joined.words),
+            (bounds.groups, joined.groups),
             (bounds.losses, joined.losses),
         ):
             old[..., into] = new

@@ -25,10 +25,10 @@ from linkkit.steward.protect.models import MissingPolicy
 
 __all__ = ["grow_classes"]
 
-BLOCK_ITEMS = 4_000
+BLOCK_ITEMS = 2_000
 WINDOW_ITEMS = 12_000
-MAX_ROUNDS = 30
-LEAST_GAIN = 1e-3
+MAX_ROUNDS = 40
+LEAST_GAIN = 5e-4
 
 
 def grow_classes(
@@ -71,8 +71,8 @@ def grow_classes(
     judge.require_possible()
     order, blocks = neighborhoods(costs, items.codes, most=BLOCK_ITEMS)
     classes = _grow_blocks(items, costs, judge, order, blocks)
-    windows = _windows(blocks, most=WINDOW_ITEMS)
-    classes = _refine_windows(items, costs, judge, order, windows, classes, max_suppressed)
+    parts = _whole_classes(order, _windows(blocks, most=WINDOW_ITEMS), classes)
+    classes = _refine_windows(judge, costs, parts, classes, max_suppressed=max_suppressed)
     return _grouping(classes)
 
 
@@ -122,19 +122,19 @@ def _windows(blocks: Sequence[tuple[int, int]], *, most: int) -> list[tuple[int,
 
 
 def _refine_windows(
-    items: Items,
-    costs: Costs,
     judge: Judge,
-    order: Ints,
-    windows: Sequence[tuple[int, int]],
+    costs: Costs,
+    parts: Sequence[tuple[Ints, bool]],
     classes: Ints,
+    *,
     max_suppressed: int,
 ) -> Ints:
-    """Refine the classes that lie whole in a window, window by window."""
+    """Refine classes, window by window."""
+    items = judge.items
     refined = np.full(len(items), -1, dtype=np.int64)
     n_classes = 0
     budget, people_left = max_suppressed, int(items.counts.sum())
-    for mine, within in _whole_classes(order, windows, classes):
+    for mine, within in parts:
         people = int(items.counts[mine].sum())
         may_go = budget * people // max(1, people_left)
         if within:
@@ -161,7 +161,10 @@ def _refine_windows(
 def _whole_classes(
     order: Ints, windows: Sequence[tuple[int, int]], classes: Ints
 ) -> list[tuple[Ints, bool]]:
-    """Return the items of the classes that lie whole in each window, then those of the others."""
+    """Return the items of the classes that lie whole in each window, then those of the others.
+
+    With each, whether they are of one window.
+    """
     n_classes = int(classes.max(initial=-1)) + 1
     window_of = np.empty(len(order), dtype=np.int64)
     for i, (start, end) in enumerate(windows):

@@ -131,7 +131,7 @@ class _Parts:
         classes = np.repeat(np.arange(2 * n), lengths)
         places = np.repeat(starts, ends - starts) + _within(ends - starts)
         kept = self.judge.keeps(self.splitting.order[places], classes, 2 * n)
-        return kept.reshape(n, 2).all(axis=1)
+        return kept[0::2] & kept[1::2]
 
 
 def _within(lengths: Ints) -> Ints:

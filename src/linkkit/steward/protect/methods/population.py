@@ -75,7 +75,7 @@ class Population:
         )
         low, high = bounds.low.copy(), bounds.high.copy()
         for i, span in enumerate(self.costs.spans):
-            low[i], high[i] = _shown_places(span, low[i], high[i], unit=self.costs.unit)
+            low[i], high[i] = _shown_places(span, low[i], high[i])
         words = bounds.words.copy()
         for t in range(len(self.costs.sets)):
             mine = words[bits.starts[t] : bits.starts[t + 1]]
@@ -91,7 +91,8 @@ class Population:
         from linkkit.steward.protect.methods import _population_kernels
 
         people, first = self.people, self.starts[:-1]
-        _population_kernels.count_inside(
+        count: Any = _population_kernels.count_inside
+        count(
             low, high, words, people.low, people.high, people.words, self.anywhere, self.counts,
             self.starts,
             *(
@@ -123,7 +124,7 @@ class Population:
 
 
 def _shown_places(
-    span: Span, low: npt.NDArray[np.int32], high: npt.NDArray[np.int32], *, unit: int
+    span: Span, low: npt.NDArray[np.int32], high: npt.NDArray[np.int32]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Return the places that fit what classes show of a range or level."""
     lowest, highest = np.iinfo(np.int32).min, np.iinfo(np.int32).max

@@ -25,6 +25,8 @@ from linkkit.steward.protect.methods.grow import Ints, Keeps, first_come, kernel
 __all__ = ["refine"]
 
 _WORD = 32
+_Proposals = tuple[Ints, Ints, Ints, Ints]
+"""Items, where they would go, the class that proposes it, and what each class saves by that."""
 _FAR = np.iinfo(np.int64).max
 
 
@@ -70,11 +72,14 @@ def refine(
     """
     refinement = _Refinement(costs, codes, counts, members, keeps, need=need)
     refinement.budget = max_withheld
+    exchange = False
     for _ in range(max_rounds):
         before = refinement.loss
-        refinement.run_round()
+        refinement.run_round(exchange=exchange)
         if before - refinement.loss <= least_gain * before:
-            break
+            if exchange:
+                break
+            exchange = True
     return refinement.members, max_withheld - refinement.budget
 
 
@@ -119,10 +124,6 @@ class _Refinement:
         self.bounds = joined_bounds(self.costs, self.bits, self.items, self.order, self.starts[:-1])
         self.people = np.add.reduceat(self.counts[self.order], self.starts[:-1])
         self.own = self.people * self.bounds.losses
-        self.held = np.zeros((len(self.costs.sets), n_classes), dtype=np.int32)
-        for t in range(len(self.held)):
-            words = self.bounds.words[self.bits.starts[t] : self.bits.starts[t + 1]]
-            self.held[t] = np.bitwise_count(words).sum(axis=0)
         self._look_around(changed)
 
     @property
@@ -145,20 +146,44 @@ class _Refinement:
     def _find(self, asking: Ints, candidates: Ints) -> None:
         if not len(asking) or not len(candidates):
             return
-        items, tables, n = self.items, self.tables, len(candidates)
-        all_of_them = n == len(self.people)
-        bounds = self.bounds if all_of_them else self.bounds.take(candidates)
-        held = self.held if all_of_them else np.take(self.held, candidates, axis=1)
+        whole = len(candidates) == len(self.people)
+        bounds = self.bounds if whole else self.bounds.take(candidates)
+        known = self.people[candidates], self.own[candidates], candidates
+        self._search(asking, bounds, known, cost=self.cost, found=self.destination)
+
+    def _search(
+        self,
+        asking: Ints,
+        bounds: Bounds,
+        known: tuple[Ints, Ints, Ints],
+        *,
+        cost: Ints,
+        found: Ints,
+    ) -> None:
+        """Let items look for the class that they are best moved to, among some.
+
+        Of those, `known` are the people, what they lose together, and the numbers.
+        """
+        items, tables, n = self.items, self.tables, len(known[0])
+        held = np.empty((len(self.costs.sets), n), dtype=np.int32)
+        for t in range(len(held)):
+            words = bounds.words[self.bits.starts[t] : self.bits.starts[t + 1]]
+            held[t] = np.bitwise_count(words).sum(axis=0)
         kernels().find_destinations(
-            asking, self.members, self.counts, items.low, items.high, self.word_of, self.bit_of,
-            self.bits.n_bits, bounds.low, bounds.high, bounds.words, held, self.people[candidates],
-            self.own[candidates], candidates, *tables.of_spans, tables.set_units,
-            np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int64), self.cost, self.destination,
+            asking, self.members, self.counts, items.low, items.high, items.groups, self.word_of,
+            self.bit_of, self.bits.n_bits, bounds.low, bounds.high, bounds.words, bounds.groups, held,
+            *known, *tables.of_spans, tables.set_units, np.empty(n, dtype=np.int32),
+            np.empty(n, dtype=np.int64), cost, found,
         )  # fmt: skip
 
-    def run_round(self) -> None:
-        """Do the best proposals that do not touch each other and keep the conditions."""
-        items, targets, wishes = self._proposals()
+    def run_round(self, *, exchange: bool = False) -> None:
+        """Do the best proposals that do not touch each other and keep the conditions.
+
+        With `exchange`, classes that cannot spare an item may also ask for another one.
+        """
+        self._weigh_leaving()
+        proposals = [self._moves(), self._exchanges()] if exchange else [self._moves()]
+        items, targets, wishes = _ranked(proposals)
         if not len(items):
             return
         homes = self.members[items]
@@ -174,38 +199,101 @@ class _Refinement:
         done = granted[wishes]
         self._apply(items[done], targets[done], wishes[done], n_wishes=n_wishes)
 
-    def _proposals(self) -> tuple[Ints, Ints, Ints]:
-        """Return items, where they would go (-1: withheld) and the number of the proposal.
+    def _weigh_leaving(self) -> None:
+        """Find out for every item in order what its class saves without it, and what it costs."""
+        order = self.order
+        self.class_of = self.members[order]
+        self.weight = self.counts[order]
+        self.rest = self.people[self.class_of] - self.weight
+        self.remainder = self.rest * self._losses_without()
+        self.saved = self.own[self.class_of] - self.remainder
+        away = self.weight * self.costs.withheld
+        withhold = (away < self.cost[order]) & (self.weight <= self.budget)
+        self.price = np.where(withhold, away, self.cost[order])
+        self.target = np.where(withhold, -1, self.destination[order])
+        self.stuck = self.price == _FAR
+        self.price[self.stuck] = 0
 
-        Proposals are numbered from the one that saves most.
-        """
-        order, starts = self.order, self.starts
-        class_of = self.members[order]
-        without = self._losses_without()
-        cost, target = self.cost[order], self.destination[order]
-        away = self.counts[order] * self.costs.withheld
-        withhold = (away < cost) & (self.counts[order] <= self.budget)
-        cost, target = np.where(withhold, away, cost), np.where(withhold, -1, target)
-        hopeless = cost == _FAR
-        people, own = self.people[class_of], self.own[class_of]
-        rest = people - self.counts[order]
-        gain = own - rest * without - np.where(hopeless, 0, cost)
-        gain[hopeless | (rest < self.need) | self.barred[order]] = 0
-        best = np.maximum.reduceat(gain, starts[:-1])
-        n_hopeless = np.add.reduceat(hopeless.astype(np.int64), starts[:-1])
-        dissolved = self.own - np.add.reduceat(np.where(hopeless, 0, cost), starts[:-1])
-        dissolved[(n_hopeless > 0) | self.barred_classes] = 0
+    def _moves(self) -> _Proposals:
+        """Let every class propose its best move, or to dissolve."""
+        first, order, class_of = self.starts[:-1], self.order, self.class_of
+        gain = self.saved - self.price
+        gain[self.stuck | (self.rest < self.need) | self.barred[order]] = 0
+        best = np.maximum.reduceat(gain, first)
+        n_stuck = np.add.reduceat(self.stuck.astype(np.int64), first)
+        dissolved = self.own - np.add.reduceat(self.price, first)
+        dissolved[(n_stuck > 0) | self.barred_classes] = 0
         saved = np.maximum(best, dissolved)
-        sources = np.flatnonzero(saved > 0)
-        sources = sources[np.argsort(-saved[sources], kind="stable")]
-        number = np.full(len(saved), -1, dtype=np.int64)
-        number[sources] = np.arange(len(sources))
-        takes_part = (number[class_of] >= 0) & (
-            (dissolved >= best)[class_of] | _first_equal(gain, best, starts)
+        dissolves = (dissolved >= best)[class_of]
+        chosen = (saved[class_of] > 0) & (dissolves | _first_equal(gain, best, self.starts))
+        return order[chosen], self.target[chosen], class_of[chosen], saved
+
+    def _exchanges(self) -> _Proposals:
+        """Let classes that cannot spare an item give it away and take another one for it.
+
+        The class gives the item without which it saves most. Every item that its class can
+        spare looks for the class that saves most by taking it instead.
+        """
+        first, order = self.starts[:-1], self.order
+        n_classes = len(self.people)
+        gain = self.saved - self.price
+        useless = self.stuck | (self.target < 0) | (self.rest >= self.need) | (self.rest == 0)
+        gain[useless | self.barred[order]] = 0
+        best = np.maximum.reduceat(gain, first)
+        given = np.flatnonzero(_first_equal(gain, best, self.starts) & (best[self.class_of] > 0))
+        spare = order[(self.rest >= self.need) & ~self.barred[order]]
+        if not len(given) or not len(spare):
+            nothing = np.empty(0, dtype=np.int64)
+            return nothing, nothing, nothing, np.zeros(n_classes, dtype=np.int64)
+        spare, taker, saved = self._replacements(given, gain[given], spare)
+        total = np.zeros(n_classes, dtype=np.int64)
+        total[taker] = saved
+        place = np.full(n_classes, -1, dtype=np.int64)
+        place[self.class_of[given]] = given
+        gone = place[taker]
+        return (
+            np.concatenate([order[gone], spare]),
+            np.concatenate([self.target[gone], taker]),
+            np.concatenate([taker, taker]),
+            total,
         )
-        chosen = np.flatnonzero(takes_part)
-        chosen = chosen[np.argsort(number[class_of[chosen]], kind="stable")]
-        return order[chosen], target[chosen], number[class_of[chosen]]
+
+    def _replacements(self, given: Ints, gain: Ints, spare: Ints) -> tuple[Ints, Ints, Ints]:
+        """Find an item for classes that give one away.
+
+        Parameters
+        ----------
+        given, gain : ndarray of int64, shape (n_classes_that_ask,)
+            Where the item stands in the order, and what giving it away saves.
+        spare : ndarray of int64
+            Items that may come.
+
+        Returns
+        -------
+        tuple of ndarray of int64
+            For classes that find one: the item, the class, and what all of it saves.
+        """
+        n_items, asking = len(self.members), self.class_of[given]
+        asks = np.zeros(len(self.people), dtype=np.bool_)
+        asks[asking] = True
+        stays = asks[self.class_of]
+        stays[given] = False
+        left = np.flatnonzero(stays)
+        starts = np.flatnonzero(np.diff(self.class_of[left], prepend=-1))
+        bounds = joined_bounds(self.costs, self.bits, self.items, self.order[left], starts)
+        price, taker = np.full(n_items, _FAR), np.full(n_items, -1, dtype=np.int64)
+        known = self.rest[given], self.remainder[given] + gain, asking
+        self._search(spare, bounds, known, cost=price, found=taker)
+        leaving = np.zeros(n_items, dtype=np.int64)
+        leaving[self.order] = self.saved
+        rest = np.zeros(len(self.people), dtype=np.int64)
+        rest[asking] = self.rest[given]
+        spare = spare[taker[spare] >= 0]
+        saved, taken = leaving[spare] - price[spare], taker[spare]
+        fits = np.flatnonzero((saved > 0) & (rest[taken] + self.counts[spare] >= self.need))
+        fits = fits[np.lexsort((spare[fits], -saved[fits], taken[fits]))]
+        chosen = fits[np.flatnonzero(np.diff(taken[fits], prepend=-1))]
+        return spare[chosen], taken[chosen], saved[chosen]
 
     def _losses_without(self) -> Ints:
         without = np.zeros(len(self.order), dtype=np.int64)
@@ -247,7 +335,7 @@ class _Refinement:
         self, wish_of: Ints, items: Ints, targets: Ints, wishes: Ints, *, n_wishes: int
     ) -> npt.NDArray[np.bool_]:
         """Return the proposals that break a condition or save nothing."""
-        touched = np.flatnonzero(np.where(self.members >= 0, wish_of[self.members] >= 0, False))
+        touched = np.flatnonzero((self.members >= 0) & (wish_of[self.members] >= 0))
         touched = touched[np.argsort(self.members[touched], kind="stable")]
         classes = self.members[touched]
         starts = np.flatnonzero(np.diff(classes, prepend=-1))
@@ -279,6 +367,28 @@ class _Refinement:
         self.members = np.where(self.members >= 0, place[self.members], -1)
         self.barred_classes = (self.barred_classes & ~changed)[stays]
         self._count_out(changed[stays])
+
+
+def _ranked(proposals: list[_Proposals]) -> tuple[Ints, Ints, Ints]:
+    """Number proposals from the one that saves most, and put their moves in that order.
+
+    Returns items, where they would go (-1: withheld) and the number of the proposal.
+    """
+    items, targets, keys, gains = [], [], [], []
+    n_keys = 0
+    for item, target, source, saved in proposals:
+        items.append(item)
+        targets.append(target)
+        keys.append(source + n_keys)
+        gains.append(saved)
+        n_keys += len(saved)
+    gain, key = np.concatenate(gains), np.concatenate(keys)
+    wanted = np.unique(key)
+    wanted = wanted[np.argsort(-gain[wanted], kind="stable")]
+    number = np.empty(n_keys, dtype=np.int64)
+    number[wanted] = np.arange(len(wanted))
+    order = np.argsort(number[key], kind="stable")
+    return np.concatenate(items)[order], np.concatenate(targets)[order], number[key][order]
 
 
 def _first_equal(gain: Ints, best: Ints, starts: Ints) -> npt.NDArray[np.bool_]:
