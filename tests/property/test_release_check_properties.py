@@ -73,7 +73,10 @@ MODELS = st.one_of(
     st.builds(DistinctLDiversity, sensitive=SENSITIVE, l=st.integers(2, 4)),
     st.builds(EntropyLDiversity, sensitive=SENSITIVE, l=st.sampled_from([1.5, 2, 2.5, 3])),
     st.builds(
-        RecursiveLDiversity, sensitive=SENSITIVE, c=st.sampled_from([0.5, 1, 2]), l=st.integers(2, 3)
+        RecursiveLDiversity,
+        sensitive=SENSITIVE,
+        c=st.sampled_from([0.5, 1, 2]),
+        l=st.integers(2, 3),
     ),
     st.builds(TCloseness, sensitive=SENSITIVE, t=SHARES),
     st.builds(TCloseness, sensitive=st.just("score"), t=SHARES, distance=st.just("ordered")),
@@ -172,7 +175,9 @@ def covers(label, column, hierarchy, level):
     finest = hierarchy.levels[0]
     mine = chosen.labels.index(label)
     names = tuple(
-        name for name, group in zip(finest.labels[:-1], chosen.groups, strict=False) if group == mine
+        name
+        for name, group in zip(finest.labels[:-1], chosen.groups, strict=False)
+        if group == mine
     )
     return Shown(label=label, values=names)
 

@@ -216,9 +216,7 @@ def _households(
         return []
     alone = np.arange(len(household)) if person is None else person
     homes = np.where(household < 0, alone - alone.min(initial=0), household)
-    _, codes = np.unique(
-        np.column_stack([household < 0, homes]), axis=0, return_inverse=True
-    )
+    _, codes = np.unique(np.column_stack([household < 0, homes]), axis=0, return_inverse=True)
     entries = find_entries(
         np.zeros_like(items.of_rows), items.of_rows, codes.reshape(-1).astype(np.int64)
     )
@@ -281,8 +279,9 @@ def _paths(
     """
     height = len(next(iter(hierarchy.values())))
     paths = [
-        ("1",) * (height + 1) if text is None else tuple(f"0{name}" for name in
-        (*reversed(hierarchy[text]), text))
+        ("1",) * (height + 1)
+        if text is None
+        else tuple(f"0{name}" for name in (*reversed(hierarchy[text]), text))
         for text in texts
     ]
     order = sorted(range(len(paths)), key=paths.__getitem__)

@@ -85,9 +85,7 @@ class Entropy:
         people = found.total(found.counts)
         n = np.maximum(people, 1)
         entropy = np.log(n) - found.total(found.counts * np.log(found.counts)) / n
-        return _settled(
-            math.log(self.l) - entropy, found, lambda _, counts: self._exactly(counts)
-        )
+        return _settled(math.log(self.l) - entropy, found, lambda _, counts: self._exactly(counts))
 
     def _exactly(self, counts: _Ints) -> bool:
         return _has_entropy(tuple(sorted(counts.tolist())), Fraction(str(float(self.l))))
@@ -166,7 +164,7 @@ def _whole_variation(values: _Ints, counts: _Ints, overall: _Ints) -> int:
     """Return the sum of differences of shares, times both numbers of people."""
     n, everybody = int(counts.sum()), int(overall.sum())
     pairs = zip(counts.tolist(), overall[values].tolist(), strict=True)
-    return n * everybody + sum(abs(c * everybody - q * n) - q * n for c, q in pairs)
+    return n * everybody + int(sum(abs(c * everybody - q * n) - q * n for c, q in pairs))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)

@@ -68,7 +68,7 @@ class Classes:
     @property
     def n_missing(self) -> int:
         """How many rows lack a quasi-identifier."""
-        return int((self.codes < 0).any(axis=1)[self.of_rows].sum())
+        return int(np.any(self.codes < 0, axis=1)[self.of_rows].sum())
 
     def linked(self) -> Iterator[Linked]:
         """Go through the classes, some at a time so that memory is bounded."""
@@ -97,9 +97,7 @@ class _Agreeing:
         self.codes = codes
         lacks, self.block = np.unique(codes < 0, axis=0, return_inverse=True)
         self.block = self.block.reshape(-1)
-        self.blocks = [
-            (known, np.flatnonzero(self.block == i)) for i, known in enumerate(~lacks)
-        ]
+        self.blocks = [(known, np.flatnonzero(self.block == i)) for i, known in enumerate(~lacks)]
 
     def n_agreeing(self) -> _Ints:
         """Return how many combinations agree with each, itself included."""
@@ -196,8 +194,10 @@ def find_classes(
     --------
     >>> import numpy as np
     >>> classes = find_classes([np.array([0, 0, 1, -1])], missing="wildcard")
-    >>> [sorted(zip(linked.classes.tolist(), linked.combinations.tolist()))
-    ...  for linked in classes.linked()]
+    >>> [
+    ...     sorted(zip(linked.classes.tolist(), linked.combinations.tolist()))
+    ...     for linked in classes.linked()
+    ... ]
     [[(0, 0), (0, 2), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]]
     """
     of_rows, n = renumbered(_combined(columns, len(columns[0])))

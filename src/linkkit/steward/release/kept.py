@@ -276,8 +276,7 @@ def _wording(promise: ModelPromise) -> str:
             return f"have less entropy of '{promise.sensitive}' than {promise.l:g} values can have"
         case PromisedRecursiveL():
             return (
-                f"are not recursively ({promise.c:g}, {promise.l})-diverse in "
-                f"'{promise.sensitive}'"
+                f"are not recursively ({promise.c:g}, {promise.l})-diverse in '{promise.sensitive}'"
             )
         case PromisedCloseness():
             return (
@@ -347,7 +346,9 @@ def tree_levels(
 
     The values' own level comes first; missing is alone at every level.
     """
-    texts = [None if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in values]
+    texts = [
+        None if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in values
+    ]
     if any(text is not None and text not in hierarchy for text in texts):
         return None
     heights = {len(path) for path in hierarchy.values()}

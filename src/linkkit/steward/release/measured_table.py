@@ -159,14 +159,13 @@ def measure_privacy(
 
 
 def _columns(table: Any, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
-    problem = ""
-    try:
-        frame = nw.from_native(table, eager_only=True)
-        listed = list(frame.columns)
-    except (TypeError, ValueError, KeyError):
-        problem = "the table is not a pandas, Polars or Arrow table with distinct column names"
-    if problem:
-        raise OptionError(problem, hint="Give one of these, each column once.")
+    frame = _opened(table)
+    if frame is None:
+        raise OptionError(
+            "the table is not a pandas, Polars or Arrow table with distinct column names",
+            hint="Give one of these, each column once.",
+        )
+    listed = list(frame.columns)
     wrong = [f"column '{n}' is not in the table once" for n in names if listed.count(n) != 1]
     if wrong or not len(frame):
         raise OptionError(wrong or "the table has no rows", hint="Look at the table's columns.")
@@ -179,6 +178,13 @@ def _columns(table: Any, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     if wrong:
         raise OptionError(wrong, hint="Give every column one type.")
     return columns
+
+
+def _opened(table: Any) -> Any:
+    try:
+        return nw.from_native(table, eager_only=True)
+    except (TypeError, ValueError, KeyError):
+        return None
 
 
 def _as_arrow(column: Any) -> pa.ChunkedArray:

@@ -203,9 +203,7 @@ def level_distances(found: Counted, overall: _Ints, groups: Sequence[_Ints]) -> 
     total = np.zeros(found.n_classes)
     for group in groups:
         n_groups = int(group.max()) + 1
-        keys, place = np.unique(
-            found.classes * n_groups + group[found.values], return_inverse=True
-        )
+        keys, place = np.unique(found.classes * n_groups + group[found.values], return_inverse=True)
         merged = Counted(
             first=found.first,
             n_classes=found.n_classes,
@@ -230,9 +228,7 @@ def whole_level_distance(
     return total / len(groups)
 
 
-def n_over(
-    found: Counted, over: _Floats, keeps: Callable[[_Ints, _Ints], bool]
-) -> int:
+def n_over(found: Counted, over: _Floats, keeps: Callable[[_Ints, _Ints], bool]) -> int:
     """Count the classes that break a bound.
 
     Parameters
