@@ -190,12 +190,12 @@ def _opened(table: Any) -> Any:
 def _as_arrow(column: Any) -> pa.ChunkedArray:
     """Return a column of any library; texts that are Python objects are numbered first."""
     native = column.to_native()
-    is_text = isinstance(native, pd.Series) and native.dtype == object
-    if is_text and pd.api.types.infer_dtype(native, skipna=True) == "string":
-        codes, texts = pd.factorize(native)
-        indices = pa.array(codes.astype(np.int32), mask=codes < 0)
-        encoded = pa.DictionaryArray.from_arrays(indices, pa.array(texts, pa.string()))
-        return pa.chunked_array([encoded])
+    if isinstance(native, pd.Series) and native.dtype == object:
+        codes, found = pd.factorize(native)
+        if all(isinstance(value, str) for value in found):
+            indices = pa.array(codes.astype(np.int32), mask=codes < 0)
+            encoded = pa.DictionaryArray.from_arrays(indices, pa.array(found, pa.string()))
+            return pa.chunked_array([encoded])
     return column.to_arrow()
 
 
