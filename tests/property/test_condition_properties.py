@@ -153,11 +153,7 @@ def test_merging_classes_keeps_what_both_keep(case, model):
     rows, _, _, _ = case
     found, conditions, _ = compiled(rows, [model], has_persons=False)
     items = np.arange(len(found))
-    if isinstance(model, HouseholdKAnonymity):
-        apart = np.arange(len(found)) % 2
-    else:
-        apart = items % 2
-    both = conditions.met(items, apart, n_classes=2)
+    both = conditions.met(items, items % 2, n_classes=2)
     if both.all():
         assert conditions.met(items, np.zeros_like(items), n_classes=1).all()
 

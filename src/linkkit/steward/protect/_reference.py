@@ -91,9 +91,9 @@ def _is_diverse(
     if isinstance(model, DistinctLDiversity):
         return len(counts) >= model.l
     if isinstance(model, RecursiveLDiversity):
-        return counts[0] < _exact(model.c) * sum(counts[model.l - 1 :])
+        return bool(counts[0] < _exact(model.c) * sum(counts[model.l - 1 :]))
     n = sum(counts)
-    return n**n >= _exact(model.l) ** n * math.prod(count**count for count in counts)
+    return bool(n**n >= _exact(model.l) ** n * math.prod(c**c for c in counts))
 
 
 def _distance(model: TCloseness, inside: Counter[Any], whole: Counter[Any]) -> Fraction:

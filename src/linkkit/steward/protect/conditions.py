@@ -6,6 +6,7 @@ Pure: arrays in, arrays out. The methods know no model; all of them ask :meth:`C
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,7 +88,9 @@ class Conditions:
         ValueError
             When `population` is needed and not given.
         """
-        people = np.bincount(classes, weights=self.counts[items], minlength=n_classes)
+        people: npt.NDArray[Any] = np.bincount(
+            classes, weights=self.counts[items], minlength=n_classes
+        )
         kept: _Bools = people >= max(1, self.k)
         if self.only_k or not kept.any():
             return kept

@@ -164,7 +164,7 @@ def _whole_variation(values: _Ints, counts: _Ints, overall: _Ints) -> int:
     """Return the sum of differences of shares, times both numbers of people."""
     n, everybody = int(counts.sum()), int(overall.sum())
     pairs = zip(counts.tolist(), overall[values].tolist(), strict=True)
-    return n * everybody + sum(abs(c * everybody - q * n) - q * n for c, q in pairs)
+    return n * everybody + int(sum(abs(c * everybody - q * n) - q * n for c, q in pairs))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)

@@ -88,7 +88,8 @@ class Tally:
 
     def total(self, weights: npt.NDArray[np.float64] | _Ints) -> npt.NDArray[np.float64]:
         """Return the sum of a weight for each pair over each class, shape (n_classes,)."""
-        return np.bincount(self.classes, weights=weights, minlength=self.n_classes)
+        total = np.bincount(self.classes, weights=weights, minlength=self.n_classes)
+        return total.astype(np.float64, copy=False)
 
 
 def find_entries(values: _Ints, items: _Ints, people: _Ints | None) -> Entries:

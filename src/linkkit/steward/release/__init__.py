@@ -6,6 +6,19 @@ Parquet, a data dictionary, a disclosure report and a receipt.
 
 from linkkit.steward.release.check import Measured
 from linkkit.steward.release.disclosure import DisclosureReport
+from linkkit.steward.release.measured_table import (
+    PrivacyMeasures,
+    SensitiveMeasures,
+    measure_privacy,
+)
 from linkkit.steward.release.publish import Release, release
 
-__all__ = ["DisclosureReport", "Measured", "Release", "release"]
+__all__ = [
+    "DisclosureReport",
+    "Measured",
+    "PrivacyMeasures",
+    "Release",
+    "SensitiveMeasures",
+    "measure_privacy",
+    "release",
+]

@@ -112,6 +112,7 @@ def check_files(
     --------
     >>> import tempfile
     >>> import pyarrow as pa, pyarrow.parquet
+    >>> from linkkit.steward.promises import PromisedK
     >>> folder = Path(tempfile.mkdtemp())
     >>> _ = (folder / "x.csv").write_text("study_id,sex\na,F\nb,F\nc,M\n")
     >>> table = pa.table({"study_id": ["a", "b", "c"], "sex": ["F", "F", "M"]})

@@ -68,7 +68,7 @@ class Classes:
     @property
     def n_missing(self) -> int:
         """How many rows lack a quasi-identifier."""
-        return int((self.codes < 0).any(axis=1)[self.of_rows].sum())
+        return int(np.any(self.codes < 0, axis=1)[self.of_rows].sum())
 
     def linked(self) -> Iterator[Linked]:
         """Go through the classes, some at a time so that memory is bounded."""

@@ -44,7 +44,8 @@ class Counted:
 
     def sum(self, weights: _Floats | _Ints) -> _Floats:
         """Return the sum of a weight of each value over each class."""
-        return np.bincount(self.classes, weights=weights, minlength=self.n_classes)
+        total = np.bincount(self.classes, weights=weights, minlength=self.n_classes)
+        return total.astype(np.float64, copy=False)
 
 
 def count_in_classes(

@@ -159,14 +159,13 @@ def measure_privacy(
 
 
 def _columns(table: Any, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
-    problem = ""
-    try:
-        frame = nw.from_native(table, eager_only=True)
-        listed = list(frame.columns)
-    except (TypeError, ValueError, KeyError):
-        problem = "the table is not a pandas, Polars or Arrow table with distinct column names"
-    if problem:
-        raise OptionError(problem, hint="Give one of these, each column once.")
+    frame = _opened(table)
+    if frame is None:
+        raise OptionError(
+            "the table is not a pandas, Polars or Arrow table with distinct column names",
+            hint="Give one of these, each column once.",
+        )
+    listed = list(frame.columns)
     wrong = [f"column '{n}' is not in the table once" for n in names if listed.count(n) != 1]
     if wrong or not len(frame):
         raise OptionError(wrong or "the table has no rows", hint="Look at the table's columns.")
@@ -181,15 +180,22 @@ def _columns(table: Any, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     return columns
 
 
+def _opened(table: Any) -> Any:
+    try:
+        return nw.from_native(table, eager_only=True)
+    except (TypeError, ValueError, KeyError):
+        return None
+
+
 def _as_arrow(column: Any) -> pa.ChunkedArray:
     """Return a column of any library; texts that are Python objects are numbered first."""
     native = column.to_native()
-    is_text = isinstance(native, pd.Series) and native.dtype == object
-    if is_text and pd.api.types.infer_dtype(native, skipna=True) == "string":
-        codes, texts = pd.factorize(native)
-        indices = pa.array(codes.astype(np.int32), mask=codes < 0)
-        encoded = pa.DictionaryArray.from_arrays(indices, pa.array(texts, pa.string()))
-        return pa.chunked_array([encoded])
+    if isinstance(native, pd.Series) and native.dtype == object:
+        codes, found = pd.factorize(native)
+        if all(isinstance(value, str) for value in found):
+            indices = pa.array(codes.astype(np.int32), mask=codes < 0)
+            encoded = pa.DictionaryArray.from_arrays(indices, pa.array(found, pa.string()))
+            return pa.chunked_array([encoded])
     return column.to_arrow()
 
 

@@ -138,10 +138,11 @@ def _is_between(value: Any, low: float | str | None, high: float | str | None) -
     if isinstance(value, dt.date):
         value = value.isoformat()[:10]
     kind: Any = str if isinstance(value, str) else (int, float)
-    bounds = [bound for bound in (low, high) if bound is not None]
-    if not isinstance(value, kind) or any(not isinstance(bound, kind) for bound in bounds):
+    least: Any = value if low is None else low
+    most: Any = value if high is None else high
+    if not all(isinstance(one, kind) for one in (value, least, most)):
         return False
-    return (low is None or low <= value) and (high is None or value <= high)
+    return bool(least <= value <= most)
 
 
 def _text(value: Any) -> str:

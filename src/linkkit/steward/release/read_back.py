@@ -140,14 +140,14 @@ class OpenFiles:
 
     def _portions(self) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Go through both files; where one ends earlier, its portion is shorter."""
-        reader = _attempt(lambda: _open_csv(self.csv_path, self.in_csv), self.csv_path)
+        reader = _csv_portions(self.csv_path, self.in_csv)
         rows = _Rows(self.parquet, self.parquet_path)
         while True:
-            batch = _attempt(lambda: next(reader, None), self.csv_path)
-            if batch is None:
+            text = _attempt(lambda: next(reader, None), self.csv_path)
+            if text is None:
                 break
-            if batch.num_rows:
-                yield pa.Table.from_batches([batch]), rows.take(batch.num_rows)
+            if text.num_rows:
+                yield text, rows.take(text.num_rows)
         rest = rows.take(1)
         if rest.num_rows:
             yield rest.slice(0, 0), rest
@@ -211,11 +211,40 @@ def _header(path: Path) -> list[str]:
     return names
 
 
-def _open_csv(path: Path, names: Sequence[str]) -> Any:
-    """Read all cells as text; an empty cell is missing."""
-    return pyarrow.csv.open_csv(
-        path,
-        read_options=pyarrow.csv.ReadOptions(block_size=_PORTION_BYTES),
+def _csv_portions(path: Path, names: Sequence[str]) -> Iterator[pa.Table]:
+    """Read all cells as text, some records at a time; an empty cell is missing.
+
+    Arrow's own portions lose a line end in a cell that lies across two of them.
+    """
+    rest, has_header = b"", True
+    with path.open("rb") as file:
+        while block := file.read(_PORTION_BYTES):
+            rest += block
+            end = _end_of_records(rest)
+            if end:
+                yield _parsed(rest[:end], names, has_header=has_header)
+                rest, has_header = rest[end:], False
+    if rest:
+        yield _parsed(rest, names, has_header=has_header)
+
+
+def _end_of_records(text: bytes) -> int:
+    """Return where the last whole record ends: at a line end with all quotes before it closed."""
+    end = text.rfind(b"\n") + 1
+    n_quotes = text.count(b'"', 0, end)
+    while end and n_quotes % 2:
+        before = text.rfind(b"\n", 0, end - 1) + 1
+        n_quotes -= text.count(b'"', before, end)
+        end = before
+    return end
+
+
+def _parsed(text: bytes, names: Sequence[str], *, has_header: bool) -> pa.Table:
+    return pyarrow.csv.read_csv(
+        pa.py_buffer(text),
+        read_options=pyarrow.csv.ReadOptions(
+            block_size=len(text) + 1, column_names=None if has_header else list(names)
+        ),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()),
