@@ -34,6 +34,8 @@ SMALL_FRACTION = 0.1
 """Up to this sampling fraction the rule takes Pitman's model (Dankar et al. 2012)."""
 
 _FITTED = 1e-12
+_LARGE = 50
+_N_TERMS = 40
 _MODELS: dict[Literal["pitman", "slide negative binomial", "zayatz"], str] = {
     "pitman": "pitman",
     "slide negative binomial": "slide_negative_binomial",
@@ -262,9 +264,24 @@ def expected_inverse(sizes: Integers, *, sampling_fraction: float) -> Floats:
     people = sizes.astype(np.float64)
     if sampling_fraction >= 1:
         return 1 / people
-    series = hyp2f1(1.0, 1.0, people + 1, 1 - sampling_fraction)
+    series = np.empty(len(people))
+    large = people > _LARGE
+    series[~large] = hyp2f1(1.0, 1.0, people[~large] + 1, 1 - sampling_fraction)
+    series[large] = _series(people[large], 1 - sampling_fraction)
     result: Floats = np.minimum(1 / people, sampling_fraction / people * series)
     return result
+
+
+def _series(sizes: Floats, left: float) -> Floats:
+    """Return ``2F1(1, 1; f + 1; left)`` where `f` is so large that few terms count.
+
+    scipy's function overflows there.
+    """
+    term, total = np.ones(len(sizes)), np.ones(len(sizes))
+    for m in range(_N_TERMS):
+        term = term * left * (m + 1) / (sizes + 1 + m)
+        total += term
+    return total
 
 
 def chance_of_at_most(largest: int, sizes: Integers, *, sampling_fraction: float) -> Floats:

@@ -1,0 +1,189 @@
+"""A protection report as a page, in the look of linkkit's other reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from linkkit._version import __version__
+from linkkit.steward.protect.measured.charts import (
+    AFTER,
+    BEFORE,
+    BEFORE_AND_AFTER,
+    OTHER,
+    Bar,
+    Series,
+    draw_bars,
+    draw_columns,
+    percent,
+)
+from linkkit.steward.protect.measured.report import (
+    ProtectionReport,
+    RiskFigures,
+    RiskReport,
+    SizeBand,
+    SubgroupFigures,
+    VariableUtility,
+)
+
+__all__ = ["body", "draw_class_sizes", "draw_loss", "draw_risk", "page"]
+
+N_GROUPS = 15
+"""How many groups a chart shows."""
+
+
+def draw_class_sizes(before: Sequence[SizeBand], after: Sequence[SizeBand]) -> str:
+    """Draw the share of people in classes of each size, before and after."""
+    used = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a.n_people + b.n_people]
+    bands = range(min(used, default=0), max(used, default=0) + 1)
+    shares = [
+        Series(name=name, color=color, values=[_share(side, i) for i in bands])
+        for name, color, side in (("before", BEFORE, before), ("after", AFTER, after))
+    ]
+    return draw_columns(
+        [before[i].label for i in bands],
+        shares,
+        label="Share of people in classes of each size, before and after.",
+        below="people in a class",
+    )
+
+
+def _share(side: Sequence[SizeBand], i: int) -> float:
+    return side[i].n_people / max(1, sum(band.n_people for band in side))
+
+
+def draw_risk(rows: Sequence[tuple[str, float | None, float | None]]) -> str:
+    """Draw chances before and after; each row has a label and both."""
+    return draw_bars(
+        [
+            Bar(label=label, values=(before, after), texts=(percent(before), percent(after)))
+            for label, before, after in rows
+        ],
+        BEFORE_AND_AFTER,
+        label="Chance of being pointed at, before and after; the table has the numbers.",
+    )
+
+
+def draw_loss(variables: Sequence[VariableUtility]) -> str:
+    """Draw what each quasi-identifier lost, by both measures."""
+    return draw_bars(
+        [
+            Bar(
+                label=item.variable,
+                values=(item.information_loss, item.entropy_loss),
+                texts=(percent(item.information_loss), percent(item.entropy_loss)),
+            )
+            for item in variables
+        ],
+        (("certainty penalty", AFTER), ("entropy", OTHER)),
+        label="What each quasi-identifier lost; the table has the numbers.",
+    )
+
+
+def risk_rows(risk: RiskReport) -> list[tuple[str, float | None, float | None]]:
+    """Return label, value before and value after of each measure of risk."""
+    sides = (risk.before, risk.after)
+    above = f"above {risk.threshold:.3g}"
+    rows = [
+        ("Prosecutor, highest", *(side.prosecutor.highest for side in sides)),
+        ("Prosecutor, average", *(side.prosecutor.average for side in sides)),
+        (f"Prosecutor, people {above}", *(side.prosecutor.share_above for side in sides)),
+    ]
+    known = [side.journalist for side in sides if side.journalist is not None]
+    if len(known) == len(sides):
+        rows += [
+            ("Journalist, highest", *(one.highest for one in known)),
+            ("Journalist, average", *(one.average for one in known)),
+            (f"Journalist, people {above}", *(one.share_above for one in known)),
+        ]
+    rows += [
+        ("Marketer, people found", *(side.marketer for side in sides)),
+        ("Alone in the file", *(_alone(side) for side in sides)),
+    ]
+    return rows
+
+
+def _alone(side: RiskFigures) -> float:
+    return side.sample_uniques / max(1, side.n_people)
+
+
+def _groups_chart(rows: Sequence[SubgroupFigures], *, what: str) -> str:
+    """Draw the groups that fared worst."""
+    withheld = what == "withheld"
+    value = (lambda r: r.share_withheld) if withheld else (lambda r: r.information_loss or 0.0)
+    worst = sorted(rows, key=lambda r: (-value(r), -r.people))[:N_GROUPS]
+    bars = [
+        Bar(
+            label=_short(f"{row.variable}: {row.value}"),
+            values=(value(row),),
+            texts=(
+                f"{percent(value(row))} ({row.withheld:,} of {row.people:,})"
+                if withheld
+                else f"{percent(value(row))} of {row.people - row.withheld:,} people",
+            ),
+        )
+        for row in worst
+        if value(row) > 0
+    ]
+    words = "share of people withheld" if withheld else "detail lost"
+    scale = max((value(row) for row in worst), default=1.0)
+    color = OTHER if withheld else AFTER
+    return draw_bars(
+        bars, ((words, color),), label=f"Groups by {words}; the table has the numbers.", scale=scale
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 36 else text[:35] + "…"
+
+
+def body(report: ProtectionReport) -> str:
+    """Return the report as a piece of HTML with its own style, for a notebook."""
+    return _template("body.html.jinja").render(report=report, **_contents(report))
+
+
+def page(report: ProtectionReport) -> str:
+    """Return the report as a page that needs no other file, script or network."""
+    return (
+        _template("page.html.jinja").render(
+            # The body is linkkit's own HTML, in which jinja has escaped every value.
+            body=Markup(body(report)),  # noqa: S704
+            version=__version__,
+        )
+        + "\n"
+    )
+
+
+def _contents(report: ProtectionReport) -> dict[str, Any]:
+    risk, utility = report.risk, report.utility
+    charts = {
+        "class_sizes": draw_class_sizes(risk.before.class_sizes, risk.after.class_sizes),
+        "risk": draw_risk(risk_rows(risk)),
+        "loss": draw_loss(utility.variables),
+        "detail": _groups_chart(report.subgroups, what="detail"),
+    }
+    if utility.n_withheld:
+        charts["withheld"] = _groups_chart(report.subgroups, what="withheld")
+    return {
+        # The charts are linkkit's own SVG, in which every label is escaped.
+        "charts": {name: Markup(svg) for name, svg in charts.items()},  # noqa: S704
+        "risk_rows": risk_rows(risk),
+        "percent": percent,
+        "style": Markup(_text("style.css")),  # noqa: S704
+    }
+
+
+def _text(name: str) -> str:
+    source = files("linkkit.steward.protect.measured").joinpath("templates", name)
+    return source.read_text(encoding="utf-8")
+
+
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(_text(name))
