@@ -125,7 +125,7 @@ class ProtectionSummary:
         One for each column, the study id first.
     suppressed_by_subgroup : tuple of SubgroupSuppression
         Who was withheld; empty when nobody was, or too few to tell.
-    promises : tuple of str
+    in_words : tuple of str
         What every class keeps, and what a missing value is, a sentence each.
     measured : Measurements
         Class sizes, utility and subgroups as they are. Not for publication.
@@ -148,7 +148,7 @@ class ProtectionSummary:
     recodings: tuple[Recoding, ...]
     variables: tuple[VariableNote, ...]
     suppressed_by_subgroup: tuple[SubgroupSuppression, ...]
-    promises: tuple[str, ...]
+    in_words: tuple[str, ...]
     measured: Measurements
 
 

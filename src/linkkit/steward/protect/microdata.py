@@ -207,6 +207,6 @@ def _summarize(
                 smallest_cell=cell,
             )
         ),
-        promises=promise_words(request.models, missing=request.missing),
+        in_words=promise_words(request.models, missing=request.missing),
         measured=measure(measurable(found, request)),
     )

@@ -11,10 +11,21 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 import jinja2
+from markupsafe import Markup
 
 from linkkit._version import __version__
 from linkkit.steward.protect import ProtectedDataset, Recoding, SubgroupSuppression
+from linkkit.steward.protect.measured.charts import percent
+from linkkit.steward.protect.measured.subgroups import SubgroupDetail, detail_by_subgroup
 from linkkit.steward.release.check import Measured
+from linkkit.steward.release.disclosure_charts import draw_disclosure
+from linkkit.steward.release.published import (
+    PublishedRisk,
+    PublishedUtility,
+    publish_findings,
+    publish_risk,
+    publish_utility,
+)
 
 __all__ = ["DisclosureReport", "disclosure_html", "disclosure_json", "report_disclosure"]
 
@@ -59,6 +70,16 @@ class DisclosureReport:
         Who was withheld.
     unprotected : tuple of str
         Variables that were left as they are.
+    promises : tuple of str
+        What every class keeps, a sentence each.
+    risk : PublishedRisk
+        Before and after.
+    utility : PublishedUtility
+        What is left.
+    detail_by_subgroup : tuple of SubgroupDetail
+        Who lost how much detail.
+    findings : tuple of str
+        What stands out about small groups.
     limits : tuple of str
         What is not claimed, in plain words.
     made_by : str
@@ -81,6 +102,11 @@ class DisclosureReport:
     recodings: tuple[Recoding, ...]
     withheld_by_subgroup: tuple[SubgroupSuppression, ...]
     unprotected: tuple[str, ...]
+    promises: tuple[str, ...]
+    risk: PublishedRisk
+    utility: PublishedUtility
+    detail_by_subgroup: tuple[SubgroupDetail, ...]
+    findings: tuple[str, ...]
     limits: tuple[str, ...] = LIMITS
     made_by: str = f"linkkit {__version__}"
 
@@ -108,6 +134,13 @@ def report_disclosure(safe: ProtectedDataset, measured: Measured) -> DisclosureR
         unprotected=tuple(
             note.name for note in summary.variables if note.role in ("payload", "participation")
         ),
+        promises=summary.in_words,
+        risk=publish_risk(safe),
+        utility=publish_utility(safe),
+        detail_by_subgroup=tuple(
+            detail_by_subgroup(summary.measured.subgroups, smallest_cell=summary.smallest_cell)
+        ),
+        findings=publish_findings(safe),
     )
 
 
@@ -143,4 +176,11 @@ def disclosure_html(report: DisclosureReport) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(source.read_text(encoding="utf-8"))
-    return template.render(report=report) + "\n"
+    # The charts are linkkit's own SVG, in which every label is escaped.
+    charts = {
+        name: Markup(svg)  # noqa: S704
+        for name, svg in draw_disclosure(
+            report.risk, report.utility, report.withheld_by_subgroup, report.detail_by_subgroup
+        ).items()
+    }
+    return template.render(report=report, charts=charts, percent=percent) + "\n"

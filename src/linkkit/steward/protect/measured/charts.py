@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["BEFORE_AND_AFTER", "Bar", "Series", "draw_bars", "draw_columns", "percent"]
+__all__ = ["AFTER", "BEFORE", "BEFORE_AND_AFTER", "OTHER", "Bar", "Series", "draw_bars", "draw_columns", "percent", "shorten"]
 
 BEFORE, AFTER, OTHER = "var(--muted)", "var(--accent)", "var(--warm)"
 BEFORE_AND_AFTER = (("before", BEFORE), ("after", AFTER))
 
 _WIDTH = 820
-_LABEL, _BAR_END = 240, 700
+_N_LETTERS = 34
+_LABEL, _BAR_END = 240, 660
 _BAR, _GAP, _TOP = 13, 11, 30
 
 
@@ -52,6 +53,11 @@ def percent(share: float | None) -> str:
     if share < 0.001:
         return "< 0.1 %"
     return "> 99.9 %" if share > 0.999 else f"{100 * share:.1f} %"
+
+
+def shorten(text: str) -> str:
+    """Return a label that fits beside a bar."""
+    return text if len(text) <= _N_LETTERS else text[: _N_LETTERS - 1] + "…"
 
 
 def draw_bars(

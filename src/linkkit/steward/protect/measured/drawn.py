@@ -20,6 +20,7 @@ from linkkit.steward.protect.measured.charts import (
     draw_bars,
     draw_columns,
     percent,
+    shorten,
 )
 from linkkit.steward.protect.measured.report import (
     ProtectionReport,
@@ -34,6 +35,8 @@ __all__ = ["body", "draw_class_sizes", "draw_loss", "draw_risk", "page"]
 
 N_GROUPS = 15
 """How many groups a chart shows."""
+
+_VISIBLE = 0.005
 
 
 def draw_class_sizes(before: Sequence[SizeBand], after: Sequence[SizeBand]) -> str:
@@ -73,7 +76,7 @@ def draw_loss(variables: Sequence[VariableUtility]) -> str:
     return draw_bars(
         [
             Bar(
-                label=item.variable,
+                label=shorten(item.variable),
                 values=(item.information_loss, item.entropy_loss),
                 texts=(percent(item.information_loss), percent(item.entropy_loss)),
             )
@@ -118,7 +121,7 @@ def _groups_chart(rows: Sequence[SubgroupFigures], *, what: str) -> str:
     worst = sorted(rows, key=lambda r: (-value(r), -r.people))[:N_GROUPS]
     bars = [
         Bar(
-            label=_short(f"{row.variable}: {row.value}"),
+            label=shorten(f"{row.variable}: {row.value}"),
             values=(value(row),),
             texts=(
                 f"{percent(value(row))} ({row.withheld:,} of {row.people:,})"
@@ -135,10 +138,6 @@ def _groups_chart(rows: Sequence[SubgroupFigures], *, what: str) -> str:
     return draw_bars(
         bars, ((words, color),), label=f"Groups by {words}; the table has the numbers.", scale=scale
     )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 36 else text[:35] + "…"
 
 
 def body(report: ProtectionReport) -> str:
@@ -164,8 +163,10 @@ def _contents(report: ProtectionReport) -> dict[str, Any]:
         "class_sizes": draw_class_sizes(risk.before.class_sizes, risk.after.class_sizes),
         "risk": draw_risk(risk_rows(risk)),
         "loss": draw_loss(utility.variables),
-        "detail": _groups_chart(report.subgroups, what="detail"),
     }
+    losses = [r.information_loss for r in report.subgroups if r.information_loss is not None]
+    if losses and max(losses) - min(losses) > _VISIBLE:
+        charts["detail"] = _groups_chart(report.subgroups, what="detail")
     if utility.n_withheld:
         charts["withheld"] = _groups_chart(report.subgroups, what="withheld")
     return {

@@ -106,7 +106,12 @@ def find_imbalance(
         gap = small.loss - others.loss
         if gap >= _DETAIL_GAP and small.loss >= _DETAIL_RATIO * others.loss:
             result.append(_detail_finding(name, n_small, small, others))
-    return tuple(result)
+    return tuple(sorted(result, key=_least_striking_last))
+
+
+def _least_striking_last(finding: Finding) -> tuple[bool, float]:
+    ratio = math.inf if finding.ratio is None else finding.ratio
+    return finding.kind == "detail", -ratio
 
 
 def _n_small(people: Sequence[int]) -> int:
@@ -149,7 +154,7 @@ def withheld_by_lot(
     Examples
     --------
     >>> round(withheld_by_lot((10, 5, 0), (90, 5, 0)), 6)
-    0.000668
+    0.000672
     """
     scale = max(1.0, together)
     n_small, n_all = round(small[0] / scale), round((small[0] + others[0]) / scale)
