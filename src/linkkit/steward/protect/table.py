@@ -110,7 +110,10 @@ class Anonymized:
         >>> from linkkit.steward.protect.models import KAnonymity
         >>> people = pa.table({"age": [7, 8, 8, 30, 31, 33]})
         >>> safe = anonymize(
-        ...     people, quasi_identifiers=["age"], models=[KAnonymity(k=3)], method="optimal",
+        ...     people,
+        ...     quasi_identifiers=["age"],
+        ...     models=[KAnonymity(k=3)],
+        ...     method="optimal",
         ...     shown="levels",
         ... )
         >>> report = safe.report()

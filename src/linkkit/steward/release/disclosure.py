@@ -137,11 +137,16 @@ def report_disclosure(safe: ProtectedDataset, measured: Measured) -> DisclosureR
         promises=summary.in_words,
         risk=publish_risk(safe),
         utility=publish_utility(safe),
-        detail_by_subgroup=tuple(
-            detail_by_subgroup(summary.measured.subgroups, smallest_cell=summary.smallest_cell)
-        ),
+        detail_by_subgroup=_detail(safe),
         findings=publish_findings(safe),
     )
+
+
+def _detail(safe: ProtectedDataset) -> tuple[SubgroupDetail, ...]:
+    """Return who lost how much detail; nobody where all groups lost the same."""
+    summary = safe.summary
+    rows = detail_by_subgroup(summary.measured.subgroups, smallest_cell=summary.smallest_cell)
+    return tuple(rows) if len({row.information_loss for row in rows}) > 1 else ()
 
 
 def _publishable(safe: ProtectedDataset) -> tuple[str, str]:

@@ -23,7 +23,6 @@ from linkkit.steward.release.published import PublishedRisk, PublishedUtility
 __all__ = ["draw_disclosure"]
 
 _N_GROUPS = 15
-_VISIBLE = 0.005
 
 
 def draw_disclosure(
@@ -38,8 +37,7 @@ def draw_disclosure(
         charts["class_sizes"] = _class_sizes(risk)
     if any(int(row.suppressed) for row in withheld):
         charts["withheld"] = _withheld(withheld)
-    losses = [row.information_loss for row in detail]
-    if losses and max(losses) - min(losses) > _VISIBLE:
+    if detail:
         charts["detail"] = _detail(detail)
     return charts
 

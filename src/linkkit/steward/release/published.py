@@ -137,14 +137,19 @@ def publish_risk(safe: ProtectedDataset) -> PublishedRisk:
 
 
 def _row(measure: str, before: float, after: float) -> RiskRow:
-    return RiskRow(measure=measure, before=round(before, 2), after=round(after, 4))
+    return RiskRow(measure=measure, before=_whole(before), after=round(after, 4))
+
+
+def _whole(share: float) -> float:
+    """Return whole percents; 0 and 1 only where that is what it is."""
+    return share if share in (0, 1) else min(0.99, max(0.01, round(share, 2)))
 
 
 def _large_share(share: float, side: RiskFigures, cell: int) -> float | None:
     """Return a share in whole percents, unless it or what it leaves is of few people."""
     n = round(share * side.n_people)
     small = any(0 < part < cell for part in (n, side.n_people - n))
-    return None if small else round(share, 2)
+    return None if small else _whole(share)
 
 
 def _alone(bands: Sequence[PublishedBand]) -> float | None:
@@ -162,7 +167,9 @@ def _wide_enough(
     before: Sequence[SizeBand], after: Sequence[SizeBand], cell: int
 ) -> tuple[PublishedBand, ...]:
     """Put bands together until each has no people before, or enough; leave out empty ends."""
-    used = [i for i, (b, a) in enumerate(zip(before, after, strict=True)) if b.n_people + a.n_people]
+    used = [
+        i for i, (b, a) in enumerate(zip(before, after, strict=True)) if b.n_people + a.n_people
+    ]
     groups: list[list[int]] = []
     for i in range(min(used, default=0), max(used, default=-1) + 1):
         if groups and 0 < _people(before, groups[-1]) < cell:
@@ -178,7 +185,7 @@ def _wide_enough(
     return tuple(
         PublishedBand(
             people_in_class=_joint_label(before, places),
-            before=round(_people(before, places) / max(1, n_before), 2),
+            before=_whole(_people(before, places) / max(1, n_before)),
             after=_people(after, places) / max(1, n_after),
         )
         for places in groups
@@ -218,8 +225,8 @@ def _variable(item: VariableUtility, *, told: bool) -> PublishedVariable:
         entropy_loss=round(item.entropy_loss, 2),
         n_labels=item.n_labels,
         share_unchanged=round(item.share_unchanged, 4),
-        shift_by_withholding=round(item.shift_by_withholding, 2) if told else None,
-        shift_as_read=round(item.shift_as_read, 2) if told else None,
+        shift_by_withholding=_whole(item.shift_by_withholding) if told else None,
+        shift_as_read=_whole(item.shift_as_read) if told else None,
     )
 
 

@@ -9,7 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["AFTER", "BEFORE", "BEFORE_AND_AFTER", "OTHER", "Bar", "Series", "draw_bars", "draw_columns", "percent", "shorten"]
+__all__ = [
+    "AFTER",
+    "BEFORE",
+    "BEFORE_AND_AFTER",
+    "OTHER",
+    "Bar",
+    "Series",
+    "draw_bars",
+    "draw_columns",
+    "percent",
+    "shorten",
+]
 
 BEFORE, AFTER, OTHER = "var(--muted)", "var(--accent)", "var(--warm)"
 BEFORE_AND_AFTER = (("before", BEFORE), ("after", AFTER))
@@ -44,7 +55,7 @@ def percent(share: float | None) -> str:
     Examples
     --------
     >>> [percent(share) for share in (0, 0.0001, 0.0123, 0.5, 0.99999, 1, None)]
-    ['0 %', '< 0.1 %', '1.2 %', '50.0 %', '> 99.9 %', '100 %', '-']
+    ['0 %', '< 0.1 %', '1.2 %', '50 %', '> 99.9 %', '100 %', '-']
     """
     if share is None:
         return "-"
@@ -52,7 +63,7 @@ def percent(share: float | None) -> str:
         return f"{100 * share:.0f} %"
     if share < 0.001:
         return "< 0.1 %"
-    return "> 99.9 %" if share > 0.999 else f"{100 * share:.1f} %"
+    return "> 99.9 %" if share > 0.999 else f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
 def shorten(text: str) -> str:
@@ -91,7 +102,9 @@ def draw_bars(
             parts.append(_box(_LABEL, at + 1, max(width, 0.0), _BAR - 2, color))
             parts.append(_text(_LABEL + width + 6, at + _BAR - 2.5, text, anchor="start"))
     height = top + len(rows) * row_height
-    axis = f'<line x1="{_LABEL}" y1="{top - 3}" x2="{_LABEL}" y2="{height - 6}" stroke="var(--line)"/>'
+    axis = (
+        f'<line x1="{_LABEL}" y1="{top - 3}" x2="{_LABEL}" y2="{height - 6}" stroke="var(--line)"/>'
+    )
     return _svg([axis, *parts], height=height, label=label)
 
 

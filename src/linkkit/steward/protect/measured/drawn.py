@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeAlias
 
 import jinja2
 from markupsafe import Markup
@@ -24,6 +24,7 @@ from linkkit.steward.protect.measured.charts import (
 )
 from linkkit.steward.protect.measured.report import (
     ProtectionReport,
+    RecordRisk,
     RiskFigures,
     RiskReport,
     SizeBand,
@@ -38,10 +39,15 @@ N_GROUPS = 15
 
 _VISIBLE = 0.005
 
+RiskRow: TypeAlias = tuple[str, float | None, float | None]
+"""The name of a measure, and its value before and after."""
+
 
 def draw_class_sizes(before: Sequence[SizeBand], after: Sequence[SizeBand]) -> str:
     """Draw the share of people in classes of each size, before and after."""
-    used = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a.n_people + b.n_people]
+    used = [
+        i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a.n_people + b.n_people
+    ]
     bands = range(min(used, default=0), max(used, default=0) + 1)
     shares = [
         Series(name=name, color=color, values=[_share(side, i) for i in bands])
@@ -59,7 +65,7 @@ def _share(side: Sequence[SizeBand], i: int) -> float:
     return side[i].n_people / max(1, sum(band.n_people for band in side))
 
 
-def draw_risk(rows: Sequence[tuple[str, float | None, float | None]]) -> str:
+def draw_risk(rows: Sequence[RiskRow]) -> str:
     """Draw chances before and after; each row has a label and both."""
     return draw_bars(
         [
@@ -87,56 +93,69 @@ def draw_loss(variables: Sequence[VariableUtility]) -> str:
     )
 
 
-def risk_rows(risk: RiskReport) -> list[tuple[str, float | None, float | None]]:
+def risk_rows(risk: RiskReport) -> list[RiskRow]:
     """Return label, value before and value after of each measure of risk."""
-    sides = (risk.before, risk.after)
-    above = f"above {risk.threshold:.3g}"
-    rows = [
-        ("Prosecutor, highest", *(side.prosecutor.highest for side in sides)),
-        ("Prosecutor, average", *(side.prosecutor.average for side in sides)),
-        (f"Prosecutor, people {above}", *(side.prosecutor.share_above for side in sides)),
+    before, after = risk.before, risk.after
+    rows = _record_rows("Prosecutor", before.prosecutor, after.prosecutor, risk.threshold)
+    if before.journalist is not None and after.journalist is not None:
+        rows += _record_rows("Journalist", before.journalist, after.journalist, risk.threshold)
+    return [
+        *rows,
+        ("Marketer, people found", before.marketer, after.marketer),
+        ("Alone in the file", _alone(before), _alone(after)),
     ]
-    known = [side.journalist for side in sides if side.journalist is not None]
-    if len(known) == len(sides):
-        rows += [
-            ("Journalist, highest", *(one.highest for one in known)),
-            ("Journalist, average", *(one.average for one in known)),
-            (f"Journalist, people {above}", *(one.share_above for one in known)),
-        ]
-    rows += [
-        ("Marketer, people found", *(side.marketer for side in sides)),
-        ("Alone in the file", *(_alone(side) for side in sides)),
+
+
+def _record_rows(
+    name: str, before: RecordRisk, after: RecordRisk, threshold: float
+) -> list[RiskRow]:
+    return [
+        (f"{name}, highest", before.highest, after.highest),
+        (f"{name}, average", before.average, after.average),
+        (f"{name}, people above {threshold:.3g}", before.share_above, after.share_above),
     ]
-    return rows
 
 
 def _alone(side: RiskFigures) -> float:
     return side.sample_uniques / max(1, side.n_people)
 
 
-def _groups_chart(rows: Sequence[SubgroupFigures], *, what: str) -> str:
-    """Draw the groups that fared worst."""
-    withheld = what == "withheld"
-    value = (lambda r: r.share_withheld) if withheld else (lambda r: r.information_loss or 0.0)
-    worst = sorted(rows, key=lambda r: (-value(r), -r.people))[:N_GROUPS]
+def _draw_withheld(rows: Sequence[SubgroupFigures]) -> str:
+    """Draw the groups of which the largest share was withheld."""
+    worst = sorted(rows, key=lambda row: (-row.share_withheld, -row.people))[:N_GROUPS]
     bars = [
         Bar(
             label=shorten(f"{row.variable}: {row.value}"),
-            values=(value(row),),
-            texts=(
-                f"{percent(value(row))} ({row.withheld:,} of {row.people:,})"
-                if withheld
-                else f"{percent(value(row))} of {row.people - row.withheld:,} people",
-            ),
+            values=(row.share_withheld,),
+            texts=(f"{percent(row.share_withheld)} ({row.withheld:,} of {row.people:,})",),
         )
         for row in worst
-        if value(row) > 0
+        if row.withheld
     ]
-    words = "share of people withheld" if withheld else "detail lost"
-    scale = max((value(row) for row in worst), default=1.0)
-    color = OTHER if withheld else AFTER
     return draw_bars(
-        bars, ((words, color),), label=f"Groups by {words}; the table has the numbers.", scale=scale
+        bars,
+        (("share withheld", OTHER),),
+        label="Groups of which most were withheld; the table has the numbers.",
+        scale=worst[0].share_withheld if worst else 1.0,
+    )
+
+
+def _draw_detail(rows: Sequence[tuple[float, SubgroupFigures]]) -> str:
+    """Draw the groups that lost most detail; each comes with its loss."""
+    worst = sorted(rows, key=lambda pair: (-pair[0], -pair[1].people))[:N_GROUPS]
+    bars = [
+        Bar(
+            label=shorten(f"{row.variable}: {row.value}"),
+            values=(loss,),
+            texts=(f"{percent(loss)} ({row.people - row.withheld:,} rows)",),
+        )
+        for loss, row in worst
+    ]
+    return draw_bars(
+        bars,
+        (("detail lost", AFTER),),
+        label="Groups whose people lost most detail; the table has the numbers.",
+        scale=worst[0][0],
     )
 
 
@@ -164,11 +183,12 @@ def _contents(report: ProtectionReport) -> dict[str, Any]:
         "risk": draw_risk(risk_rows(risk)),
         "loss": draw_loss(utility.variables),
     }
-    losses = [r.information_loss for r in report.subgroups if r.information_loss is not None]
+    lost = [(r.information_loss, r) for r in report.subgroups if r.information_loss is not None]
+    losses = [loss for loss, _ in lost]
     if losses and max(losses) - min(losses) > _VISIBLE:
-        charts["detail"] = _groups_chart(report.subgroups, what="detail")
+        charts["detail"] = _draw_detail(lost)
     if utility.n_withheld:
-        charts["withheld"] = _groups_chart(report.subgroups, what="withheld")
+        charts["withheld"] = _draw_withheld(report.subgroups)
     return {
         # The charts are linkkit's own SVG, in which every label is escaped.
         "charts": {name: Markup(svg) for name, svg in charts.items()},  # noqa: S704

@@ -5,7 +5,6 @@ Nothing here has a row, so that it can be kept until somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from linkkit.steward.protect.hierarchies import Hierarchy
 from linkkit.steward.protect.items import find_items
 from linkkit.steward.protect.measured.fitting import fitting_people, people_in_reach
 from linkkit.steward.protect.measured.report import ClassCounts
+from linkkit.steward.protect.models import KAnonymity
 from linkkit.steward.protect.recode import Recoded, Request
 from linkkit.steward.protect.shown import Shown
 
@@ -165,9 +165,7 @@ def _counted(people: Integers, fits: Integers, around: Integers | None) -> Class
     )
 
 
-def measurable(
-    found: Recoded, request: Request, *, persons: pa.Array | None = None
-) -> Measurable:
+def measurable(found: Recoded, request: Request, *, persons: pa.Array | None = None) -> Measurable:
     """Take from a recoding what the measures need.
 
     Parameters
@@ -181,7 +179,7 @@ def measurable(
     """
     who = None if persons is None else _numbered(persons)
     of_items = found.grouping.classes >= 0
-    ks = [model.k for model in request.models if type(model).__name__ == "KAnonymity"]
+    ks = [model.k for model in request.models if isinstance(model, KAnonymity)]
     variables = tuple(
         _variable(hierarchy, shown, found)
         for hierarchy, shown in zip(found.hierarchies, found.shown, strict=True)
@@ -205,7 +203,7 @@ def _numbered(persons: pa.Array) -> Integers:
     """Number people; a missing one is somebody else in each row."""
     encoded = persons.dictionary_encode()
     n_known = len(encoded.dictionary)
-    numbers = encoded.indices.fill_null(-1).to_numpy(False).astype(np.int64)
+    numbers: Integers = encoded.indices.fill_null(-1).to_numpy(False).astype(np.int64)
     unknown = numbers < 0
     numbers[unknown] = n_known + np.arange(int(unknown.sum()))
     return numbers
@@ -264,6 +262,4 @@ def _population(found: Recoded) -> Combinations | None:
         return None
     columns = [hierarchy.base[found.n_rows :] for hierarchy in found.hierarchies]
     items = find_items(columns, [hierarchy.n_groups for hierarchy in found.hierarchies])
-    return Combinations(
-        codes=items.codes.astype(np.int64), rows=items.counts, people=items.counts
-    )
+    return Combinations(codes=items.codes.astype(np.int64), rows=items.counts, people=items.counts)

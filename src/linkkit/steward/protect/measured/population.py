@@ -209,14 +209,13 @@ def slide_negative_binomial_uniques(
     def misfit(point: Floats) -> Floats:
         a, b = float(np.exp(point[0])), float(expit(point[1]))
         thinned = b / (b + sampling_fraction * (1 - b))
-        log_none, log_one, log_two = nbinom.logpmf([0, 1, 2], a, thinned)
+        log_none, log_one, log_two = nbinom.logpmf(np.arange(3), a, thinned).tolist()
         taken, left = np.log(sampling_fraction), np.log1p(-sampling_fraction)
-        return np.log(classes) + np.array(
-            [
-                np.logaddexp(left + log_one, taken + log_none) - np.log(ones),
-                np.logaddexp(left + log_two, taken + log_one) - np.log(twos),
-            ]
-        )
+        expected = [
+            np.logaddexp(left + log_one, taken + log_none) - np.log(ones),
+            np.logaddexp(left + log_two, taken + log_one) - np.log(twos),
+        ]
+        return np.log(classes) + np.array(expected, dtype=np.float64)
 
     fits = [
         least_squares(misfit, [log_a, logit_b], bounds=([-12, -25], [12, 25]))
@@ -295,5 +294,4 @@ def chance_of_at_most(largest: int, sizes: Integers, *, sampling_fraction: float
     >>> chance_of_at_most(4, np.array([1, 4, 5]), sampling_fraction=0.5).round(4).tolist()
     [0.9375, 0.0625, 0.0]
     """
-    result: Floats = nbinom.cdf(largest - sizes, sizes, sampling_fraction)
-    return result
+    return np.asarray(nbinom.cdf(largest - sizes, sizes, sampling_fraction), dtype=np.float64)

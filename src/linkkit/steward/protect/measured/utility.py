@@ -6,8 +6,6 @@ Pure: a :class:`~linkkit.steward.protect.measured.measurable.Measurable` in, num
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -54,7 +52,8 @@ def discernibility(sizes: Integers, *, n_withheld: int, n_rows: int) -> int:
     >>> discernibility(np.array([3, 2]), n_withheld=1, n_rows=6)
     19
     """
-    return sum(size * size for size in sizes.tolist()) + n_withheld * n_rows
+    squares: int = sum(size * size for size in sizes.tolist())
+    return squares + n_withheld * n_rows
 
 
 def average_class_ratio(sizes: Integers, *, k: int) -> float | None:
@@ -125,7 +124,7 @@ def _variable(of: Measurable, i: int) -> VariableUtility:
     )
     alone = np.array([len(covers) == 1 for covers in variable.shown.covers], dtype=np.bool_)
     stays = np.bincount(values, weights=rows, minlength=len(variable.totals))
-    people = np.bincount(labels, weights=rows, minlength=len(variable.shown.labels))
+    people = np.bincount(labels, weights=rows.astype(np.float64), minlength=len(covered))
     return VariableUtility(
         variable=variable.shown.variable,
         information_loss=math.fsum((variable.shown.losses[of.kept] * rows).tolist()) / n,
@@ -138,10 +137,10 @@ def _variable(of: Measurable, i: int) -> VariableUtility:
     )
 
 
-def _as_read(variable: Variable, people: Sequence[float] | Floats) -> Floats:
+def _as_read(variable: Variable, people: Floats) -> Floats:
     """Spread the people of each label evenly over the values that it stands for."""
     result = np.zeros(len(variable.totals))
-    for label, n in enumerate(people):
+    for label, n in enumerate(people.tolist()):
         if n:
             covers = list(variable.shown.covers[label])
             share = variable.sizes[covers] / variable.sizes[covers].sum()
