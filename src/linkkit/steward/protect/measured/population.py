@@ -215,7 +215,7 @@ def slide_negative_binomial_uniques(
             np.logaddexp(left + log_one, taken + log_none) - np.log(ones),
             np.logaddexp(left + log_two, taken + log_one) - np.log(twos),
         ]
-        return np.log(classes) + np.array(expected, dtype=np.float64)
+        return np.array(expected, dtype=np.float64) + float(np.log(classes))
 
     fits = [
         least_squares(misfit, [log_a, logit_b], bounds=([-12, -25], [12, 25]))

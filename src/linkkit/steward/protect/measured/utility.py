@@ -6,6 +6,7 @@ Pure: a :class:`~linkkit.steward.protect.measured.measurable.Measurable` in, num
 from __future__ import annotations
 
 import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -124,7 +125,7 @@ def _variable(of: Measurable, i: int) -> VariableUtility:
     )
     alone = np.array([len(covers) == 1 for covers in variable.shown.covers], dtype=np.bool_)
     stays = np.bincount(values, weights=rows, minlength=len(variable.totals))
-    people = np.bincount(labels, weights=rows.astype(np.float64), minlength=len(covered))
+    people: Floats = np.bincount(labels, weights=rows, minlength=len(covered)).astype(np.float64)
     return VariableUtility(
         variable=variable.shown.variable,
         information_loss=math.fsum((variable.shown.losses[of.kept] * rows).tolist()) / n,
