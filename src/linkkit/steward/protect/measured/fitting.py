@@ -61,7 +61,7 @@ def fitting_people(
             both = np.flatnonzero(pattern & other)
             together = np.vstack([asked[mine][:, both], codes[theirs][:, both]])
             columns = [np.zeros(len(together), dtype=np.int64), *together.T]
-            numbers, bound = class_numbers(columns, [1, *(n_groups[i] for i in both)])
+            numbers, bound = class_numbers(columns, [1, *(n_groups[i] for i in both.tolist())])
             counts = np.bincount(
                 numbers[len(mine) :], weights=people[theirs], minlength=bound
             ).astype(np.int64)
