@@ -16,7 +16,11 @@ from markupsafe import Markup
 from linkkit._version import __version__
 from linkkit.steward.protect import ProtectedDataset, Recoding, SubgroupSuppression
 from linkkit.steward.protect.measured.charts import percent
-from linkkit.steward.protect.measured.subgroups import SubgroupDetail, detail_by_subgroup
+from linkkit.steward.protect.measured.subgroups import (
+    SubgroupDetail,
+    detail_by_subgroup,
+    rough_people,
+)
 from linkkit.steward.release.check import Measured
 from linkkit.steward.release.disclosure_charts import draw_disclosure
 from linkkit.steward.release.published import (
@@ -28,6 +32,8 @@ from linkkit.steward.release.published import (
 )
 
 __all__ = ["DisclosureReport", "disclosure_html", "disclosure_json", "report_disclosure"]
+
+_SAME = 0.01
 
 LIMITS = (
     "This is not a promise of anonymity. The data remain data about people, and the law and the "
@@ -77,7 +83,7 @@ class DisclosureReport:
     utility : PublishedUtility
         What is left.
     detail_by_subgroup : tuple of SubgroupDetail
-        Who lost how much detail.
+        Who lost most detail.
     findings : tuple of str
         What stands out about small groups.
     limits : tuple of str
@@ -130,7 +136,7 @@ def report_disclosure(safe: ProtectedDataset, measured: Measured) -> DisclosureR
         people_withheld=withheld,
         information_loss=_kept_only(safe),
         recodings=tuple(_rounded(item) for item in summary.recodings),
-        withheld_by_subgroup=summary.suppressed_by_subgroup,
+        withheld_by_subgroup=_withheld(safe),
         unprotected=tuple(
             note.name for note in summary.variables if note.role in ("payload", "participation")
         ),
@@ -142,11 +148,31 @@ def report_disclosure(safe: ProtectedDataset, measured: Measured) -> DisclosureR
     )
 
 
-def _detail(safe: ProtectedDataset) -> tuple[SubgroupDetail, ...]:
-    """Return who lost how much detail; nobody where all groups lost the same."""
+def _withheld(safe: ProtectedDataset) -> tuple[SubgroupSuppression, ...]:
+    """Return who was withheld; of variables without one level for all, people only roughly."""
     summary = safe.summary
-    rows = detail_by_subgroup(summary.measured.subgroups, smallest_cell=summary.smallest_cell)
-    return tuple(rows) if len({row.information_loss for row in rows}) > 1 else ()
+    local = {item.variable for item in summary.recodings if item.level is None}
+    return tuple(
+        shown
+        for row in summary.suppressed_by_subgroup
+        for shown in (
+            rough_people([row], smallest_cell=summary.smallest_cell)
+            if row.variable in local
+            else [row]
+        )
+    )
+
+
+def _detail(safe: ProtectedDataset) -> tuple[SubgroupDetail, ...]:
+    """Return who lost most detail; nobody where all groups lost about the same."""
+    summary = safe.summary
+    losses = [row.information_loss for row in summary.measured.subgroups]
+    known = [loss for loss in losses if loss is not None]
+    if max(known) - min(known) < _SAME:
+        return ()
+    return tuple(
+        detail_by_subgroup(summary.measured.subgroups, smallest_cell=summary.smallest_cell)
+    )
 
 
 def _publishable(safe: ProtectedDataset) -> tuple[str, str]:
@@ -185,7 +211,7 @@ def disclosure_html(report: DisclosureReport) -> str:
     charts = {
         name: Markup(svg)  # noqa: S704
         for name, svg in draw_disclosure(
-            report.risk, report.utility, report.withheld_by_subgroup, report.detail_by_subgroup
+            report.risk, report.utility, report.withheld_by_subgroup
         ).items()
     }
     return template.render(report=report, charts=charts, percent=percent) + "\n"

@@ -17,7 +17,6 @@ from linkkit.steward.protect.measured.charts import (
     percent,
     shorten,
 )
-from linkkit.steward.protect.measured.subgroups import SubgroupDetail
 from linkkit.steward.release.published import PublishedRisk, PublishedUtility
 
 __all__ = ["draw_disclosure"]
@@ -29,7 +28,6 @@ def draw_disclosure(
     risk: PublishedRisk,
     utility: PublishedUtility,
     withheld: Sequence[SubgroupSuppression],
-    detail: Sequence[SubgroupDetail],
 ) -> dict[str, str]:
     """Return the charts by name; a chart that would show nothing is left out."""
     charts = {"risk": _risk(risk), "loss": _loss(utility)}
@@ -37,8 +35,6 @@ def draw_disclosure(
         charts["class_sizes"] = _class_sizes(risk)
     if any(int(row.suppressed) for row in withheld):
         charts["withheld"] = _withheld(withheld)
-    if detail:
-        charts["detail"] = _detail(detail)
     return charts
 
 
@@ -89,8 +85,8 @@ def _loss(utility: PublishedUtility) -> str:
 
 
 def _withheld(rows: Sequence[SubgroupSuppression]) -> str:
-    shares = [(int(row.suppressed) / max(1, int(row.people)), row) for row in rows]
-    worst = sorted(shares, key=lambda pair: (-pair[0], -int(pair[1].people)))[:_N_GROUPS]
+    shares = [(min(1.0, int(row.suppressed) / max(1, _people(row))), row) for row in rows]
+    worst = sorted(shares, key=lambda pair: (-pair[0], -_people(pair[1])))[:_N_GROUPS]
     return draw_bars(
         [
             Bar(
@@ -107,18 +103,5 @@ def _withheld(rows: Sequence[SubgroupSuppression]) -> str:
     )
 
 
-def _detail(rows: Sequence[SubgroupDetail]) -> str:
-    worst = sorted(rows, key=lambda row: (-row.information_loss, -row.people))[:_N_GROUPS]
-    return draw_bars(
-        [
-            Bar(
-                label=shorten(f"{row.variable}: {row.value}"),
-                values=(row.information_loss,),
-                texts=(f"{percent(row.information_loss)} ({row.people:,} people)",),
-            )
-            for row in worst
-        ],
-        (("detail lost", AFTER),),
-        label="Groups whose people lost most detail; the table has the numbers.",
-        scale=worst[0].information_loss or 1.0,
-    )
+def _people(row: SubgroupSuppression) -> int:
+    return int(row.people.removeprefix("about "))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,23 +13,24 @@ import numpy.typing as npt
 from linkkit.steward.protect.dataset import SubgroupSuppression
 from linkkit.steward.protect.measured.report import SubgroupFigures
 
-__all__ = ["SubgroupDetail", "detail_by_subgroup", "suppression_by_subgroup"]
+__all__ = ["SubgroupDetail", "detail_by_subgroup", "rough_people", "suppression_by_subgroup"]
 
 OTHERS = "(all other values)"
+
+_STEPS = ((0.5, "50 % or more"), (0.2, "20 to 50 %"), (0.05, "5 to 20 %"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SubgroupDetail:
     """How much detail a subgroup lost, as it may be published.
 
-    ``people`` are those of them who stay; ``information_loss`` is their mean over all
-    quasi-identifiers, 0 to 1, in whole percents.
+    ``detail_lost`` is their mean over all quasi-identifiers, in steps: with the exact mean and the
+    rows of the file, the few of a value who are shown less exactly could be counted.
     """
 
     variable: str
     value: str
-    people: int
-    information_loss: float
+    detail_lost: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,9 +115,9 @@ def suppression_by_subgroup(
 def detail_by_subgroup(
     figures: Sequence[SubgroupFigures], *, smallest_cell: int
 ) -> list[SubgroupDetail]:
-    """Tell the loss of those who stay for each value of each variable, fit to be published.
+    """Tell who lost most detail of those who stay, fit to be published.
 
-    Values are put together as :func:`suppression_by_subgroup` does it, so that the two say
+    Groups that lost less than five percent are left out. Values are put together as :func:`suppression_by_subgroup` does it, so that the two say
     nothing more together. Where somebody was withheld, and too few for that to be told, only
     those who stay are counted, and so are those of each value.
 
@@ -133,9 +135,9 @@ def detail_by_subgroup(
     ...     for v, n, loss in [("F", 50, 0.1), ("M", 40, 0.2), ("X", 2, 0.9)]
     ... ]
     >>> for row in detail_by_subgroup(figures, smallest_cell=10):
-    ...     print(row.value, row.people, row.information_loss)
-    F 50 0.1
-    (all other values) 42 0.23
+    ...     print(row.value, row.detail_lost)
+    F 5 to 20 %
+    (all other values) 20 to 50 %
     """
     result: list[SubgroupDetail] = []
     for variable in dict.fromkeys(row.variable for row in figures):
@@ -153,16 +155,38 @@ def detail_by_subgroup(
             if told or row.people > row.withheld
         ]
         result += [
-            SubgroupDetail(
-                variable=variable,
-                value=row.value,
-                people=row.people - row.suppressed,
-                information_loss=round(row.lost / (row.people - row.suppressed), 2),
-            )
+            SubgroupDetail(variable=variable, value=row.value, detail_lost=words)
             for row in _large_enough(rows, smallest_cell)
             if row.people > row.suppressed
+            for words in [_step(row.lost / (row.people - row.suppressed))]
+            if words
         ]
     return result
+
+
+def _step(loss: float) -> str:
+    return next((words for least, words in _STEPS if loss >= least), "")
+
+
+def rough_people(
+    rows: Sequence[SubgroupSuppression], *, smallest_cell: int
+) -> list[SubgroupSuppression]:
+    """Tell how many people each group had only roughly.
+
+    For variables whose classes have labels of their own: there some rows show a value and others
+    a range or set that holds it, so that an exact number would tell how few the latter are.
+
+    Examples
+    --------
+    >>> rows = [SubgroupSuppression(variable="sex", value="F", people="52", suppressed="20")]
+    >>> rough_people(rows, smallest_cell=10)[0].people
+    'about 60'
+    """
+    base = 2 * smallest_cell
+    return [
+        dataclasses.replace(row, people=f"about {max(1, round(int(row.people) / base)) * base}")
+        for row in rows
+    ]
 
 
 def _large_enough(rows: list[_Row], smallest_cell: int) -> list[_Row]:
