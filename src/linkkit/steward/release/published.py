@@ -154,9 +154,11 @@ def _large_share(share: float, side: RiskFigures, cell: int) -> float | None:
 
 def _alone(bands: Sequence[PublishedBand]) -> float | None:
     """Return the share of people who were alone, where a band of their own tells it."""
-    if not bands or not bands[0].people_in_class.startswith("1"):
-        return 0.0
-    return bands[0].before if bands[0].people_in_class == "1" else None
+    if not bands:
+        return None
+    if bands[0].people_in_class == "1":
+        return bands[0].before
+    return None if bands[0].people_in_class.startswith("1-") else 0.0
 
 
 def _alone_after(side: RiskFigures) -> float:
