@@ -422,3 +422,37 @@ def test_a_protected_data_set_must_have_quasi_identifiers(tmp_path):
     )
     with pytest.raises(ReleaseError, match="does not have the columns that its summary describes"):
         release(bare, tmp_path / "out")
+
+
+def test_the_report_tells_risk_utility_and_promises(tmp_path):
+    done = release(SAFE, tmp_path / "out")
+    report = json.loads((done.folder / "disclosure_report.json").read_text(encoding="utf-8"))
+    assert report["promises"][0] == "k-anonymity: every class has at least 8 people."
+    rows = {row["measure"]: row for row in report["risk"]["rows"]}
+    assert rows["Prosecutor, highest"]["after"] == round(1 / done.disclosure.measured.smallest_class, 4)
+    assert rows["Prosecutor, people above 0.125"]["after"] == 0
+    assert rows["Alone in the file"]["after"] == 0
+    assert [item["variable"] for item in report["utility"]["variables"]] == ["birth_year", "sex"]
+    assert report["utility"]["variables"][1]["share_unchanged"] == 1
+    assert sum(band["after"] for band in report["risk"]["class_sizes"]) == pytest.approx(1)
+    page = (done.folder / "disclosure_report.html").read_text(encoding="utf-8")
+    assert "How likely it is to point at somebody" in page
+    assert page.count("<svg") >= 3
+    assert page.count("<svg") == page.count("</svg>")
+
+
+def test_a_suppression_that_hits_small_groups_is_said(tmp_path):
+    document = AGREEMENT.model_dump(mode="json")
+    document["protection"]["max_suppressed"] = 0.2
+    n = 600
+    safe = protected(
+        Agreement.from_document(document),
+        birth_year=[2010, 2011, 2012, 2013] * (n // 4) + list(range(1950, 1990)),
+        sex=["F", "M"] * (n // 2) + ["F"] * 40,
+    )
+    assert safe.n_suppressed >= 20
+    done = release(safe, tmp_path / "out")
+    assert any("smallest groups of 'birth_year'" in words for words in done.disclosure.findings)
+    assert any(finding.kind == "withheld" for finding in safe.report().findings)
+    page = (done.folder / "disclosure_report.html").read_text(encoding="utf-8")
+    assert "Suppression removes people of the smallest groups of" in page

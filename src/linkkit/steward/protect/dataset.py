@@ -21,6 +21,8 @@ from linkkit.steward.integrate.dataset import (
     without_households,
 )
 from linkkit.steward.promises import Promises, promises_from_json, promises_to_json
+from linkkit.steward.protect.measured.report import Measurements, ProtectionReport
+from linkkit.steward.protect.measured.reported import report_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,6 +130,10 @@ class ProtectionSummary:
         One for each column, the study id first.
     suppressed_by_subgroup : tuple of SubgroupSuppression
         Who was withheld; empty when nobody was, or too few to tell.
+    in_words : tuple of str
+        What every class keeps, and what a missing value is, a sentence each.
+    measured : Measurements
+        Class sizes, utility and subgroups as they are. Not for publication.
     """
 
     agreement_title: str
@@ -147,6 +153,8 @@ class ProtectionSummary:
     recodings: tuple[Recoding, ...]
     variables: tuple[VariableNote, ...]
     suppressed_by_subgroup: tuple[SubgroupSuppression, ...]
+    in_words: tuple[str, ...]
+    measured: Measurements
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -216,6 +224,33 @@ class ProtectedDataset:
     def information_loss(self) -> float:
         """Mean over people and quasi-identifiers, from 0 to 1; somebody withheld counts 1."""
         return self.summary.information_loss
+
+    def report(
+        self, *, threshold: float | None = None, sampling_fraction: float | None = None
+    ) -> ProtectionReport:
+        """Tell risk before and after, what is left, and what befell which group.
+
+        Small counts are in it as they are: it is for the steward, and a release shows only what
+        hides them.
+
+        Parameters
+        ----------
+        threshold : float, optional
+            The chance of being pointed at above which a person counts as being at risk;
+            ``1 / k`` by default.
+        sampling_fraction : float, optional
+            The people of the data set over those of the population that they come from, above 0
+            and up to 1. With it, risk is also estimated for an attacker who does not know who
+            is in the data.
+
+        Raises
+        ------
+        OptionError
+            When an option is not a share, or a population is known and a fraction is given.
+        """
+        return report_of(
+            self.summary.measured, threshold=threshold, sampling_fraction=sampling_fraction
+        )
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the data as a frame: ``Int64``, ``float64``, ``string`` and ``bool`` columns."""

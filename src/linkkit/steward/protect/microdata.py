@@ -19,7 +19,10 @@ from linkkit.steward.integrate import IntegratedDataset
 from linkkit.steward.integrate.dataset import STUDY_ID, with_households, without_households
 from linkkit.steward.protect import permission
 from linkkit.steward.protect.dataset import ProtectedDataset, ProtectionSummary
+from linkkit.steward.protect.measured.measurable import measurable
+from linkkit.steward.protect.measured.measure import measure
 from linkkit.steward.protect.measured.subgroups import suppression_by_subgroup
+from linkkit.steward.protect.measured.words import promise_words
 from linkkit.steward.protect.methods import Method
 from linkkit.steward.protect.models import MissingPolicy, PrivacyModel
 from linkkit.steward.protect.notes import describe_variables
@@ -207,4 +210,6 @@ def _summarize(
                 smallest_cell=cell,
             )
         ),
+        in_words=promise_words(request.models, missing=request.missing),
+        measured=measure(measurable(found, request)),
     )

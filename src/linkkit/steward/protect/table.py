@@ -7,7 +7,7 @@ release starts from :func:`~linkkit.steward.protect.microdata.protect`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import narwhals as nw
@@ -18,6 +18,10 @@ import pyarrow as pa
 from linkkit.agreement import Generalization
 from linkkit.errors import OptionError, ProtectionError
 from linkkit.steward.protect.columns import to_arrow, whole_column
+from linkkit.steward.protect.measured.measurable import Measurable, measurable
+from linkkit.steward.protect.measured.measure import measure
+from linkkit.steward.protect.measured.report import ProtectionReport
+from linkkit.steward.protect.measured.reported import report_of
 from linkkit.steward.protect.methods import Method
 from linkkit.steward.protect.models import MissingPolicy, PrivacyModel
 from linkkit.steward.protect.recode import Recoded, Request, recode
@@ -48,6 +52,8 @@ class Anonymized:
         The same for each quasi-identifier, over the rows that stay.
     models : tuple of PrivacyModel
         What was asked for.
+    measurable : Measurable
+        What `report` measures.
     """
 
     table: Any
@@ -57,6 +63,7 @@ class Anonymized:
     information_loss: float
     loss_by_variable: Mapping[str, float]
     models: tuple[PrivacyModel, ...]
+    measurable: Measurable = field(repr=False)
 
     def __repr__(self) -> str:
         return (
@@ -74,6 +81,50 @@ class Anonymized:
     def n_classes(self) -> int:
         """How many classes there are."""
         return int(self.classes.max()) + 1
+
+    def report(
+        self, *, threshold: float | None = None, sampling_fraction: float | None = None
+    ) -> ProtectionReport:
+        """Measure risk before and after, what is left, and what befell which group.
+
+        Small counts are in it as they are: it is not for publication.
+
+        Parameters
+        ----------
+        threshold : float, optional
+            The chance of being pointed at above which a person counts as being at risk; by
+            default ``1 / k``, or 0.2 where no k was asked for.
+        sampling_fraction : float, optional
+            The people of the table over those of the population that they come from, above 0
+            and up to 1. With it, risk is also estimated for an attacker who does not know who
+            is in the table. Where a model names a population, its people are counted instead.
+
+        Raises
+        ------
+        OptionError
+            When an option is not a share, or a population is known and a fraction is given.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> from linkkit.steward.protect.models import KAnonymity
+        >>> people = pa.table({"age": [7, 8, 8, 30, 31, 33]})
+        >>> safe = anonymize(
+        ...     people,
+        ...     quasi_identifiers=["age"],
+        ...     models=[KAnonymity(k=3)],
+        ...     method="optimal",
+        ...     shown="levels",
+        ... )
+        >>> report = safe.report()
+        >>> report.risk.before.sample_uniques, report.risk.after.sample_uniques
+        (4, 0)
+        >>> report.utility.discernibility
+        36
+        """
+        return report_of(
+            measure(self.measurable), threshold=threshold, sampling_fraction=sampling_fraction
+        )
 
 
 def anonymize(
@@ -151,16 +202,24 @@ def anonymize(
         max_suppressed=max_suppressed,
     )
     _require_useful(people, request)
+    persons = None if person is None else whole_column(people, person)
     found = recode(
         people,
         request,
-        persons=None if person is None else whole_column(people, person),
+        persons=persons,
         households=None if household is None else whole_column(people, household),
     )
-    return _anonymized(table, people, found, request)
+    of = measurable(found, request, persons=persons)
+    return _anonymized(table, people, found, of, request.models)
 
 
-def _anonymized(given: Any, people: pa.Table, found: Recoded, request: Request) -> Anonymized:
+def _anonymized(
+    given: Any,
+    people: pa.Table,
+    found: Recoded,
+    of: Measurable,
+    models: tuple[PrivacyModel, ...],
+) -> Anonymized:
     return Anonymized(
         table=_like_given(given, found.apply(people)),
         classes=found.classes,
@@ -168,7 +227,8 @@ def _anonymized(given: Any, people: pa.Table, found: Recoded, request: Request) 
         why=found.why,
         information_loss=found.information_loss,
         loss_by_variable=found.loss_by_variable,
-        models=request.models,
+        models=models,
+        measurable=of,
     )
 
 

@@ -11,12 +11,29 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 import jinja2
+from markupsafe import Markup
 
 from linkkit._version import __version__
 from linkkit.steward.protect import ProtectedDataset, Recoding, SubgroupSuppression
+from linkkit.steward.protect.measured.charts import percent
+from linkkit.steward.protect.measured.subgroups import (
+    SubgroupDetail,
+    detail_by_subgroup,
+    rough_people,
+)
 from linkkit.steward.release.check import Measured
+from linkkit.steward.release.disclosure_charts import draw_disclosure
+from linkkit.steward.release.published import (
+    PublishedRisk,
+    PublishedUtility,
+    publish_findings,
+    publish_risk,
+    publish_utility,
+)
 
 __all__ = ["DisclosureReport", "disclosure_html", "disclosure_json", "report_disclosure"]
+
+_SAME = 0.01
 
 LIMITS = (
     "This is not a promise of anonymity. The data remain data about people, and the law and the "
@@ -59,6 +76,16 @@ class DisclosureReport:
         Who was withheld.
     unprotected : tuple of str
         Variables that were left as they are.
+    promises : tuple of str
+        What every class keeps, a sentence each.
+    risk : PublishedRisk
+        Before and after.
+    utility : PublishedUtility
+        What is left.
+    detail_by_subgroup : tuple of SubgroupDetail
+        Who lost most detail.
+    findings : tuple of str
+        What stands out about small groups.
     limits : tuple of str
         What is not claimed, in plain words.
     made_by : str
@@ -81,6 +108,11 @@ class DisclosureReport:
     recodings: tuple[Recoding, ...]
     withheld_by_subgroup: tuple[SubgroupSuppression, ...]
     unprotected: tuple[str, ...]
+    promises: tuple[str, ...]
+    risk: PublishedRisk
+    utility: PublishedUtility
+    detail_by_subgroup: tuple[SubgroupDetail, ...]
+    findings: tuple[str, ...]
     limits: tuple[str, ...] = LIMITS
     made_by: str = f"linkkit {__version__}"
 
@@ -104,10 +136,42 @@ def report_disclosure(safe: ProtectedDataset, measured: Measured) -> DisclosureR
         people_withheld=withheld,
         information_loss=_kept_only(safe),
         recodings=tuple(_rounded(item) for item in summary.recodings),
-        withheld_by_subgroup=summary.suppressed_by_subgroup,
+        withheld_by_subgroup=_withheld(safe),
         unprotected=tuple(
             note.name for note in summary.variables if note.role in ("payload", "participation")
         ),
+        promises=summary.in_words,
+        risk=publish_risk(safe),
+        utility=publish_utility(safe),
+        detail_by_subgroup=_detail(safe),
+        findings=publish_findings(safe),
+    )
+
+
+def _withheld(safe: ProtectedDataset) -> tuple[SubgroupSuppression, ...]:
+    """Return who was withheld; of variables without one level for all, people only roughly."""
+    summary = safe.summary
+    local = {item.variable for item in summary.recodings if item.level is None}
+    return tuple(
+        shown
+        for row in summary.suppressed_by_subgroup
+        for shown in (
+            rough_people([row], smallest_cell=summary.smallest_cell)
+            if row.variable in local
+            else [row]
+        )
+    )
+
+
+def _detail(safe: ProtectedDataset) -> tuple[SubgroupDetail, ...]:
+    """Return who lost most detail; nobody where all groups lost about the same."""
+    summary = safe.summary
+    losses = [row.information_loss for row in summary.measured.subgroups]
+    known = [loss for loss in losses if loss is not None]
+    if max(known) - min(known) < _SAME:
+        return ()
+    return tuple(
+        detail_by_subgroup(summary.measured.subgroups, smallest_cell=summary.smallest_cell)
     )
 
 
@@ -143,4 +207,11 @@ def disclosure_html(report: DisclosureReport) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(source.read_text(encoding="utf-8"))
-    return template.render(report=report) + "\n"
+    # The charts are linkkit's own SVG, in which every label is escaped.
+    charts = {
+        name: Markup(svg)  # noqa: S704
+        for name, svg in draw_disclosure(
+            report.risk, report.utility, report.withheld_by_subgroup
+        ).items()
+    }
+    return template.render(report=report, charts=charts, percent=percent) + "\n"
