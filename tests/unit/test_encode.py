@@ -350,7 +350,7 @@ def test_a_category_is_a_word_and_not_a_text(run: Run, pupils: pd.DataFrame) -> 
         ),
     ],
 )
-def test_dates_are_read_as_stated_or_year_first(
+def test_dates_are_read_as_stated_or_year_first(  # noqa: PLR0917
     run: Run,
     pupils: pd.DataFrame,
     agreement_document: dict[str, Any],
