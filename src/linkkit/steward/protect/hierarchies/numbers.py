@@ -49,10 +49,11 @@ def plan_numbers(variable: str, values: Values, ways: Generalization) -> Plan:
             hint="Correct the type of the variable in the agreement.",
         )
     numbers: list[float] = values.items
-    whole = values.kind == "whole"
+    # Whole numbers beside missing ones often come as floats.
+    own = whole = all(float(number).is_integer() for number in numbers)
     if way == "ages":
         numbers, whole = _ages(variable, values), True
-    levels = list(_levels(numbers, values.counts, ways, whole=whole, own=values.kind == "whole"))
+    levels = list(_levels(numbers, values.counts, ways, whole=whole, own=own))
     writer = _Writer(numbers, ways, whole=whole)
     steps = [writer.step(level) for level in levels]
     lows, highs = writer.ends(levels[0])
@@ -80,7 +81,7 @@ def _levels(
     whole: bool,
     own: bool,
 ) -> Iterator[_Level]:
-    """Yield the levels, finest first; `own` when whole numbers are what the column holds."""
+    """Yield the levels, finest first; `own` when the column itself has only whole numbers."""
     widths = ways.intervals or ways.ages
     if widths:
         for width in widths:
