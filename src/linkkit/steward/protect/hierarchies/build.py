@@ -128,8 +128,8 @@ def _order(plan: Plan, n_values: int) -> npt.NDArray[np.int64]:
 
 def _ends(plan: Plan, firsts: npt.NDArray[np.int64]) -> Ends:
     return Ends(
-        lows=(*(plan.lows[i] for i in firsts), MISSING),
-        highs=(*(plan.highs[i] for i in firsts), MISSING),
+        lows=(*[plan.lows[i] for i in firsts.tolist()], MISSING),
+        highs=(*[plan.highs[i] for i in firsts.tolist()], MISSING),
         kind=plan.kind,
     )
 

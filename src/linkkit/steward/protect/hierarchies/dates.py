@@ -30,7 +30,7 @@ def plan_dates(variable: str, values: Values, ways: Generalization) -> Plan:
         )
     known = [day for day in days if day is not None]
     bottom, top = _day(ways.bottom), _day(ways.top)
-    units = ways.dates or ()
+    units: tuple[DateUnit, ...] = ways.dates or ("day",)
     steps = [_step(known, unit, bottom, top, exact=exact) for unit in units]
     ends = [_ends(day, units[0], bottom, top) for day in known]
     return Plan(

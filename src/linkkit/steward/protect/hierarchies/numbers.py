@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -56,8 +57,14 @@ def plan_numbers(variable: str, values: Values, ways: Generalization) -> Plan:
     levels = list(_levels(numbers, values.counts, ways, whole=whole, own=own))
     writer = _Writer(numbers, ways, whole=whole)
     steps = [writer.step(level) for level in levels]
-    lows, highs = writer.ends(levels[0])
-    return Plan(steps=steps, shown_as="range", positions=numbers, lows=lows, highs=highs)
+    ends = writer.ends(levels[0])
+    return Plan(
+        steps=steps,
+        shown_as="range",
+        positions=numbers,
+        lows=[low for low, _ in ends],
+        highs=[high for _, high in ends],
+    )
 
 
 def _ages(variable: str, values: Values) -> list[float]:
@@ -112,8 +119,9 @@ def _interval(number: float, width: int) -> Cell:
 
 def _cells(numbers: Sequence[float], cuts: Sequence[float], *, whole: bool) -> list[Cell]:
     bounds = [-math.inf, *(math.ceil(cut) if whole else cut for cut in cuts), math.inf]
+    cells = [Cell(low, behind) for low, behind in pairwise(bounds)]
     places = np.searchsorted(np.array(bounds), np.array(numbers, dtype=np.float64), side="right")
-    return [Cell(bounds[place - 1], bounds[place]) for place in places.tolist()]
+    return [cells[place - 1] for place in places.tolist()]
 
 
 def _quantiles(numbers: Sequence[float], counts: npt.NDArray[np.int64], n: int) -> list[float]:
@@ -149,32 +157,30 @@ class _Writer:
 
     def step(self, level: _Level) -> Step:
         """Return a level with its labels."""
-        pairs = self._pairs(level)
+        pairs = self.ends(level)
+        written = {pair: range_text(*pair, "number") for pair in set(pairs)}
         keeps = level.description == "kept as it is" and not self.coded
         words = f"{level.description}, {self.bounds} together" if self.bounds else level.description
-        return Step(
-            description=words,
-            labels=[range_text(low, high, "number") for low, high in pairs],
-            keeps_values=keeps,
-        )
+        return Step(description=words, labels=[written[pair] for pair in pairs], keeps_values=keeps)
 
-    def ends(self, level: _Level) -> tuple[list[str], list[str]]:
+    def ends(self, level: _Level) -> list[tuple[str, str]]:
         """Return where the group of each number begins and ends."""
-        pairs = self._pairs(level)
-        return [low for low, _ in pairs], [high for _, high in pairs]
+        if level.cells is None:
+            pairs = [(text, text) for text in map(text_of, self.numbers)]
+        else:
+            written = {
+                cell: (self._low(cell.low), self._high(cell.behind)) for cell in set(level.cells)
+            }
+            pairs = [written[cell] for cell in level.cells]
+        return self._beyond(pairs) if self.coded else pairs
 
-    def _pairs(self, level: _Level) -> list[tuple[str, str]]:
-        cells: Sequence[Cell | None] = level.cells or [None] * len(self.numbers)
-        return [self._pair(number, cell) for number, cell in zip(self.numbers, cells, strict=True)]
-
-    def _pair(self, number: float, cell: Cell | None) -> tuple[str, str]:
-        if number <= self.bottom:
-            return "", self.low_text
-        if number >= self.top:
-            return self.high_text, ""
-        if cell is None:
-            return text_of(number), text_of(number)
-        return self._low(cell.low), self._high(cell.behind)
+    def _beyond(self, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Put what lies beyond the bounds into their groups."""
+        low, high = ("", self.low_text), (self.high_text, "")
+        return [
+            low if number <= self.bottom else high if number >= self.top else pair
+            for number, pair in zip(self.numbers, pairs, strict=True)
+        ]
 
     def _low(self, low: float) -> str:
         if low > self.bottom:

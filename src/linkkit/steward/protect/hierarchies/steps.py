@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 __all__ = ["TOP", "Ends", "Plan", "Step", "refines"]
@@ -94,8 +94,8 @@ class Plan:
     steps: list[Step]
     shown_as: Literal["range", "set", "level"]
     positions: Sequence[float] = ()
-    lows: Sequence[str] = ()
-    highs: Sequence[str] = ()
+    lows: list[str] = field(default_factory=list)
+    highs: list[str] = field(default_factory=list)
     kind: Literal["number", "date", "rank"] = "number"
 
 

@@ -88,14 +88,15 @@ def distinct_values(variable: str, column: pa.Array | pa.ChunkedArray) -> Values
             hint="Make it one of these, or leave it out.",
         )
     encoded = plain.dictionary_encode()
-    items = encoded.dictionary.to_pylist()
-    order = sorted(range(len(items)), key=items.__getitem__)
+    keys = encoded.dictionary.cast(pa.int8()) if kind == "truth" else encoded.dictionary
+    order = pc.array_sort_indices(keys)
+    items = encoded.dictionary.take(order).to_pylist()
     rank = np.empty(len(items) + 1, dtype=np.int64)
-    rank[order] = np.arange(len(items))
+    rank[order.to_numpy()] = np.arange(len(items))
     rank[-1] = len(items)
     codes = rank[encoded.indices.fill_null(len(items)).to_numpy(False)]
     found = Values(
-        items=[items[i] for i in order],
+        items=items,
         codes=codes,
         counts=np.bincount(codes, minlength=len(items) + 1)[:-1].astype(np.int64),
         kind=kind,

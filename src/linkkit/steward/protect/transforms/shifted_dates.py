@@ -171,7 +171,7 @@ def person_shifts(
     (np.True_, np.False_)
     """
     _require_options(key, max_days, agreement_id, project)
-    column = people if isinstance(people, pa.Array) else pa.array(people)
+    column: Any = people if isinstance(people, pa.Array) else pa.array(people)
     whole = pa.types.is_integer(column.type)
     if not (whole or pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         raise ProtectionError(
