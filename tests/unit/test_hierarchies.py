@@ -263,6 +263,9 @@ def test_ordered_categories_are_numbered_and_lose_by_rank():
     ("values", "ways", "shown_as"),
     [
         (["a", "b"], {}, "set"),
+        ([1, 2], {}, "range"),
+        (DATES, {}, "range"),
+        ([True, False], {}, "set"),
         (["a", "b"], {"shown": "levels"}, "level"),
         ([1, 2], {"intervals": (1,), "shown": "levels"}, "level"),
         (["a", "b"], {"prefixes": (1,)}, "level"),

@@ -1,16 +1,22 @@
 """The ways of coarsening in whole agreements: read from YAML, in the fingerprint, self-contained."""
 
 import copy
+import datetime as dt
 import re
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from linkkit.agreement import Agreement, Generalization
 from linkkit.errors import AgreementError
+from linkkit.steward.integrate import IntegratedDataset
+from linkkit.steward.protect import protect
 from linkkit.steward.protect.hierarchies import build_hierarchy
+from linkkit.steward.release import release
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "agreement-document.md"
 
@@ -112,4 +118,101 @@ def test_all_problems_of_an_agreement_are_told_at_once(agreement_document):
         "clause 'protection.quasi_identifiers.age': 'dates' are for dates, and for categories that "
         "hold them as YYYY-MM-DD",
         "clause 'protection.quasi_identifiers.zip': 'ages' are for numbers",
+    )
+
+
+TYPES = {
+    "age": ("integer", {"ages": [1, 10]}),
+    "entry": ("date", {"dates": ["day", "month", "year"], "bottom": "2015-01-01"}),
+    "left": ("date", {}),
+    "zip": ("category", {"postal": {"country": "US"}}),
+    "grade": ("category", {"order": ["low", "mid", "high"], "adjacent": [2]}),
+    "paid": ("number", {"cut_points": [[10, 100], [100]], "top": 500}),
+}
+
+
+def whole_agreement():
+    payload = {name: {"column": name.upper()} for name in TYPES}
+    return Agreement.from_document(
+        {
+            "format": "linkkit-agreement/1",
+            "id": "test-town",
+            "title": "Test Town",
+            "purpose": "Testing.",
+            "legal_basis": "None.",
+            "years": {"first": 2023, "last": 2025},
+            "destroy_by": "2199-01-01",
+            "linkage": {
+                "profile": "field",
+                "fields": {"surname": {"kind": "surname"}, "born": {"kind": "date"}},
+            },
+            "variables": {name: {"type": kind} for name, (kind, _) in TYPES.items()},
+            "parties": {
+                "club": {
+                    "name": "The club",
+                    "linkage_fields": {"surname": {"column": "S"}, "born": {"column": "B"}},
+                    "payload": payload,
+                }
+            },
+            "linkage_unit": {"name": "Unit"},
+            "steward": {"name": "Steward"},
+            "protection": {
+                "smallest_cell": 5,
+                "max_suppressed": 0.2,
+                "quasi_identifiers": {n: ways for n, (_, ways) in TYPES.items() if n != "left"},
+            },
+            "projects": {"study": {"purpose": "Study.", "variables": list(TYPES)}},
+        }
+    )
+
+
+def made_up_people(agreement, *, n, seed, spread):
+    rng = np.random.default_rng(seed)
+
+    def some(values):
+        chosen = rng.integers(0, min(spread, len(values)), n)
+        return [None if rng.random() < 0.1 else values[i] for i in chosen]
+
+    days = [dt.date(2010, 1, 1) + dt.timedelta(days=97 * i) for i in range(40)]
+    return IntegratedDataset(
+        project="study",
+        agreement_id=agreement.id,
+        agreement_fingerprint=agreement.fingerprint,
+        table=pa.table(
+            {
+                "study_id": [f"{i:032x}" for i in range(n)],
+                "age": pa.array(some(list(range(30, 99, 2))), pa.int64()),
+                "entry": pa.array(some(days), pa.date32()),
+                "left": pa.array(some(days), pa.date32()),
+                "zip": pa.array(some([f"98{i:03}" for i in range(200)]), pa.string()),
+                "grade": pa.array(some(["low", "high", "mid"]), pa.string()),
+                "paid": pa.array(some([1.5, 12.0, 99.0, 400.0, 1e6]), pa.float64()),
+            }
+        ),
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("spread", [2, 4, 300])
+def test_all_ways_together_keep_k_and_are_released(tmp_path, seed, spread):
+    agreement = whole_agreement()
+    people = made_up_people(agreement, n=300, seed=seed, spread=spread)
+    safe = protect(people, agreement)
+    grouped = safe.table.group_by(list(safe.quasi_identifiers)).aggregate([([], "count_all")])
+    assert min(grouped.column("count_all").to_pylist()) >= 5
+    done = release(safe, tmp_path / "out", agreement=agreement)
+    assert pq.read_table(done.folder / "data.parquet").equals(safe.table)
+    notes = {note.name: note.type for note in safe.summary.variables}
+    assert notes["left"] == "date"
+    assert safe.table.schema.field("left").type == pa.date32()
+
+
+def test_what_is_done_to_dates_is_described():
+    agreement = whole_agreement()
+    people = made_up_people(agreement, n=30, seed=1, spread=1)
+    safe = protect(people, agreement)
+    (note,) = [item for item in safe.summary.variables if item.name == "entry"]
+    assert (note.type, note.generalization) == (
+        "category",
+        "kept as it is, <=2015-01-01 together",
     )

@@ -35,7 +35,7 @@ def build_hierarchy(
     - ``groups``: the values themselves, then one level for each taxonomy.
     - ``order``: the values themselves, then one level for each grouping of neighbors.
     - ``table``: the values themselves, then one level for each further column.
-    - nothing given: the values themselves.
+    - nothing given: the values themselves; numbers and dates are shown as ranges.
 
     With ``keep_values`` false the values themselves are no level. ``bottom`` and ``top`` make
     values at or beyond them one group at every level. A last level drops the variable: a
@@ -110,8 +110,11 @@ def _plan(variable: str, values: Values, ways: Generalization) -> Plan:
         return plan_order(variable, values, ways)
     if way == "table":
         return plan_table(variable, values, ways)
-    if way in ("intervals", "cut_points", "quantiles", "ages") or _bounded(ways):
+    numbers = way in ("intervals", "cut_points", "quantiles", "ages") or _bounded(ways)
+    if numbers or (way is None and values.kind in ("whole", "real")):
         return plan_numbers(variable, values, ways)
+    if way is None and values.kind == "date":
+        return plan_dates(variable, values, ways)
     return plan_categories(variable, values, ways)
 
 

@@ -40,13 +40,13 @@ def plan_order(variable: str, values: Values, ways: Generalization) -> Plan:
     """
     order = ways.order or ()
     texts = values.texts
-    problems = values.told([text not in set(order) for text in texts], "are not in the order")
+    place = {value: i for i, value in enumerate(order)}
+    problems = values.told([text not in place for text in texts], "are not in the order")
     if problems:
         raise ProtectionError(
             [f"quasi-identifier '{variable}': {problem}" for problem in problems],
             hint=f"Complete clause 'protection.quasi_identifiers.{variable}.order'.",
         )
-    place = {value: i for i, value in enumerate(order)}
     ranks = [place[text] for text in texts]
     taxonomies = _taxonomy_steps(variable, values, ways.groups or ())
     named = [(step.description, step.labels) for step in taxonomies]
