@@ -540,6 +540,53 @@ def test_a_share_must_be_written_as_a_number(value: object, agreement_document: 
         ),
         (
             "protection.quasi_identifiers.birth_year",
+            {"dates": ["year"]},
+            "clause 'protection.quasi_identifiers.birth_year': 'dates' are for dates, and for "
+            "categories that hold them as YYYY-MM-DD",
+        ),
+        (
+            "protection.quasi_identifiers.birth_year",
+            {"postal": {"country": "US"}},
+            "clause 'protection.quasi_identifiers.birth_year': 'postal' is for categories",
+        ),
+        (
+            "protection.quasi_identifiers.zip3",
+            {"top": 5},
+            "clause 'protection.quasi_identifiers.zip3': 'bottom' and 'top' alone are for numbers",
+        ),
+        (
+            "protection.quasi_identifiers.zip3",
+            {"postal": {"country": "US", "levels": [1, 5]}},
+            "clause 'protection.quasi_identifiers.zip3.postal': 'levels' of US are some of 9, 5, 4, "
+            "3, 2, 1, in this order",
+        ),
+        (
+            "protection.quasi_identifiers.zip3",
+            {"tabel": [["a", "b"]]},
+            "clause 'protection.quasi_identifiers.zip3.tabel' is not known; did you mean 'table'?",
+        ),
+        (
+            "protection.quasi_identifiers.birth_year",
+            {"ages": [1], "top": True},
+            "clause 'protection.quasi_identifiers.birth_year.top': write a number",
+        ),
+        (
+            "parties.jobs.payload.hours_worked",
+            {"column": "Hours", "formats": ["%Y-%m-%d"]},
+            "clause 'parties.jobs.payload.hours_worked': only a date has 'formats'",
+        ),
+        (
+            "parties.district.payload.zip3",
+            {"field": "postal_code", "coarsen": "prefix3", "formats": ["%Y-%m-%d"]},
+            "clause 'parties.district.payload.zip3': 'formats' go with 'column'",
+        ),
+        (
+            "variables.zip3",
+            {"type": "date", "combine": "mean"},
+            "clause 'variables.zip3': a date can only be combined by min, max or most_common",
+        ),
+        (
+            "protection.quasi_identifiers.birth_year",
             {"prefixes": [3, 2]},
             "clause 'protection.quasi_identifiers.birth_year': 'prefixes' and 'groups' are "
             "for categories",
@@ -563,8 +610,7 @@ def test_a_share_must_be_written_as_a_number(value: object, agreement_document: 
         (
             "protection.quasi_identifiers.zip3",
             {"prefixes": [3], "groups": [{"A": ["940"]}]},
-            "clause 'protection.quasi_identifiers.zip3': give only one of 'intervals', "
-            "'prefixes' and 'groups'",
+            "clause 'protection.quasi_identifiers.zip3': give only one of 'prefixes' and 'groups'",
         ),
         (
             "projects.gaps-2026.variables",

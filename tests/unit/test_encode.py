@@ -335,6 +335,40 @@ def test_a_category_is_a_word_and_not_a_text(run: Run, pupils: pd.DataFrame) -> 
     assert ("race_ethnicity", "longer than 256 characters") in found
 
 
+@pytest.mark.parametrize(
+    ("cells", "formats", "days"),
+    [
+        (
+            ["2010-03-05", "20110406", "2011-04-06", "", "2009-01-02 00:00:00"],
+            None,
+            [dt.date(2010, 3, 5), dt.date(2011, 4, 6), None, dt.date(2009, 1, 2)],
+        ),
+        (
+            ["05.03.2010", "06.04.2011", "06.04.2011", "x", "2009-01-02"],
+            ["%d.%m.%Y"],
+            [dt.date(2010, 3, 5), dt.date(2011, 4, 6), None, None],
+        ),
+    ],
+)
+def test_dates_are_read_as_stated_or_year_first(  # noqa: PLR0917
+    run: Run,
+    pupils: pd.DataFrame,
+    agreement_document: dict[str, Any],
+    cells: list[str],
+    formats: list[str] | None,
+    days: list[dt.date | None],
+) -> None:
+    document = copy.deepcopy(agreement_document)
+    document["variables"]["entry"] = {"type": "date", "combine": "min"}
+    source = {"column": "ENTRY"} | ({"formats": formats} if formats else {})
+    document["parties"]["district"]["payload"]["entry"] = source
+    result = run(pupils.assign(ENTRY=cells), agreement=Agreement.from_document(document))
+    assert result.payload.table.schema.field("entry").type == pa.date32()
+    assert [column(result, "entry", i)[0] for i in "1234"] == days
+    n_unread = sum(x.count for x in result.report.issues if x.field == "entry")
+    assert n_unread == (2 if formats else 0)
+
+
 def test_derived_payload_is_coarser_than_its_field(run: Run, pupils: pd.DataFrame) -> None:
     result = run(pupils)
     assert column(result, "birth_year", "1") == [2010]

@@ -50,6 +50,7 @@ DOCUMENT = {
         "low": {"type": "integer", "combine": "min"},
         "high": {"type": "integer", "combine": "max"},
         "grade": {"type": "integer", "combine": "mean"},
+        "entry": {"type": "date", "combine": "min"},
     },
     "parties": {
         name: {
@@ -58,7 +59,7 @@ DOCUMENT = {
             "payload": {v: {"column": v.upper()} for v in variables},
         }
         for name, variables in {
-            "school": ("birth_year", "sex", "score", "low", "high", "grade"),
+            "school": ("birth_year", "sex", "score", "low", "high", "grade", "entry"),
             "club": ("birth_year", "sex", "days"),
         }.items()
     },
@@ -78,6 +79,7 @@ DOCUMENT = {
                 "low",
                 "high",
                 "grade",
+                "entry",
             ],
         },
         "late": {
@@ -186,6 +188,7 @@ def test_one_row_for_each_person_with_the_projects_variables_in_order():
         ("birth_year", [2002, 2001, 2002, 2001], 2001),
         ("sex", ["M", "F", None, None], "F"),
         ("sex", ["M", "M", "F", ""], "M"),
+        ("entry", [dt.date(2020, 2, 3), dt.date(1969, 1, 2), None, None], dt.date(1969, 1, 2)),
         ("score", [float("nan"), float("inf"), None, 5.0], 5.0),
     ],
 )
@@ -312,7 +315,7 @@ def test_a_party_is_left_out_only_on_purpose():
 
 def test_repr_shows_counts_only():
     result = run([payload("school", ["s1", "s2"], sex=[MARK, "F"])])
-    assert repr(result) == "<IntegratedDataset for 'all': 3 people, 9 variables, not protected>"
+    assert repr(result) == "<IntegratedDataset for 'all': 3 people, 10 variables, not protected>"
     assert MARK not in repr(KEY)
 
 

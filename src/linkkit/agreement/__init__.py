@@ -14,7 +14,6 @@ from linkkit.agreement.clauses import (
     Compare,
     FieldKind,
     FieldSource,
-    Generalization,
     KeyPart,
     LinkageClause,
     LinkageField,
@@ -32,6 +31,7 @@ from linkkit.agreement.clauses import (
 )
 from linkkit.agreement.default_passes import default_passes
 from linkkit.agreement.document import Agreement
+from linkkit.agreement.generalization import DateUnit, Generalization, PostalCodes, PostalCountry
 from linkkit.agreement.passes import passes_of
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "ColumnSource",
     "Combination",
     "Compare",
+    "DateUnit",
     "FieldKind",
     "FieldSource",
     "Generalization",
@@ -52,6 +53,8 @@ __all__ = [
     "Organization",
     "Party",
     "PhoneticCode",
+    "PostalCodes",
+    "PostalCountry",
     "Project",
     "Protection",
     "SaltPart",

@@ -11,9 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     StringConstraints,
@@ -21,7 +19,9 @@ from pydantic import (
     model_validator,
 )
 
+from linkkit.agreement.clause import Clause, Whole
 from linkkit.agreement.frozen import FROZEN_EMPTY, Frozen, FrozenDict, plain_json
+from linkkit.agreement.generalization import Generalization
 from linkkit.agreement.public_key import decode_public_key
 
 __all__ = [
@@ -90,7 +90,7 @@ DatePart = Literal["year", "year_day", "month_day"]
 PhoneticCode = Literal["soundex", "metaphone", "nysiis", "match_rating"]
 """How a name's sound is written, so that spellings of one sound are one code."""
 
-VariableType = Literal["integer", "number", "category"]
+VariableType = Literal["integer", "number", "category", "date"]
 """What a payload variable holds."""
 
 Combination = Literal["mean", "sum", "min", "max", "most_common"]
@@ -135,9 +135,6 @@ def _checked_region(region: str) -> str:
             raise ValueError("it is no ISO 3166 code of a country, like US or MX")
     return region
 
-
-Whole = Annotated[int, Field(strict=True)]
-"""A whole number, written as one."""
 
 Amount = Annotated[float, Field(strict=True, gt=0, le=1e9)]
 """A number above zero."""
@@ -203,12 +200,6 @@ KeyBy = Annotated[PartOfValue | int, BeforeValidator(_checked_part)]
 
 PublicKey = Annotated[str, AfterValidator(_checked_public_key)]
 """The text form of a public key, complete."""
-
-
-class Clause(BaseModel):
-    """Base of all clauses: frozen, closed, silent about values."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Years(Clause):
@@ -383,11 +374,14 @@ class FieldSource(Clause):
 
     Either one of the party's columns that holds no linkage field, or a linkage field in a
     coarser form: the ``year`` of a date, the ``prefix3`` of a postal code, the ``code`` of a sex.
+    ``formats`` are ``strptime`` formats of a column of dates, in the order in which they are tried;
+    without them a date is written YYYY-MM-DD or YYYYMMDD.
     """
 
     column: Label | None = None
     field: Name | None = None
     coarsen: Coarsening | None = None
+    formats: tuple[DateFormat, ...] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _one_source(self) -> FieldSource:
@@ -395,6 +389,8 @@ class FieldSource(Clause):
             raise ValueError("give either 'column' or 'field', not both and not neither")
         if (self.field is None) != (self.coarsen is None):
             raise ValueError("'field' and 'coarsen' go together")
+        if self.formats is not None and self.column is None:
+            raise ValueError("'formats' go with 'column'")
         return self
 
 
@@ -415,6 +411,8 @@ class Variable(Clause):
     def _combines(self) -> Variable:
         if self.type == "category" and self.combine != "most_common":
             raise ValueError("a category can only be combined by most_common")
+        if self.type == "date" and self.combine in ("mean", "sum"):
+            raise ValueError("a date can only be combined by min, max or most_common")
         return self
 
 
@@ -438,35 +436,6 @@ class Party(Organization):
     def linkage_columns(self) -> frozenset[str]:
         """The party's own columns that hold linkage fields."""
         return frozenset(c for source in self.linkage_fields.values() for c in source.columns)
-
-
-class Generalization(Clause):
-    """How a quasi-identifier may be made coarser.
-
-    ``intervals`` are widths for numbers, ``prefixes`` are lengths for codes such as postal
-    codes, ``groups`` are taxonomies (group name to its values) for categories; each from fine
-    to coarse. With none of them a variable is kept or dropped as a whole.
-    """
-
-    intervals: tuple[Annotated[Whole, Field(ge=1)], ...] | None = Field(default=None, min_length=1)
-    prefixes: tuple[Annotated[Whole, Field(ge=1)], ...] | None = Field(default=None, min_length=1)
-    groups: tuple[Frozen[str, tuple[str, ...]], ...] | None = Field(default=None, min_length=1)
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Generalization:
-        if sum(x is not None for x in (self.intervals, self.prefixes, self.groups)) > 1:
-            raise ValueError("give only one of 'intervals', 'prefixes' and 'groups'")
-        if self.intervals is not None and list(self.intervals) != sorted(set(self.intervals)):
-            raise ValueError("'intervals' must grow")
-        if self.intervals and any(
-            wide % fine for fine, wide in zip(self.intervals, self.intervals[1:], strict=False)
-        ):
-            raise ValueError("each of 'intervals' must be a multiple of the one before")
-        if self.prefixes is not None and list(self.prefixes) != sorted(
-            set(self.prefixes), reverse=True
-        ):
-            raise ValueError("'prefixes' must shrink")
-        return self
 
 
 class SensitiveRule(Clause):

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from linkkit.agreement.blocking_keys import find_key_problems
-from linkkit.agreement.clauses import COARSENS, FieldKind, FieldSource, Party
+from linkkit.agreement.clauses import COARSENS, FieldKind, FieldSource, Party, VariableType
 from linkkit.agreement.clkhash.agreed import find_schema_problems
 from linkkit.agreement.content import Content
 from linkkit.agreement.default_passes import default_passes
+from linkkit.agreement.generalization import Generalization
 from linkkit.agreement.passes import WITH_PASSES, find_pass_problems, passes_of
 
 __all__ = ["find_contradictions"]
@@ -132,6 +133,8 @@ def _only_identifiers(agreement: Content, party: Party) -> bool:
 def _payload(agreement: Content, party: Party, variable: str, source: FieldSource) -> Iterator[str]:
     if variable not in agreement.variables:
         yield "'variables' does not define it"
+    elif source.formats is not None and agreement.variables[variable].type != "date":
+        yield "only a date has 'formats'"
     if source.column is not None and source.column in party.linkage_columns:
         yield (
             "the column holds a linkage field, which is never payload; "
@@ -156,11 +159,8 @@ def _protection(agreement: Content) -> Iterator[str]:
         if name not in known:
             yield f"clause '{clause}': no party sends such a variable"
             continue
-        numeric = name in agreement.variables and agreement.variables[name].type != "category"
-        if ways.intervals is not None and not numeric:
-            yield f"clause '{clause}': 'intervals' are for numbers"
-        if (ways.prefixes is not None or ways.groups is not None) and numeric:
-            yield f"clause '{clause}': 'prefixes' and 'groups' are for categories"
+        known_type = agreement.variables[name].type if name in agreement.variables else "category"
+        yield from (f"clause '{clause}': {text}" for text in _unfit(ways, known_type))
     for name, rule in agreement.protection.sensitive.items():
         clause = f"protection.sensitive.{name}"
         if name not in known:
@@ -168,9 +168,26 @@ def _protection(agreement: Content) -> Iterator[str]:
             continue
         if name in agreement.protection.quasi_identifiers:
             yield f"clause '{clause}': it is a quasi-identifier, and cannot be both"
-        numeric = name in agreement.variables and agreement.variables[name].type != "category"
-        if rule.distance == "ordered" and not numeric:
-            yield f"clause '{clause}': distance 'ordered' is for numbers"
+        ordered = name in agreement.variables and agreement.variables[name].type in ("integer", "number", "date")
+        if rule.distance == "ordered" and not ordered:
+            yield f"clause '{clause}': distance 'ordered' is for numbers and dates"
+
+
+def _unfit(ways: Generalization, variable_type: VariableType) -> Iterator[str]:
+    """Tell which ways of coarsening are not for variables of a type."""
+    numeric = variable_type in ("integer", "number")
+    for name in ("intervals", "cut_points", "quantiles", "ages"):
+        if getattr(ways, name) is not None and not numeric:
+            yield f"'{name}' are for numbers"
+    if ways.way is None and not numeric and (ways.bottom is not None or ways.top is not None):
+        yield "'bottom' and 'top' alone are for numbers"
+    if ways.dates is not None and numeric:
+        yield "'dates' are for dates, and for categories that hold them as YYYY-MM-DD"
+    if (ways.prefixes is not None or ways.groups is not None) and variable_type != "category":
+        yield "'prefixes' and 'groups' are for categories"
+    for name in ("postal", "order"):
+        if getattr(ways, name) is not None and variable_type != "category":
+            yield f"'{name}' is for categories"
 
 
 def _projects(agreement: Content) -> Iterator[str]:

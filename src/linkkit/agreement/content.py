@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from linkkit.agreement.clause import Clause, Whole
 from linkkit.agreement.clauses import (
-    Clause,
     Label,
     LinkageClause,
     Name,
@@ -18,7 +18,6 @@ from linkkit.agreement.clauses import (
     Protection,
     Slug,
     Variable,
-    Whole,
     Years,
 )
 from linkkit.agreement.frozen import FROZEN_EMPTY, Frozen

@@ -56,6 +56,7 @@ _PAYLOAD_TYPES: dict[VariableType, pa.DataType] = {
     "integer": pa.int64(),
     "number": pa.float64(),
     "category": pa.string(),
+    "date": pa.date32(),
 }
 
 

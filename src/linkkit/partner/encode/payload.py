@@ -17,6 +17,7 @@ from linkkit.errors import NotAuthorizedError
 from linkkit.partner.read import Extract
 from linkkit.partner.standardize import Issue, StandardizedExtract
 from linkkit.partner.standardize.columns import apply_reader, text_column
+from linkkit.partner.standardize.dates import stated_dates
 from linkkit.partner.standardize.outcome import Outcome
 from linkkit.partner.standardize.text import (
     MAX_CHARACTERS,
@@ -41,7 +42,9 @@ _TYPES: dict[VariableType, pa.DataType] = {
     "integer": pa.int64(),
     "number": pa.float64(),
     "category": pa.string(),
+    "date": pa.date32(),
 }
+_ISO_DATES = ("%Y-%m-%d", "%Y%m%d")
 _YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
 _NUMBER = re.compile(r"^[+-]?(?=\.?\d)(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?([eE][+-]?\d+)?$")
 ROWS_SHOWN = 10
@@ -61,7 +64,10 @@ def payload_columns(
     for name, source in agreement.party(party).payload.items():
         column = _raw_column(extract, standardized, source)
         variable_type = agreement.variables[name].type
-        values, found = apply_reader(_PARSERS[variable_type], column, field=name, extract=extract)
+        read = (
+            _date_parser(source, agreement) if variable_type == "date" else _PARSERS[variable_type]
+        )
+        values, found = apply_reader(read, column, field=name, extract=extract)
         columns[name] = pc.cast(values, _TYPES[variable_type])
         issues += found
     return columns, issues
@@ -106,6 +112,18 @@ def _parse_category(cell: str) -> Outcome:
             return Outcome(None, f"longer than {MAX_CHARACTERS} characters")
     text = clean(cell)
     return Outcome(text) if text else nothing_left(cell)
+
+
+def _date_parser(source: FieldSource, agreement: Agreement) -> Callable[[str], Outcome]:
+    """Return what reads a date in the formats stated, and writes it as YYYY-MM-DD."""
+    read = stated_dates(source.formats or _ISO_DATES, years=agreement.years).read
+
+    def parse(cell: str) -> Outcome:
+        outcome = read(cell)
+        day = outcome.value
+        return outcome if day is None else Outcome(f"{day[:4]}-{day[4:6]}-{day[6:]}")
+
+    return parse
 
 
 _PARSERS: dict[VariableType, Callable[[str], Outcome]] = {

@@ -36,6 +36,7 @@ _ARROW: Mapping[VariableType, pa.DataType] = {
     "integer": pa.int64(),
     "number": pa.float64(),
     "category": pa.string(),
+    "date": pa.date32(),
 }
 _INT64_MAX = 2.0**63
 
@@ -343,6 +344,8 @@ def _combine(
     names: pa.Array | None = None
     if variable.type == "category":
         names, codes = _ordered_codes(values)
+    elif variable.type == "date":
+        codes = values.cast(pa.int32()).to_numpy(False).astype(np.int64)
     else:
         # Adding zero turns -0.0 into 0.0, so that which of them comes first cannot matter.
         codes = values.to_numpy(False) + 0
@@ -353,6 +356,8 @@ def _combine(
         indices = pa.array(combined.values, mask=missing)
         return names.take(indices), combined.n_conflicts
     result = combined.values
+    if variable.type == "date":
+        result = result.astype(np.int32)
     if variable.type == "integer" and result.dtype != np.int64:
         result = np.rint(result).astype(np.int64)
     return pa.array(result, _ARROW[variable.type], mask=missing), combined.n_conflicts

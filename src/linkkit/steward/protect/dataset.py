@@ -90,7 +90,7 @@ class VariableNote:
     """
 
     name: str
-    type: Literal["text", "integer", "number", "category", "yes or no"]
+    type: Literal["text", "integer", "number", "category", "date", "yes or no"]
     label: str
     role: Role
     generalization: str = ""

@@ -166,6 +166,8 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_floating(kind):
         number = pc.add(column.cast(pa.float64()), 0.0)
         return pc.if_else(pc.is_finite(number), number, pa.scalar(None, pa.float64()))
+    if pa.types.is_date(kind):
+        return column.cast(pa.date32())
     text = column.cast(pa.string())
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
 

@@ -60,9 +60,11 @@ def _note(field: pa.Field, agreement: Agreement, changes: Mapping[str, str]) -> 
     )
 
 
-def _type(kind: pa.DataType) -> Literal["integer", "number", "category", "yes or no"]:
+def _type(kind: pa.DataType) -> Literal["integer", "number", "category", "date", "yes or no"]:
     if pa.types.is_boolean(kind):
         return "yes or no"
+    if pa.types.is_date(kind):
+        return "date"
     if pa.types.is_integer(kind):
         return "integer"
     return "number" if pa.types.is_floating(kind) else "category"

@@ -76,7 +76,7 @@ def _values(note: VariableNote, column: pa.ChunkedArray, k: int) -> str:
     counted = pc.value_counts(column.drop_null())
     values, counts = counted.field("values"), counted.field("counts")
     shared = values.filter(pc.greater_equal(counts, k))
-    if note.type in ("integer", "number"):
+    if note.type in ("integer", "number", "date"):
         return _range(values, shared)
     return _list(shared, n_others=len(values) - len(shared), k=k)
 
