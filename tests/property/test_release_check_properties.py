@@ -41,7 +41,7 @@ from linkkit.steward.protect.models import (
     RecursiveLDiversity,
     TCloseness,
 )
-from linkkit.steward.protect.promised import promise_models
+from linkkit.steward.protect.promised_models import promise_models
 from linkkit.steward.release.check import check_files
 from linkkit.steward.release.data_files import write_csv, write_parquet
 

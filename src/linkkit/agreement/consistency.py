@@ -168,7 +168,11 @@ def _protection(agreement: Content) -> Iterator[str]:
             continue
         if name in agreement.protection.quasi_identifiers:
             yield f"clause '{clause}': it is a quasi-identifier, and cannot be both"
-        ordered = name in agreement.variables and agreement.variables[name].type in ("integer", "number", "date")
+        ordered = name in agreement.variables and agreement.variables[name].type in (
+            "integer",
+            "number",
+            "date",
+        )
         if rule.distance == "ordered" and not ordered:
             yield f"clause '{clause}': distance 'ordered' is for numbers and dates"
 

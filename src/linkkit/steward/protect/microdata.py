@@ -26,7 +26,7 @@ from linkkit.steward.protect.measured.words import promise_words
 from linkkit.steward.protect.methods import Method
 from linkkit.steward.protect.models import MissingPolicy, PrivacyModel
 from linkkit.steward.protect.notes import describe_variables
-from linkkit.steward.protect.promise import promises_of
+from linkkit.steward.protect.promised import promises_of
 from linkkit.steward.protect.recode import Recoded, Request, recode
 
 __all__ = ["protect"]

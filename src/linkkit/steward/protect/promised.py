@@ -1,94 +1,86 @@
-"""Write down what privacy models promise, as the plain data that a release is checked against."""
+"""What a protected table promises, written down for the check of the release."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from linkkit.steward.promises import (
-    ModelPromise,
-    PromisedCloseness,
-    PromisedDistinctL,
-    PromisedEntropyL,
-    PromisedHouseholdK,
-    PromisedK,
-    PromisedKMap,
-    PromisedPresence,
-    PromisedRecursiveL,
-)
-from linkkit.steward.protect.compiled_models import coded_values
-from linkkit.steward.protect.models import (
-    DeltaPresence,
-    DistinctLDiversity,
-    EntropyLDiversity,
-    HouseholdKAnonymity,
-    KAnonymity,
-    KMap,
-    PrivacyModel,
-    RecursiveLDiversity,
-    TCloseness,
-)
+from linkkit.steward.promises import Codebook, Promises
+from linkkit.steward.promises import Shown as ShownLabel
+from linkkit.steward.protect.promised_models import promise_models
+from linkkit.steward.protect.recode import Recoded, Request, joint_column, population_of
 
-__all__ = ["promise_models"]
+__all__ = ["promises_of"]
 
 
-def promise_models(
-    models: Sequence[PrivacyModel], *, sensitive: Mapping[str, pa.Array | pa.ChunkedArray]
-) -> tuple[ModelPromise, ...]:
-    """Return what models promise.
+def promises_of(found: Recoded, request: Request, table: pa.Table) -> Promises:
+    """Write down what was asked of a recoding, and where it counts, what its labels cover.
 
     Parameters
     ----------
-    models : sequence of PrivacyModel
-        The models.
-    sensitive : mapping of str to array
-        The columns that they name, of everybody, one row for each person, before anybody is
-        withheld: t-closeness promises to be close to these.
-
-    Examples
-    --------
-    >>> promise_models([KAnonymity(k=5)], sensitive={})
-    (PromisedK(k=5, model='k-anonymity'),)
+    found : Recoded
+        The classes that were found.
+    request : Request
+        What was asked.
+    table : pyarrow.Table
+        The values of the quasi-identifiers, of all rows.
     """
-    return tuple(_promise(model, sensitive) for model in models)
-
-
-def _promise(
-    model: PrivacyModel, sensitive: Mapping[str, pa.Array | pa.ChunkedArray]
-) -> ModelPromise:
-    match model:
-        case KAnonymity(k=k):
-            return PromisedK(k=k)
-        case HouseholdKAnonymity(k=k):
-            return PromisedHouseholdK(k=k)
-        case KMap(k=k):
-            return PromisedKMap(k=k)
-        case DeltaPresence(low=low, high=high):
-            return PromisedPresence(low=low, high=high)
-        case DistinctLDiversity(sensitive=name, l=least):
-            return PromisedDistinctL(sensitive=name, l=least)
-        case EntropyLDiversity(sensitive=name, l=least_entropy):
-            return PromisedEntropyL(sensitive=name, l=least_entropy)
-        case RecursiveLDiversity(sensitive=name, c=c, l=least):
-            return PromisedRecursiveL(sensitive=name, c=c, l=least)
-    return _closeness(model, sensitive[model.sensitive])
-
-
-def _closeness(model: TCloseness, column: pa.Array | pa.ChunkedArray) -> PromisedCloseness:
-    values, codes = coded_values(column)
-    counts = np.bincount(codes, minlength=len(values)).tolist()
-    return PromisedCloseness(
-        sensitive=model.sensitive,
-        t=model.t,
-        distance=model.distance,
-        hierarchy=model.hierarchy,
-        overall=tuple((_plain(v), n) for v, n in zip(values, counts, strict=True)),
+    population = population_of(request.models)
+    return Promises(
+        models=promise_models(request.models),
+        quasi_identifiers=tuple(request.quasi_identifiers),
+        missing=request.missing,
+        codebook=tuple(
+            Codebook(
+                variable=one.variable,
+                shown=_labels(found, i, joint_column(table, one.variable, population)),
+            )
+            for i, one in enumerate(found.shown)
+            if population is not None and not one.keeps_values
+        ),
     )
 
 
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, dt.date | dt.time) else value
+def _labels(found: Recoded, i: int, column: pa.Array) -> tuple[ShownLabel, ...]:
+    """Say what each label of a quasi-identifier covers, by the values of the groups it covers."""
+    hierarchy, one = found.hierarchies[i], found.shown[i]
+    encoded = column.dictionary_encode()
+    values = encoded.dictionary.to_pylist()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    pairs = np.unique(np.column_stack([hierarchy.base, codes])[codes >= 0], axis=0)
+    of_group: defaultdict[int, list[Any]] = defaultdict(list)
+    for group, code in pairs.tolist():
+        of_group[group].append(values[code])
+    gap = hierarchy.n_groups - 1
+    return tuple(
+        _label(label, covers, of_group, gap, is_range=hierarchy.shown_as == "range")
+        for label, covers in zip(one.labels, one.covers, strict=True)
+        if label is not None
+    )
+
+
+def _label(
+    label: str,
+    covers: tuple[int, ...],
+    of_group: Mapping[int, list[Any]],
+    gap: int,
+    *,
+    is_range: bool,
+) -> ShownLabel:
+    if len(covers) > gap:
+        return ShownLabel(label=label)
+    values = [value for group in covers for value in of_group.get(group, ())]
+    if is_range and values:
+        low, high = min(values), max(values)
+        return ShownLabel(label=label, low=_plain(low), high=_plain(high), missing=gap in covers)
+    texts = tuple(sorted(str(v).lower() if isinstance(v, bool) else str(v) for v in values))
+    return ShownLabel(label=label, values=texts, missing=gap in covers)
+
+
+def _plain(value: Any) -> float | str:
+    return value.isoformat() if isinstance(value, dt.date) else float(value)

@@ -241,12 +241,11 @@ class _Namer:
     def _range(self, groups: Integers) -> Name:
         low, high = float(self.lows[groups].min()), float(self.highs[groups].max())
         covers = np.flatnonzero((self.lows >= low) & (self.highs <= high))
-        names = self.hierarchy.levels[0].labels
-        first = names[covers[self.lows[covers].argmin()]]
-        last = names[covers[self.highs[covers].argmax()]]
-        joint = "-" if first.isdigit() and last.isdigit() else " to "
+        first = int(covers[self.lows[covers].argmin()])
+        last = int(covers[self.highs[covers].argmax()])
         spread = float(self.highs.max() - self.lows.min())
-        return tuple(covers.tolist()), f"{first}{joint}{last}", (high - low) / spread, "ranges"
+        label = self.hierarchy.range_label(first, last)
+        return tuple(covers.tolist()), label, (high - low) / spread, "ranges"
 
     def _everything(self) -> Name:
         return tuple(range(self.gap + 1)), TOP, 1.0, self.hierarchy.levels[-1].description
