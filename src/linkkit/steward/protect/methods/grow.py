@@ -168,7 +168,8 @@ class _Growth:
             n_wishes=len(wish),
             n_things=len(self.kept),
         )
-        granted |= self._takes_for_free(order, other, granted)
+        if _SHARE * int(granted.sum()) < len(order):
+            granted |= self._takes_for_free(order, other, granted)
         self._merge(order[granted], other[granted])
         return True
 
