@@ -91,30 +91,36 @@ def _keeps_of(judge: Judge, mine: npt.NDArray[np.int64]) -> Keeps:
 def _grow_blocks(
     items: Items, costs: Costs, judge: Judge, order: Ints, blocks: Sequence[tuple[int, int]]
 ) -> Ints:
-    """Grow classes in every block; what then keeps too little grows among all classes."""
+    """Grow classes block by block.
+
+    A block in which not all classes keep the conditions goes on together with the next one; what
+    then still keeps too little grows among all classes.
+    """
     classes = np.empty(len(items), dtype=np.int64)
-    kept: list[npt.NDArray[np.bool_]] = []
-    n_classes = 0
-    for start, end in blocks:
+    n_classes, start = 0, 0
+    members, good = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_)
+    for begin, end in blocks:
         mine = order[start:end]
+        members = np.concatenate([members, len(good) + np.arange(end - begin)])
         members, good = grow(
             costs,
             items.codes[mine],
             items.counts[mine],
-            np.arange(len(mine)),
+            members,
             _keeps_of(judge, mine),
             need=judge.need,
         )
         classes[mine] = members + n_classes
-        n_classes += len(good)
-        kept.append(good)
-    if np.concatenate(kept).all():
+        if good.all():
+            n_classes, start = n_classes + len(good), end
+            members, good = members[:0], good[:0]
+    if good.all():
         return classes
     everything = np.arange(len(items))
-    members, _ = grow(
+    classes, _ = grow(
         costs, items.codes, items.counts, classes, _keeps_of(judge, everything), need=judge.need
     )
-    return members
+    return classes
 
 
 def _windows(blocks: Sequence[tuple[int, int]], *, most: int) -> list[tuple[int, int]]:
