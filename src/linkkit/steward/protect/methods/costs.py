@@ -165,7 +165,27 @@ def compile_costs(
     [0.67, 0.0]
     """
     unit = min(_MOST_UNITS, 2**30 // max(1, len(hierarchies)))
-    wildcard = missing == "wildcard"
+    spans, sets, ranks = _by_kind(
+        hierarchies, codes, counts, unit=unit, shown=shown, wildcard=missing == "wildcard"
+    )
+    return Costs(
+        n_variables=len(hierarchies),
+        unit=unit,
+        spans=tuple(spans),
+        sets=tuple(sets),
+        ranks=tuple(ranks),
+    )
+
+
+def _by_kind(
+    hierarchies: Sequence[Hierarchy],
+    codes: Int32s,
+    counts: Ints,
+    *,
+    unit: int,
+    shown: Shown,
+    wildcard: bool,
+) -> tuple[list[Span], list[ValueSet], list[Int32s]]:
     spans: list[Span] = []
     sets: list[ValueSet] = []
     ranks: list[Int32s] = []
@@ -180,13 +200,7 @@ def compile_costs(
             people = np.bincount(codes[:, column], counts, minlength=hierarchy.n_groups)
             sets.append(_value_set(column, hierarchy, people, unit=unit, wildcard=wildcard))
             ranks.append(_places(np.argsort(-people, kind="stable")))
-    return Costs(
-        n_variables=len(hierarchies),
-        unit=unit,
-        spans=tuple(spans),
-        sets=tuple(sets),
-        ranks=tuple(ranks),
-    )
+    return spans, sets, ranks
 
 
 def _places(order: npt.NDArray[np.intp]) -> Int32s:

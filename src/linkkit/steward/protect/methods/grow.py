@@ -168,8 +168,39 @@ class _Growth:
             n_wishes=len(wish),
             n_things=len(self.kept),
         )
+        if _SHARE * int(granted.sum()) < len(order):
+            granted |= self._takes_for_free(order, other, granted)
         self._merge(order[granted], other[granted])
         return True
+
+    def _takes_for_free(
+        self, order: Ints, other: Ints, granted: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.bool_]:
+        """Return more merges, into classes that lose nothing more by any number of them.
+
+        Without these, all who are best merged with one large class would have to wait in line.
+        """
+        busy = np.zeros(len(self.kept), dtype=np.bool_)
+        busy[order[granted]] = busy[other[granted]] = True
+        goes = np.zeros(len(self.kept), dtype=np.bool_)
+        goes[order[granted]] = True
+        open_to_all = self._joined(order, other).losses == self.bounds.losses[other]
+        free = open_to_all & ~busy[order] & ~goes[other]
+        wanted = np.zeros(len(self.kept), dtype=np.bool_)
+        wanted[other[free]] = True
+        result: npt.NDArray[np.bool_] = free & ~wanted[order]
+        return result
+
+    def _joined(self, one: Ints, other: Ints) -> Bounds:
+        """Return the bounds of classes joined in pairs."""
+        bounds = self.bounds
+        return with_losses(
+            self.costs,
+            self.bits,
+            np.minimum(bounds.low[:, one], bounds.low[:, other]),
+            np.maximum(bounds.high[:, one], bounds.high[:, other]),
+            bounds.words[:, one] | bounds.words[:, other],
+        )
 
     def _look_around(self, asking: Ints) -> None:
         bounds, tables, n = self.bounds, self.tables, len(self.kept)
@@ -182,22 +213,17 @@ class _Growth:
 
     def _merge(self, gone: Ints, into: Ints) -> None:
         bounds, n = self.bounds, len(self.kept)
-        joined = with_losses(
-            self.costs,
-            self.bits,
-            np.minimum(bounds.low[:, gone], bounds.low[:, into]),
-            np.maximum(bounds.high[:, gone], bounds.high[:, into]),
-            bounds.words[:, gone] | bounds.words[:, into],
-        )
-        for old, new in (
-            (bounds.low, joined.low),
-            (bounds.high, joined.high),
-            (bounds.words, joined.words),
-            (bounds.groups, joined.groups),
-            (bounds.losses, joined.losses),
+        for join, side in (
+            (np.minimum, bounds.low),
+            (np.maximum, bounds.high),
+            (np.bitwise_or, bounds.words),
         ):
-            old[..., into] = new
-        self.counts[into] += self.counts[gone]
+            for row in side:
+                join.at(row, into, row[gone])
+        grown = np.unique(into)
+        joined = self._joined(grown, grown)
+        bounds.groups[:, grown], bounds.losses[grown] = joined.groups, joined.losses
+        np.add.at(self.counts, into, self.counts[gone])
         touched = np.zeros(n, dtype=np.bool_)
         touched[gone] = touched[into] = True
         stale = touched | touched[self.partner]
@@ -209,7 +235,7 @@ class _Growth:
         self.partner = np.where(stale, -1, place[self.partner])[stays]
         self.score, self.counts = self.score[stays], self.counts[stays]
         self.bounds = bounds.take(np.flatnonzero(stays))
-        self._ask(place[into], self.kept[stays])
+        self._ask(place[grown], self.kept[stays])
 
     def _ask(self, changed: Ints, kept: npt.NDArray[np.bool_]) -> None:
         """Find out whether changed classes keep the conditions."""

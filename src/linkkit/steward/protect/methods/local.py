@@ -15,10 +15,17 @@ import numpy.typing as npt
 from linkkit.steward.protect.conditions import Conditions
 from linkkit.steward.protect.hierarchies import Hierarchy
 from linkkit.steward.protect.items import Items
-from linkkit.steward.protect.methods.costs import Costs, Ints, Shown, compile_costs
+from linkkit.steward.protect.methods.costs import (
+    Costs,
+    Ints,
+    Shown,
+    class_bounds,
+    compile_costs,
+)
 from linkkit.steward.protect.methods.grouping import Grouping
 from linkkit.steward.protect.methods.grow import Keeps, grow
 from linkkit.steward.protect.methods.judge import Judge
+from linkkit.steward.protect.methods.partition import split
 from linkkit.steward.protect.methods.refine import refine
 from linkkit.steward.protect.methods.splits import neighborhoods
 from linkkit.steward.protect.models import MissingPolicy
@@ -84,30 +91,36 @@ def _keeps_of(judge: Judge, mine: npt.NDArray[np.int64]) -> Keeps:
 def _grow_blocks(
     items: Items, costs: Costs, judge: Judge, order: Ints, blocks: Sequence[tuple[int, int]]
 ) -> Ints:
-    """Grow classes in every block; what then keeps too little grows among all classes."""
+    """Grow classes block by block.
+
+    A block in which not all classes keep the conditions goes on together with the next one; what
+    then still keeps too little grows among all classes.
+    """
     classes = np.empty(len(items), dtype=np.int64)
-    kept: list[npt.NDArray[np.bool_]] = []
-    n_classes = 0
-    for start, end in blocks:
+    n_classes, start = 0, 0
+    members, good = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_)
+    for begin, end in blocks:
         mine = order[start:end]
+        members = np.concatenate([members, len(good) + np.arange(end - begin)])
         members, good = grow(
             costs,
             items.codes[mine],
             items.counts[mine],
-            np.arange(len(mine)),
+            members,
             _keeps_of(judge, mine),
             need=judge.need,
         )
         classes[mine] = members + n_classes
-        n_classes += len(good)
-        kept.append(good)
-    if np.concatenate(kept).all():
+        if good.all():
+            n_classes, start = n_classes + len(good), end
+            members, good = members[:0], good[:0]
+    if good.all():
         return classes
     everything = np.arange(len(items))
-    members, _ = grow(
+    classes, _ = grow(
         costs, items.codes, items.counts, classes, _keeps_of(judge, everything), need=judge.need
     )
-    return members
+    return classes
 
 
 def _windows(blocks: Sequence[tuple[int, int]], *, most: int) -> list[tuple[int, int]]:
@@ -137,12 +150,13 @@ def _refine_windows(
     for mine, within in parts:
         people = int(items.counts[mine].sum())
         may_go = budget * people // max(1, people_left)
+        members = np.unique(classes[mine], return_inverse=True)[1]
         if within:
             members, gone = refine(
                 costs,
                 items.codes[mine],
                 items.counts[mine],
-                np.unique(classes[mine], return_inverse=True)[1],
+                _better_start(costs, judge, mine, members),
                 _keeps_of(judge, mine),
                 need=judge.need,
                 max_withheld=may_go,
@@ -150,12 +164,29 @@ def _refine_windows(
                 least_gain=LEAST_GAIN,
             )
             budget -= gone
-        else:
-            members = np.unique(classes[mine], return_inverse=True)[1]
         people_left -= people
         refined[mine] = np.where(members >= 0, members + n_classes, -1)
         n_classes += int(members.max(initial=-1)) + 1
     return refined
+
+
+def _better_start(costs: Costs, judge: Judge, mine: Ints, grown: Ints) -> Ints:
+    """Return classes that were grown or those of a partition, whichever lose less.
+
+    Growing looks one merge ahead, which is not enough where nearly all of a quasi-identifier has
+    to be given up.
+    """
+    if not judge.keeps(mine, np.zeros(len(mine), dtype=np.int64), 1)[0]:
+        return grown
+    parts, _ = split(costs, judge, mine)
+    losses = [_loss(costs, judge.items, mine, classes) for classes in (grown, parts)]
+    return parts if losses[1] < losses[0] else grown
+
+
+def _loss(costs: Costs, items: Items, mine: Ints, classes: Ints) -> int:
+    n_classes = int(classes.max()) + 1
+    bounds = class_bounds(costs, items.codes[mine], classes, n_classes=n_classes)
+    return int((bounds.losses[classes] * items.counts[mine]).sum())
 
 
 def _whole_classes(

@@ -16,13 +16,13 @@ import numpy.typing as npt
 from linkkit.steward.protect.conditions import Conditions
 from linkkit.steward.protect.hierarchies import Hierarchy
 from linkkit.steward.protect.items import Items
-from linkkit.steward.protect.methods.costs import Ints, Shown, compile_costs
+from linkkit.steward.protect.methods.costs import Costs, Ints, Shown, compile_costs
 from linkkit.steward.protect.methods.grouping import Grouping
 from linkkit.steward.protect.methods.judge import Judge
 from linkkit.steward.protect.methods.splits import Splitting
 from linkkit.steward.protect.models import MissingPolicy
 
-__all__ = ["split_people"]
+__all__ = ["split", "split_people"]
 
 
 def split_people(
@@ -63,22 +63,43 @@ def split_people(
     costs = compile_costs(hierarchies, items.codes, items.counts, shown=shown, missing=missing)
     judge = Judge(items, conditions, costs, population)
     judge.require_possible()
-    splitting = Splitting(costs, items.codes, items.counts)
-    parts = _Parts(judge, splitting)
+    classes, n_classes = split(costs, judge, np.arange(len(items)))
+    return Grouping(classes=classes, n_classes=n_classes, method="partition")
+
+
+def split(costs: Costs, judge: Judge, mine: Ints) -> tuple[Ints, int]:
+    """Split some items, who keep the conditions together, into classes.
+
+    Parameters
+    ----------
+    costs : Costs
+        What values lose.
+    judge : Judge
+        What every class must keep.
+    mine : ndarray of int64, shape (n_mine,)
+        The items.
+
+    Returns
+    -------
+    tuple of ndarray of int64, shape (n_mine,), and int
+        The class of each, and how many classes there are.
+    """
+    splitting = Splitting(costs, judge.items.codes[mine], judge.items.counts[mine])
+    parts = _Parts(judge, splitting, mine)
     while len(parts.starts):
         parts.go_deeper()
-    first = np.zeros(len(items), dtype=np.int64)
+    first = np.zeros(len(mine), dtype=np.int64)
     first[np.concatenate(parts.done)] = 1
-    classes = np.empty(len(items), dtype=np.int64)
+    classes = np.empty(len(mine), dtype=np.int64)
     classes[splitting.order] = np.cumsum(first) - 1
-    return Grouping(classes=classes, n_classes=int(first.sum()), method="partition")
+    return classes, int(first.sum())
 
 
 class _Parts:
     """The parts that may still be cut, all of one depth, and where those that are done begin."""
 
-    def __init__(self, judge: Judge, splitting: Splitting) -> None:
-        self.judge, self.splitting = judge, splitting
+    def __init__(self, judge: Judge, splitting: Splitting, mine: Ints) -> None:
+        self.judge, self.splitting, self.mine = judge, splitting, mine
         self.starts = np.zeros(1, dtype=np.int64)
         self.ends = np.full(1, len(splitting.order), dtype=np.int64)
         self.done: list[Ints] = []
@@ -130,7 +151,7 @@ class _Parts:
         lengths = np.column_stack([middles - starts, ends - middles]).ravel()
         classes = np.repeat(np.arange(2 * n), lengths)
         places = np.repeat(starts, ends - starts) + _within(ends - starts)
-        kept = self.judge.keeps(self.splitting.order[places], classes, 2 * n)
+        kept = self.judge.keeps(self.mine[self.splitting.order[places]], classes, 2 * n)
         return kept[0::2] & kept[1::2]
 
 

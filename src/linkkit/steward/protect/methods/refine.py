@@ -50,10 +50,8 @@ def refine(
         What values lose.
     codes : ndarray of int32, shape (n_items, n_variables)
         Finest groups.
-    counts : ndarray of int64, shape (n_items,)
-        People of each item.
-    members : ndarray of int64, shape (n_items,)
-        The class of each item, from 0 without gaps.
+    counts, members : ndarray of int64, shape (n_items,)
+        People of each item, and its class, from 0 without gaps.
     keeps : callable
         Which classes keep the conditions.
     need : int
