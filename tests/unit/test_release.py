@@ -51,7 +51,7 @@ def made_of(safe, **columns):
     return dataclasses.replace(safe, table=table)
 
 
-def protected(agreement=AGREEMENT, **columns):
+def protected(agreement=AGREEMENT, method="auto", **columns):
     n = len(next(iter(columns.values())))
     people = IntegratedDataset(
         project="study",
@@ -59,7 +59,7 @@ def protected(agreement=AGREEMENT, **columns):
         agreement_fingerprint=agreement.fingerprint,
         table=pa.table({"study_id": [f"{i:032x}" for i in range(n)], **columns}),
     )
-    return protect(people, agreement)
+    return protect(people, agreement, method=method)
 
 
 def read_csv(path):
@@ -425,7 +425,9 @@ def test_the_report_tells_risk_utility_and_promises(tmp_path):
     report = json.loads((done.folder / "disclosure_report.json").read_text(encoding="utf-8"))
     assert report["promises"][0] == "k-anonymity: every class has at least 8 people."
     rows = {row["measure"]: row for row in report["risk"]["rows"]}
-    assert rows["Prosecutor, highest"]["after"] == round(1 / done.disclosure.measured.smallest_class, 4)
+    assert rows["Prosecutor, highest"]["after"] == round(
+        1 / done.disclosure.measured.smallest_class, 4
+    )
     assert rows["Prosecutor, people above 0.125"]["after"] == 0
     assert rows["Alone in the file"]["after"] == 0
     assert [item["variable"] for item in report["utility"]["variables"]] == ["birth_year", "sex"]
@@ -443,6 +445,7 @@ def test_a_suppression_that_hits_small_groups_is_said(tmp_path):
     n = 600
     safe = protected(
         Agreement.from_document(document),
+        method="optimal",
         birth_year=[2010, 2011, 2012, 2013] * (n // 4) + list(range(1950, 1990)),
         sex=["F", "M"] * (n // 2) + ["F"] * 40,
     )
