@@ -51,7 +51,7 @@ def made_of(safe, **columns):
     return dataclasses.replace(safe, table=table)
 
 
-def protected(agreement=AGREEMENT, method="auto", **columns):
+def protected(agreement=AGREEMENT, options=(), **columns):
     n = len(next(iter(columns.values())))
     people = IntegratedDataset(
         project="study",
@@ -59,7 +59,7 @@ def protected(agreement=AGREEMENT, method="auto", **columns):
         agreement_fingerprint=agreement.fingerprint,
         table=pa.table({"study_id": [f"{i:032x}" for i in range(n)], **columns}),
     )
-    return protect(people, agreement, method=method)
+    return protect(people, agreement, **dict(options))
 
 
 def read_csv(path):
@@ -445,7 +445,7 @@ def test_a_suppression_that_hits_small_groups_is_said(tmp_path):
     n = 600
     safe = protected(
         Agreement.from_document(document),
-        method="optimal",
+        {"method": "optimal"},
         birth_year=[2010, 2011, 2012, 2013] * (n // 4) + list(range(1950, 1990)),
         sex=["F", "M"] * (n // 2) + ["F"] * 40,
     )

@@ -12,22 +12,14 @@ from linkkit.steward.protect.dataset import (
     SubgroupSuppression,
     VariableNote,
 )
-from linkkit.steward.protect.measured.report import (
-    ProtectionReport,
-    RiskReport,
-    UtilityReport,
-)
 from linkkit.steward.protect.microdata import protect
 
 __all__ = [
     "ClassSizes",
     "ProtectedDataset",
-    "ProtectionReport",
     "ProtectionSummary",
     "Recoding",
-    "RiskReport",
     "SubgroupSuppression",
-    "UtilityReport",
     "VariableNote",
     "protect",
 ]
