@@ -416,8 +416,8 @@ def test_suppression_of_mostly_small_groups_is_a_finding():
     assert found.ratio == pytest.approx((22 / 40) / (10 / 960))
     assert found.p_value < 1e-10
     assert found.message == (
-        "Suppression removes mostly the smallest groups of 'town': they are 4.0% of the people "
-        "and 68.8% of those withheld, 52.8 times as often as others."
+        "Suppression removes mostly the smallest groups of 'town': they are 4 % of the people "
+        "and 68.8 % of those withheld, 52.8 times as often as others."
     )
 
 
@@ -447,7 +447,7 @@ def test_small_groups_that_lost_more_detail_are_a_finding():
     (found,) = find_imbalance(rows, withheld_together=np.empty(0, dtype=np.int64))
     assert (found.kind, found.p_value) == ("detail", None)
     assert found.message == (
-        "The smallest groups of 'town' lost more detail: 30.0% of it, and others 3.0%."
+        "The smallest groups of 'town' lost more detail: 30 % of it, and others 3 %."
     )
 
 
