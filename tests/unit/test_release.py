@@ -429,7 +429,9 @@ def test_the_report_tells_risk_utility_and_promises(tmp_path):
     report = json.loads((done.folder / "disclosure_report.json").read_text(encoding="utf-8"))
     assert report["promises"][0] == "k-anonymity: every class has at least 8 people."
     rows = {row["measure"]: row for row in report["risk"]["rows"]}
-    assert rows["Prosecutor, highest"]["after"] == round(1 / done.disclosure.measured.smallest_class, 4)
+    assert rows["Prosecutor, highest"]["after"] == round(
+        1 / done.disclosure.measured.smallest_class, 4
+    )
     assert rows["Prosecutor, people above 0.125"]["after"] == 0
     assert rows["Alone in the file"]["after"] == 0
     assert [item["variable"] for item in report["utility"]["variables"]] == ["birth_year", "sex"]

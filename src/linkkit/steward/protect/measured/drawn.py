@@ -38,6 +38,12 @@ N_GROUPS = 15
 """How many groups a chart shows."""
 
 _VISIBLE = 0.005
+_MODEL_NAMES = {
+    "counted": "of a file that is the whole population",
+    "pitman": "of Pitman",
+    "slide negative binomial": "of slide negative binomial class sizes",
+    "zayatz": "of Zayatz",
+}
 
 RiskRow: TypeAlias = tuple[str, float | None, float | None]
 """The name of a measure, and its value before and after."""
@@ -194,6 +200,7 @@ def _contents(report: ProtectionReport) -> dict[str, Any]:
         "charts": {name: Markup(svg) for name, svg in charts.items()},  # noqa: S704
         "risk_rows": risk_rows(risk),
         "percent": percent,
+        "model_names": _MODEL_NAMES,
         "style": Markup(_text("style.css")),  # noqa: S704
     }
 

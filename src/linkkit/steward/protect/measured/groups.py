@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import hypergeom
 
+from linkkit.steward.protect.measured.charts import percent
 from linkkit.steward.protect.measured.measurable import Measurable
 from linkkit.steward.protect.measured.report import Finding, SubgroupFigures
 
@@ -179,7 +180,7 @@ def _withheld_finding(
         p_value=min(1.0, p),
         message=(
             f"Suppression removes {most} the smallest groups of "
-            f"'{name}': they are {of_all:.1%} of the people and {share:.1%} of those withheld"
+            f"'{name}': they are {percent(of_all)} of the people and {percent(share)} of those withheld"
             + ("." if ratio is None else f", {ratio:.1f} times as often as others.")
         ),
     )
@@ -194,7 +195,7 @@ def _detail_finding(name: str, n_small: int, small: _Counts, others: _Counts) ->
         ratio=small.loss / others.loss if others.loss else None,
         p_value=None,
         message=(
-            f"The smallest groups of '{name}' lost more detail: {small.loss:.1%} of it, and "
-            f"others {others.loss:.1%}."
+            f"The smallest groups of '{name}' lost more detail: {percent(small.loss)} of it, and "
+            f"others {percent(others.loss)}."
         ),
     )
