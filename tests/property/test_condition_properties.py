@@ -20,7 +20,6 @@ from linkkit.steward.protect.models import (
     RecursiveLDiversity,
     TCloseness,
 )
-from linkkit.steward.protect.population import count_fitting, find_population
 
 TREE = {
     "a": ("ab", "abc", "*"),
@@ -168,23 +167,3 @@ def test_a_large_class_at_the_border_of_entropy_is_decided_by_its_proportions():
         conditions = compile_conditions([model], found, sensitive={"v": values})
         met = conditions.met(np.array([0]), np.array([0]), n_classes=1)
         assert met.tolist() == [expected]
-
-
-@settings(max_examples=200, deadline=None)
-@given(data=st.data())
-def test_who_fits_a_class_is_counted_as_one_by_one(data):
-    sizes = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=3))
-    person = st.tuples(*(st.integers(0, n - 1) for n in sizes))
-    people = data.draw(st.lists(person, min_size=1, max_size=30))
-    n_classes = data.draw(st.integers(1, 5))
-    shape = st.tuples(*(st.lists(st.booleans(), min_size=n, max_size=n) for n in sizes))
-    classes = data.draw(st.lists(shape, min_size=n_classes, max_size=n_classes))
-    population = find_population(
-        [np.array(c, dtype=np.int64) for c in zip(*people, strict=True)], sizes
-    )
-    covered = [np.array(mine, dtype=np.bool_) for mine in zip(*classes, strict=True)]
-    expected = [
-        sum(all(covers[v] for covers, v in zip(one, p, strict=True)) for p in people)
-        for one in classes
-    ]
-    assert count_fitting(population, covered).tolist() == expected
