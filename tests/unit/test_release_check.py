@@ -267,6 +267,20 @@ def test_labels_cover_ranges_sets_everything_and_missing(tmp_path):
     assert measured.models[0].least == 3
 
 
+def test_a_codebook_that_says_more_than_its_labels_is_refused(tmp_path):
+    wide = Codebook(variable="age", shown=(Shown(label="30-39", low=0, high=99),))
+    with pytest.raises(ReleaseError, match="labels of 'age' are said to cover more"):
+        look_at(
+            tmp_path,
+            columns(),
+            promised(PromisedKMap(k=2), codebook=(wide,)),
+            population=POPULATION,
+        )
+    below = Codebook(variable="t", shown=(Shown(label="-5 to -2.5", low=-5.0, high=-2.5),))
+    promises = promised(PromisedKMap(k=8), codebook=(BOOK, below))
+    assert look_at(tmp_path, columns(), promises, population=POPULATION).smallest_class == 4
+
+
 def test_large_files_are_read_in_portions(tmp_path, monkeypatch):
     monkeypatch.setattr(read_back, "_PORTION_BYTES", 4096)
     monkeypatch.setattr(read_back, "_PORTION_ROWS", 77)

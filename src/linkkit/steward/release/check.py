@@ -26,7 +26,7 @@ from linkkit.steward.promises import (
 from linkkit.steward.release.classes import Classes, as_codes, find_classes
 from linkkit.steward.release.counted import count_in_classes
 from linkkit.steward.release.kept import Data, MeasuredModel, measure_promise
-from linkkit.steward.release.population import fitting_people
+from linkkit.steward.release.population import fitting_people, n_overstated
 from linkkit.steward.release.read_back import OpenFiles, ReadBack, open_files, refuse
 
 __all__ = ["Measured", "check_files"]
@@ -175,6 +175,12 @@ def _promise_problems(promises: Promises, population: pa.Table | None) -> list[s
             f"the population does not have the column '{name}' exactly once"
             for name in promises.quasi_identifiers
             if population.column_names.count(name) != 1
+        ]
+        overstated = {book.variable: n_overstated(book) for book in promises.codebook}
+        problems += [
+            f"{n} labels of '{name}' are said to cover more than they show"
+            for name, n in overstated.items()
+            if n
         ]
     return problems
 

@@ -6,6 +6,7 @@ Part of the independent check: it shares no code with what protects.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +18,12 @@ import pyarrow as pa
 from linkkit.steward.promises import Codebook, Shown
 from linkkit.steward.release.classes import as_codes, find_classes
 
-__all__ = ["covered_values", "fitting_people"]
+__all__ = ["covered_values", "fitting_people", "n_overstated"]
 
 _Bools = npt.NDArray[np.bool_]
 _Ints = npt.NDArray[np.int64]
+
+_RANGE = re.compile(r"(-?\d+(?:\.\d+)?)(?:-| to )(-?\d+(?:\.\d+)?)")
 
 
 def fitting_people(
@@ -120,6 +123,23 @@ def covered_values(
         covers[-1] = True
         covers[:, -1] = True
     return covers
+
+
+def n_overstated(book: Codebook) -> int:
+    """Count the labels that say a range of numbers and are listed to cover more than that.
+
+    Examples
+    --------
+    >>> told = Shown(label="3-5", low=3, high=5), Shown(label="6-7", low=0, high=7)
+    >>> n_overstated(Codebook(variable="age", shown=told))
+    1
+    """
+    n = 0
+    for item in book.shown:
+        said = _RANGE.fullmatch(item.label)
+        if said and isinstance(item.low, int | float) and isinstance(item.high, int | float):
+            n += item.low < float(said[1]) or item.high > float(said[2])
+    return n
 
 
 def _covers(item: Shown, values: pa.Array, texts: Sequence[str]) -> _Bools:
