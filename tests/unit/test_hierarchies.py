@@ -417,6 +417,19 @@ def test_a_hierarchy_is_read_from_a_mapping():
     )
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        pd.DataFrame([["a", None], ["b", "x"]]),
+        pd.DataFrame([[1.0, 2.0], [float("nan"), 2.0]]),
+        {"a": ""},
+    ],
+)
+def test_a_hierarchy_with_gaps_is_refused(source):
+    with pytest.raises(OptionError, match="1 cells of the hierarchy are empty"):
+        hierarchy_from(source)
+
+
 @pytest.mark.parametrize("source", [5, object(), "no-such-file.csv"])
 def test_what_is_no_hierarchy_is_refused(source):
     with pytest.raises(OptionError) as caught:

@@ -94,6 +94,28 @@ def test_what_is_left_out_is_its_default_in_the_fingerprint(agreement_document):
     assert len(prints) == 1
 
 
+@pytest.mark.parametrize(
+    ("ways", "problem"),
+    [
+        (
+            {"table": [["a", True]]},
+            ".table.0.1': write text; put quotes around what may be read as something else",
+        ),
+        ({"order": ["a"]}, ".order': it needs 2 or more items"),
+        (
+            {"dates": ["days"]},
+            ".dates.0': it must be 'day', 'week', 'month', 'quarter', 'year' or 'decade'",
+        ),
+        ({"cut_points": [[1, "x"]]}, ".cut_points.0.1': write a number"),
+        ({"postal": "US"}, ".postal': write names and values below it, indented"),
+    ],
+)
+def test_one_mistake_is_one_sentence(ways, problem, agreement_document):
+    with pytest.raises(AgreementError) as caught:
+        Agreement.from_document(with_ways(agreement_document, zip=ways))
+    assert caught.value.problems == (f"clause 'protection.quasi_identifiers.zip{problem}",)
+
+
 def test_a_clause_cannot_be_changed():
     ways = Generalization(table=[["a", "x"]], groups=None)
     with pytest.raises(Exception, match="frozen"):

@@ -35,8 +35,12 @@ _LONGEST_NAME = 64
 def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """Turn a validation error into sentences that name clauses and no values."""
     sentences: list[str] = []
-    for item in error.errors(include_url=False, include_context=True, include_input=False)[:_MOST]:
-        sentences.extend(_sentences(item, model))
+    found = error.errors(include_url=False, include_context=True, include_input=False)[:_MOST]
+    within = {item["loc"][:n] for item in found for n in range(len(item["loc"]))}
+    for item in found:
+        # A list is also called too short where its items are wrong.
+        if item["type"] != "too_short" or item["loc"] not in within:
+            sentences.extend(_sentences(item, model))
     return list(dict.fromkeys(sentences))
 
 
@@ -49,6 +53,8 @@ def _sentences(item: Any, model: type[BaseModel]) -> list[str]:
         return [f"clause '{clause}' is missing"]
     if item["type"] == "string_pattern_mismatch":
         return [f"clause '{clause}': {_IN_WORDS.get(item['ctx']['pattern'], item['msg'])}"]
+    if item["type"] == "too_short" and item["ctx"]["min_length"] > 1:
+        return [f"clause '{clause}': it needs {item['ctx']['min_length']} or more items"]
     if item["type"] in _PLAIN:
         return [f"clause '{clause}': {_PLAIN[item['type']]}"]
     text = str(item["msg"]).removeprefix("Value error, ").replace("Input should be", "it must be")

@@ -68,6 +68,9 @@ def hierarchy_from(
     (('oak', 'tree', 'plant'), ('fern', 'herb', 'plant'))
     """
     rows = _rows(source, separator=separator, header=header)
+    n_empty = sum(cell is None or cell != cell or cell == "" for row in rows for cell in row)  # noqa: PLR0124
+    if n_empty:
+        raise OptionError(f"{n_empty} cells of the hierarchy are empty", hint=_HINT)
     problems: list[str] = []
     try:
         table = tuple(tuple(_cell(cell) for cell in row) for row in rows)
