@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from linkkit.exchange import EncodedExtract as EncodedExtract
     from linkkit.exchange import Identity as Identity
     from linkkit.exchange import PayloadExtract as PayloadExtract
+    from linkkit.exchange import HouseholdChanges as HouseholdChanges
     from linkkit.exchange import PersonChanges as PersonChanges
     from linkkit.exchange import ReviewAnswers as ReviewAnswers
     from linkkit.exchange import ReviewRequest as ReviewRequest
@@ -58,6 +59,7 @@ _HOMES = {
     "LinkkitError": "linkkit.errors",
     "PairLabels": "linkkit.linkage",
     "PayloadExtract": "linkkit.exchange",
+    "HouseholdChanges": "linkkit.exchange",
     "PersonChanges": "linkkit.exchange",
     "PreflightReport": "linkkit.partner.preflight",
     "ProtectedDataset": "linkkit.steward.protect",
@@ -97,6 +99,7 @@ __all__ = [
     "LinkkitError",
     "PairLabels",
     "PayloadExtract",
+    "HouseholdChanges",
     "PersonChanges",
     "PreflightReport",
     "ProtectedDataset",

@@ -127,8 +127,15 @@ def part_of(pool: Pool, rows: npt.NDArray[np.int64]) -> Pool:
     )  # fmt: skip
 
 
-def make_pool(extracts: Sequence[EncodedExtract]) -> Pool:
+def make_pool(extracts: Sequence[EncodedExtract], *, alone: bool = False) -> Pool:
     """Bring extracts together, after checking that they belong together.
+
+    Parameters
+    ----------
+    extracts : sequence of EncodedExtract
+        One for each party.
+    alone : bool
+        Whether one party that holds each person once is enough.
 
     Raises
     ------
@@ -143,11 +150,11 @@ def make_pool(extracts: Sequence[EncodedExtract]) -> Pool:
     known = checked_extracts(extracts)
     if not known:
         raise LinkageError("no extract is given", hint=_ONE_EACH)
-    if len(known) == 1 and known[0].one_record_per_person:
+    if len(known) == 1 and known[0].one_record_per_person and not alone:
         raise LinkageError(
             f"only party '{known[0].party}' is given, and its agreement says that it holds each "
             "person once, so there is nothing to link",
-            hint="Give the extracts of two or more parties.",
+            hint="Give the extracts of two or more parties, or ask for 'households'.",
         )
     return pool_of(known)
 

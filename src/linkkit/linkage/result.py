@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linkkit.agreement import Agreement
-from linkkit.exchange import Crosswalk, Identity, PersonChanges
+from linkkit.exchange import Crosswalk, HouseholdChanges, Identity, PersonChanges
+from linkkit.exchange.changes import IdChanges
 from linkkit.linkage.block import Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel
 from linkkit.linkage.explain import Linked, PairExplanation, explain_pair
@@ -46,6 +47,8 @@ class LinkResult:
     changes : PersonChanges
         What became of person ids over all deliveries: which were merged, split or withdrawn. For the
         steward.
+    household_changes : HouseholdChanges
+        The same of household ids.
     warnings : tuple of str
         What somebody should look at, with counts.
     kept : Kept
@@ -61,6 +64,7 @@ class LinkResult:
     n_records: dict[str, int]
     labels: LabelledPairs | None = None
     changes: PersonChanges
+    household_changes: HouseholdChanges
     kept: Kept
     warnings: tuple[str, ...] = ()
     households: Households | None = None
@@ -144,7 +148,8 @@ class LinkResult:
         return (
             f"records: {sizes}\ncompared: {self.plan}\n{known}"
             f"people: {self.crosswalk.n_people}\n{self.quality}{homes}"
-            + (f"\nperson ids, over all deliveries: {self.changes}" if len(self.changes) else "")
+            + _changed("person", self.changes)
+            + _changed("household", self.household_changes)
             + warnings
         )
 
@@ -226,3 +231,7 @@ class LinkResult:
         if agreement is not None:
             require_agreement(result.kept.made, agreement)
         return result
+
+
+def _changed(what: str, changes: IdChanges) -> str:
+    return f"\n{what} ids, over all deliveries: {changes}" if len(changes) else ""

@@ -85,6 +85,8 @@ class Work:
         Pairs of which it is known whether they are of one person.
     earlier : Earlier, optional
         What was compared before and is not compared again.
+    memory_afterwards : int
+        Bytes that a step after the linkage takes, while pairs are still there.
     """
 
     pool: Pool
@@ -97,6 +99,7 @@ class Work:
     labels: LabelledPairs | None = None
     until_done: ExitStack = field(default_factory=ExitStack)
     earlier: Earlier | None = None
+    memory_afterwards: int = 0
 
     @property
     def searched(self) -> Pool:
@@ -167,6 +170,7 @@ def memory_left(work: Work, needed: int) -> int | None:
         When what is needed is more than the limit.
     """
     limit, free = work.memory_limit, available_memory()
+    needed += work.memory_afterwards
     if limit is None:
         if free is None:
             return None
