@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from linkkit.errors import LinkkitError as LinkkitError
     from linkkit.exchange import Crosswalk as Crosswalk
     from linkkit.exchange import EncodedExtract as EncodedExtract
+    from linkkit.exchange import HouseholdChanges as HouseholdChanges
     from linkkit.exchange import Identity as Identity
     from linkkit.exchange import PayloadExtract as PayloadExtract
-    from linkkit.exchange import HouseholdChanges as HouseholdChanges
     from linkkit.exchange import PersonChanges as PersonChanges
     from linkkit.exchange import ReviewAnswers as ReviewAnswers
     from linkkit.exchange import ReviewRequest as ReviewRequest
@@ -92,6 +92,7 @@ __all__ = [
     "Crosswalk",
     "EncodeResult",
     "EncodedExtract",
+    "HouseholdChanges",
     "Identity",
     "IntegratedDataset",
     "LinkForecast",
@@ -99,7 +100,6 @@ __all__ = [
     "LinkkitError",
     "PairLabels",
     "PayloadExtract",
-    "HouseholdChanges",
     "PersonChanges",
     "PreflightReport",
     "ProtectedDataset",

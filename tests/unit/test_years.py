@@ -248,7 +248,7 @@ def test_without_the_record_that_held_it_together_a_person_falls_apart(
     same = link([], previous=later, labels=PairLabels.of([(b, a, True)]))
     assert ids(same)[a] == ids(same)[b] == ids(same)[c]
     assert same.changes.to_pandas()["kind"].tolist().count("merge") == 1
-    retired = {i.tobytes().hex() for i in same.kept.retired_ids}
+    retired = {i.tobytes().hex() for i in same.kept.people.retired}
     assert retired == set(same.changes.to_pandas().query("kind == 'merge'")["old_person_id"])
     # An id of before is never given to anybody else again.
     again = link([], previous=same, labels=apart)

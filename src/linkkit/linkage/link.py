@@ -179,9 +179,7 @@ def link(
             n_unseen=found.n_unseen, labels=work.labels, assignment=assignment,
         )  # fmt: skip
         homes = find_households(work.pool, chosen.person) if households else None
-        return _result(
-            delivery, found, chosen, judged, homes=homes, previous=previous, as_of=since
-        )
+        return _result(delivery, found, chosen, judged, homes=homes, previous=previous, as_of=since)
 
 
 def _delivered(
@@ -266,9 +264,11 @@ def _changes_before(
 
 
 def _of_one_file(pool: Pool, warnings: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what is said of several parties as it is of one alone."""
+    """Return what is said of several parties as it is of one alone; nothing, where nobody can be in it twice."""
     if len(pool.parties) > 1:
         return warnings
+    if pool.clean.all():
+        return ()
     return tuple(
         text.replace("the parties seem to share", "the file seems to hold twice")
         for text in warnings

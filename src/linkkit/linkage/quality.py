@@ -13,7 +13,7 @@ from linkkit.engines import slices_of
 from linkkit.linkage.classify import ScoredPairs
 from linkkit.linkage.pool import Pool
 
-__all__ = ["LinkageQuality", "estimate_quality"]
+__all__ = ["LinkageQuality", "estimate_quality", "links_in_groups"]
 
 _LEAST_EXPECTED = 0.5
 """With fewer true pairs expected than this there is no overlap, and nothing was missed."""
@@ -162,7 +162,7 @@ def _links(pool: Pool, scored: ScoredPairs, person: npt.NDArray[np.int64]) -> _L
     # Two records that were linked are candidates, unless they were linked for other reasons.
     n_of_two = int((n_records == 2).sum())
     of_two = np.concatenate(of_pairs)
-    of_more, through_others = _of_groups(scored, np.concatenate(inside), person, n_records)
+    of_more, through_others = links_in_groups(scored, np.concatenate(inside), person, n_records)
     return _Links(
         of_links=np.concatenate([of_two, np.zeros(n_of_two - len(of_two)), of_more]),
         through_others=through_others,
@@ -170,7 +170,7 @@ def _links(pool: Pool, scored: ScoredPairs, person: npt.NDArray[np.int64]) -> _L
     )
 
 
-def _of_groups(
+def links_in_groups(
     scored: ScoredPairs,
     rows: npt.NDArray[np.int64],
     person: npt.NDArray[np.int64],

@@ -171,6 +171,8 @@ class BlockingPlan:
 
 def all_of(n_pairs: int, n_known: int) -> str:
     """Say that all pairs are compared, but for those that were before."""
+    if n_pairs == n_known:
+        return "no new pair" if n_known else "no pair"
     return f"all {n_pairs - n_known:,} pairs" + (" with new records" if n_known else "")
 
 

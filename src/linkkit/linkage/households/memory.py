@@ -10,9 +10,9 @@ from linkkit.linkage.pool import Pool
 
 __all__ = ["memory_of_homes"]
 
-_BYTES_PER_ROW = 400
-_BYTES_PER_PAIR = 130
-_BYTES_OF_SAMPLES = 60_000_000
+_BYTES_PER_ROW = 150
+_BYTES_PER_PAIR = 60
+_BYTES_OF_SAMPLES = 35_000_000
 
 
 def memory_of_homes(pool: Pool) -> int:

@@ -6,8 +6,8 @@ became of earlier ones.
 """
 
 from linkkit.linkage.years.delivery import Delivery, bring_together
-from linkkit.linkage.years.judged import Judged, judged_pairs
 from linkkit.linkage.years.ids import carry_ids, give_ids
+from linkkit.linkage.years.judged import Judged, judged_pairs
 from linkkit.linkage.years.kept import Kept
 from linkkit.linkage.years.tokens import withdrawn_tokens
 

@@ -57,7 +57,7 @@ class HadIds(KeptIds):
     @property
     def has(self) -> _Bools:
         """Which records had one, shape (n_records,)."""
-        return self.of_records.any(axis=1)
+        return np.asarray(self.of_records.any(axis=1))
 
     @classmethod
     def none(cls, n_records: int) -> HadIds:
