@@ -79,7 +79,7 @@ def extracts(
 
 @pytest.fixture(scope="module")
 def whole(extracts: dict[str, EncodedExtract]) -> LinkResult:
-    return link(list(extracts.values()))
+    return link(list(extracts.values()), as_of=FIRST)
 
 
 @pytest.fixture(scope="module")

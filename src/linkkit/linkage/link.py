@@ -379,15 +379,12 @@ def _since(assignment: object, as_of: object, previous: object) -> dt.date:
     if assignment not in get_args(Assignment):
         problems.append(f"'assignment' is one of {', '.join(get_args(Assignment))}")
     last = previous.kept.as_of if isinstance(previous, LinkResult) else dt.date.min
-    if as_of is None:
-        since = max(dt.date.today(), last)
-    elif not isinstance(as_of, dt.date) or isinstance(as_of, dt.datetime):
+    since = max(dt.date.today(), last) if as_of is None else as_of
+    if not isinstance(since, dt.date) or isinstance(since, dt.datetime):
         problems.append("'as_of' is a date")
-    elif as_of < last:
+    elif since < last:
         problems.append(f"'as_of' is before the date of the last delivery, {last.isoformat()}")
-    else:
-        since = as_of
-    if problems:
+    if problems or not isinstance(since, dt.date):
         raise OptionError(problems, hint="Leave it out for the default.")
     return since
 

@@ -111,7 +111,7 @@ def find_households(pool: Pool, person: _Ints) -> FoundHomes:
             home,
             estimate_homes(table, model, scored, home),
             n_crowded=pairs.n_crowded,
-        ),  # fmt: skip
+        ),
     )
 
 

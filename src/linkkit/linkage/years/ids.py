@@ -229,7 +229,9 @@ def _withdrawn(gone: _Ints) -> _Changes:
     """Return that ids have nothing left."""
     n = len(gone)
     nobody = np.full(n, -1, dtype=np.int64)
-    return _Changes(gone, nobody, ["withdrawn"] * n, ["withdrawn record"] * n)
+    kind: list[ChangeKind] = ["withdrawn"] * n
+    why: list[ChangeReason] = ["withdrawn record"] * n
+    return _Changes(gone, nobody, kind, why)
 
 
 def _table(known: _Known, ids: _Bytes, rows: _Changes, as_of: dt.date) -> pa.Table:
