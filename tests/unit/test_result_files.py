@@ -184,3 +184,15 @@ def test_the_steward_gets_the_changes(
     assert sum(len(portion) for portion in portions) == len(read)
     with pytest.raises(SealError):
         PersonChanges.load(path, agreement=agreement, identity=identities["linkage_unit"])
+
+
+def test_no_result_is_replaced_unasked(linked_town: LinkResult, tmp_path: Path) -> None:
+    path = linked_town.save(tmp_path / "2026.linked")
+    before = path.read_bytes()
+    with pytest.raises(OptionError, match="exists") as e:
+        linked_town.save(path)
+    assert "overwrite=True" in str(e.value.hint)
+    assert path.read_bytes() == before
+    path.write_bytes(b"other")
+    linked_town.save(path, overwrite=True)
+    assert path.read_bytes() == before

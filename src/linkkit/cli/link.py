@@ -45,7 +45,7 @@ __all__ = ["explain", "link"]
 @click.option(
     "--max-false-match-rate",
     type=float,
-    help="Share of links that are expected to be wrong, at most; chooses the threshold.",
+    help="Share of links that are expected to be wrong, at most; makes auto stricter, never looser.",
 )
 @click.option("--households", is_flag=True, help="Group people into households, too.")
 @click.option(
@@ -104,6 +104,7 @@ def link(
     Opens the parties' ENCODINGS and writes a crosswalk, sealed to the steward.
     """
     import linkkit as lk
+    from linkkit.linkage import check_link_options
 
     files = {name: options.pop(name) for name in _FILES}
     _check(encodings, out, files, options, forecast=forecast)
@@ -111,24 +112,25 @@ def link(
     inputs = [*encodings, agreement_file, identity_file, *(files[name] for name in _READ)]
     others = [files["report"], files["pairs"]]
     require_free(written, inputs, overwrite=overwrite, others=others)
+    options["threshold"] = _threshold(options["threshold"])
+    check_link_options(**options)
+    how = {name: options.pop(name) for name in ("block", "max_pairs", "n_threads", "households")}
+    options["withdrawn"] = _tokens_of(files["withdrawn"])
+    options["labels"] = None if files["labels"] is None else lk.PairLabels.load(files["labels"])
     document, own = lk.Agreement.load(agreement_file), lk.Identity.load(identity_file)
     opening: dict[str, Any] = {
         "agreement": document,
         "identity": own,
         "deliveries": ledger_of(deliveries, identity_file),
     }
-    extracts = [lk.EncodedExtract.load(file, **opening) for file in encodings]
-    how = {name: options.pop(name) for name in ("block", "max_pairs", "n_threads", "households")}
     if files["previous"] is not None:
         how["previous"] = lk.LinkResult.load(files["previous"], agreement=document, identity=own)
+    extracts = [lk.EncodedExtract.load(file, **opening) for file in encodings]
     if forecast or out is None:
         click.echo(str(lk.forecast_link(extracts, **how)))
         return
-    how |= options | {"threshold": _threshold(options["threshold"])}
-    how["withdrawn"] = _tokens_of(files["withdrawn"])
-    how["labels"] = None if files["labels"] is None else lk.PairLabels.load(files["labels"])
     with lk.progress_bar() as progress:
-        result = lk.link(extracts, progress=progress, **how)
+        result = lk.link(extracts, progress=progress, **how, **options)
     _write(result, out, files, agreement=document, identity=own)
 
 
@@ -190,7 +192,8 @@ def _write(
     if pairs is not None:
         result.pairs.save(pairs)
     if state is not None:
-        result.save(state, agreement=agreement, identity=identity)
+        # Whether an earlier file may be replaced was asked before.
+        result.save(state, agreement=agreement, identity=identity, overwrite=True)
     if changes is not None:
         result.changes.save(changes, agreement=agreement, identity=identity)
     if household_changes is not None:
@@ -229,7 +232,6 @@ def explain(
     STATE is what 'linkkit link --state' wrote; tokens are in hexadecimal.
     """
     import linkkit as lk
-    from linkkit.exchange.atomic import atomic_file
 
     _require_suffix(html, ".html")
     require_free([], [state, agreement_file, identity_file], overwrite=overwrite, others=[html])
@@ -238,8 +240,9 @@ def explain(
     explanation = result.explain(token, other_token)
     click.echo(str(explanation))
     if html is not None:
-        with atomic_file(html, private=True) as file:
-            file.write(explanation._repr_html_().encode())
+        from linkkit.report import explanation_page
+
+        explanation_page(explanation, html)
         click.echo(f"Stays here: {html}")
 
 

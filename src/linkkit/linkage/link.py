@@ -6,13 +6,13 @@ import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from linkkit.engines import Progress, parse_bytes, silent, slices_of
-from linkkit.errors import OptionError, WrongStageError
+from linkkit.errors import WrongStageError
 from linkkit.exchange import EncodedExtract, HouseholdChanges, PersonChanges
 from linkkit.linkage.block import Block
 from linkkit.linkage.classify import ScoredPairs
@@ -27,10 +27,11 @@ from linkkit.linkage.households import (
 )
 from linkkit.linkage.labels import PairLabels
 from linkkit.linkage.linked_pairs import LinkedPairs
+from linkkit.linkage.options import check_link_options, since_when
 from linkkit.linkage.pool import Pool
 from linkkit.linkage.result import LinkResult
 from linkkit.linkage.routes import FIELDS, PASSES, RECORDS, Found, Route, Work
-from linkkit.linkage.threshold import Chosen, Threshold, choose_people, threshold_problems
+from linkkit.linkage.threshold import Chosen, Threshold, choose_people
 from linkkit.linkage.years import (
     Delivery,
     Judged,
@@ -151,11 +152,12 @@ def link(
     >>> sorted(result.n_records)
     ['district', 'jobs', 'summer']
     """
-    unfit = threshold_problems(threshold, max_false_match_rate)
-    _check_options(block, max_pairs, n_threads, problems=unfit)
-    _check_flag(households)
-    _check_places(work_folder, progress)
-    since = _since(assignment, as_of, previous)
+    check_link_options(
+        threshold=threshold, max_false_match_rate=max_false_match_rate, households=households,
+        assignment=assignment, block=block, max_pairs=max_pairs, memory_limit=memory_limit,
+        work_folder=work_folder, n_threads=n_threads, progress=progress,
+    )  # fmt: skip
+    since = since_when(as_of, previous.kept.as_of if isinstance(previous, LinkResult) else None)
     limit = None if memory_limit is None else parse_bytes(memory_limit, option="memory_limit")
     delivery = _delivered(extracts, previous, withdrawn, households=households)
     judged = judged_pairs(delivery.pool, delivery.labels, labels)
@@ -326,8 +328,7 @@ def forecast_link(
     >>> forecast.plan.is_exhaustive
     True
     """
-    _check_options(block, max_pairs, n_threads)
-    _check_flag(households)
+    check_link_options(households=households, block=block, max_pairs=max_pairs, n_threads=n_threads)
     delivery = _delivered(extracts, previous, households=households)
     work = Work(
         pool=delivery.pool,
@@ -357,52 +358,3 @@ def _route(pool: Pool) -> Route:
     if pool.spec.records:
         return RECORDS
     return PASSES if pool.spec.passes else FIELDS
-
-
-def _check_options(
-    block: object, max_pairs: object, n_threads: object, *, problems: Sequence[str] = ()
-) -> None:
-    problems = [*problems]
-    if block not in get_args(Block):
-        problems.append(f"'block' is one of {', '.join(get_args(Block))}")
-    if max_pairs is not None and not (_is_whole(max_pairs) and max_pairs >= 1):
-        problems.append("'max_pairs' is a number of pairs, 1 or more")
-    if n_threads is not None and not (_is_whole(n_threads) and n_threads >= 1):
-        problems.append("'n_threads' is 1 or more, or None for all processors")
-    if problems:
-        raise OptionError(problems, hint="Leave it out for the default.")
-
-
-def _since(assignment: object, as_of: object, previous: object) -> dt.date:
-    """Return the date of what changes, after it and how records are assigned are checked."""
-    problems = []
-    if assignment not in get_args(Assignment):
-        problems.append(f"'assignment' is one of {', '.join(get_args(Assignment))}")
-    last = previous.kept.as_of if isinstance(previous, LinkResult) else dt.date.min
-    since = max(dt.date.today(), last) if as_of is None else as_of
-    if not isinstance(since, dt.date) or isinstance(since, dt.datetime):
-        problems.append("'as_of' is a date")
-    elif since < last:
-        problems.append(f"'as_of' is before the date of the last delivery, {last.isoformat()}")
-    if problems or not isinstance(since, dt.date):
-        raise OptionError(problems, hint="Leave it out for the default.")
-    return since
-
-
-def _check_flag(households: object) -> None:
-    if not isinstance(households, bool):
-        raise OptionError("'households' is True or False", hint="Leave it out for the default.")
-
-
-def _check_places(work_folder: object, progress: object) -> None:
-    problems = []
-    if work_folder is not None and not (isinstance(work_folder, (str, Path)) and str(work_folder)):
-        problems.append("'work_folder' is the path of a folder")
-    if progress is not None and not callable(progress):
-        problems.append("'progress' is a function, such as 'with progress_bar() as progress' gives")
-    if problems:
-        raise OptionError(problems, hint="Leave it out for the default.")
-
-
-def _is_whole(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)

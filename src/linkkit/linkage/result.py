@@ -159,6 +159,7 @@ class LinkResult:
         *,
         agreement: Agreement | None = None,
         identity: Identity | None = None,
+        overwrite: bool = False,
     ) -> Path:
         """Write a file for the next delivery, which stays at the linkage unit; returns the path.
 
@@ -173,11 +174,13 @@ class LinkResult:
             The agreement, which states the linkage unit's key.
         identity : Identity, optional
             The linkage unit's identity.
+        overwrite : bool, default False
+            Whether an earlier result may be replaced. What the next delivery needs is in no other file.
 
         Raises
         ------
         OptionError
-            When only one of agreement and identity is given.
+            When only one of agreement and identity is given, or the file exists and is not to be replaced.
         MismatchError, NotAuthorizedError
             When the result is of another agreement, or the identity is not the linkage unit's.
         SealError
@@ -196,7 +199,7 @@ class LinkResult:
         """
         return save_result(
             path, self, made=self.kept.made, n_rows=len(self.pairs.pool), agreement=agreement,
-            identity=identity,
+            identity=identity, overwrite=overwrite,
         )  # fmt: skip
 
     @classmethod

@@ -14,7 +14,7 @@ from linkkit.exchange.columns import token_matrix
 from linkkit.linkage.block import Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel
 from linkkit.linkage.explain.groups import Evidence, PathStep, path_between, what_kept_apart
-from linkkit.linkage.explain.page import as_html
+from linkkit.linkage.explain.page import as_html, bits_text
 from linkkit.linkage.explain.parts import WeightPart, judge_of
 from linkkit.linkage.explain.trace import PassTrace, trace_pair
 from linkkit.linkage.labels import LabelledPairs
@@ -111,8 +111,10 @@ class PairExplanation:
 
     def __str__(self) -> str:
         lines = [self.headline, *(f"  {reason}" for reason in self.why), "match weight, in bits:"]
-        lines += [f"  {p.label:<{_SHOWN}}{p.bits:>+8.2f}  {p.note}".rstrip() for p in self.parts]
-        lines += [f"  {'match weight':<{_SHOWN}}{self.match_weight:>+8.2f}", "blocking:"]
+        lines += [
+            f"  {p.label:<{_SHOWN}}{bits_text(p.bits):>8}  {p.note}".rstrip() for p in self.parts
+        ]
+        lines += [f"  {'match weight':<{_SHOWN}}{bits_text(self.match_weight):>8}", "blocking:"]
         for item in self.found_by:
             lines.append(f"  {'met' if item.met else 'not'} in {item.name}: {item.why}")
         return "\n".join(lines)
@@ -128,7 +130,7 @@ class PairExplanation:
         linked = "linked" if self.linked else "not linked"
         return (
             f"{self.token} of '{self.party}' and {self.other_token} of '{self.other_party}': {linked}; "
-            f"match probability {self.probability:.3g}, weight {self.match_weight:+.1f} bits"
+            f"match probability {self.probability:.3g}, weight {bits_text(self.match_weight, 1)} bits"
         )
 
     def to_pandas(self) -> pd.DataFrame:
@@ -264,7 +266,7 @@ def _competition(pairs: LinkedPairs, left: int, right: int, bits: float) -> Weig
         token = next(r for r in rival if r not in {left, right})
         note = (
             f"{len(rivals)} other candidates between the two parties, the best {pool.tokens[token].tobytes().hex()} "
-            f"with {float(scored.weight[best]):+.1f} bits"
+            f"with {bits_text(float(scored.weight[best]), 1)} bits"
         )
     return WeightPart(kind="competition", name="other candidates", bits=bits, note=note)
 
@@ -321,7 +323,7 @@ def _joined(evidence: Evidence, about: _About, path: tuple[PathStep, ...], *, n:
     steps = " - ".join([path[0].token, *(step.other_token for step in path)])
     weakest = min(step.match_weight for step in path)
     lead = [f"they are linked through other records{others}: {steps}"]
-    lead.append(f"the weakest link of that way has {weakest:+.1f} bits")
+    lead.append(f"the weakest link of that way has {bits_text(weakest, 1)} bits")
     if not about.is_candidate:
         lead.append("the pair itself was no candidate")
     elif about.probability < evidence.threshold:
