@@ -236,7 +236,7 @@ def _problem(is_asked: bool, answer: str, fact: str) -> str:  # noqa: FBT001  # 
     return ""
 
 
-def _harmless(cell: object) -> object:
+def _harmless(cell: Any) -> Any:
     """Return a cell that no spreadsheet computes (OWASP, "CSV Injection")."""
     is_formula = isinstance(cell, str) and (
         cell.lstrip().startswith(_FORMULA) or cell.startswith(_BREAKS)
