@@ -15,6 +15,7 @@ from linkkit.engines import Progress, parse_bytes, silent, slices_of
 from linkkit.errors import WrongStageError
 from linkkit.exchange import EncodedExtract, HouseholdChanges, PersonChanges
 from linkkit.linkage.block import Block
+from linkkit.linkage.block.content import copied_records
 from linkkit.linkage.classify import ScoredPairs
 from linkkit.linkage.cluster import Assignment
 from linkkit.linkage.crosswalk import build_crosswalk
@@ -248,7 +249,12 @@ def _result(
             as_of=as_of,
             labels=judged.labels,
         ),
-        warnings=delivery.warnings + judged.warnings + _of_one_file(pool, found.warnings),
+        warnings=(
+            *delivery.warnings,
+            *judged.warnings,
+            *copied_records(pool),
+            *_of_one_file(pool, found.warnings),
+        ),
         households=None if homes is None else homes.summary,
     )
 

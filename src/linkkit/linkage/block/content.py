@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.linkage.block._key_reference import mixed
-from linkkit.linkage.block.keys import filter_keys
+from linkkit.linkage.block.keys import MOST_ALIKE, filter_keys
 from linkkit.linkage.pool import Pool, part_of
 
-__all__ = ["content_digests", "content_order"]
+__all__ = ["content_digests", "content_order", "copied_records"]
 
 
 def content_digests(
@@ -39,3 +39,23 @@ def content_digests(
 def content_order(pool: Pool) -> npt.NDArray[np.int64]:
     """Return positions by party, and within a party by what the records hold."""
     return np.lexsort((content_digests(pool), pool.party)).astype(np.int64)
+
+
+def copied_records(pool: Pool) -> tuple[str, ...]:
+    """Say which parties that may hold a person more than once have more than 100 records that are all equal.
+
+    So many are hardly one person's, and nothing in them says whether they are. Of parties that hold each person
+    once they are set aside when pairs are chosen, and the plan says so.
+    """
+    said = []
+    for p in np.flatnonzero(~pool.clean).tolist():
+        rows = np.flatnonzero(pool.party == p)
+        sizes = np.unique(content_digests(pool, rows), return_counts=True)[1]
+        n = int(sizes[sizes > MOST_ALIKE].sum())
+        if n:
+            said.append(
+                f"{n:,} of {len(rows):,} records of '{pool.parties[p]}' are equal to more than {MOST_ALIKE} others; "
+                "they are fillers, or copies, and whether they are one person or many cannot be told: ask the party "
+                "to take them out"
+            )
+    return tuple(said)

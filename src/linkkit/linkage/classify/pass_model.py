@@ -31,23 +31,12 @@ _Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class PassModel(PassParameters):
-    """The learned model.
+    """The learned model: :class:`~linkkit.linkage.classify.pass_evidence.PassParameters` and how they came about.
 
     Attributes
     ----------
     spec : EncodingSpec
         How the records were encoded.
-    shares : ndarray of float64, shape (n_classes,)
-        Share of each class among all pairs that could match.
-    same : ndarray of float64, shape (n_classes, n_passes)
-        Probability that both records of a pair have the same salt.
-    similar : ndarray of float64, shape (n_classes, n_passes, n_similarities)
-        Probability of each similarity of two filters with the same salt.
-    coincident : ndarray of float64, shape (n_fields,)
-        Share of strangers who have the value of a field in common, among all pairs.
-    lonelier : ndarray of float64, shape (1 + n_salts,)
-        How many times as probable matches are than with independent salts to be alive with no salt, and
-        with each alone.
     fields : tuple of FieldWeights
         What each pass tells, see :meth:`field_weights`.
     n_pairs : int

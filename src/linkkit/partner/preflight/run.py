@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from linkkit.agreement import Agreement, FieldKind, key_text
 from linkkit.errors import SecretError
@@ -57,6 +57,8 @@ SAMPLE = 5_000
 
 _FIVE_DIGITS = frozenset("US PR GU VI DE FR ES IT MX FI EE TR UA MY".split())
 """Countries whose postal codes have five digits, some of them a zero first."""
+
+_SHORT, _DIGITS = re.compile("[0-9]{3,4}"), re.compile("[0-9]+")
 
 Codes = npt.NDArray[np.int64]
 
@@ -254,9 +256,7 @@ def _advice(report: PreflightReport, records: _Records) -> Iterator[Advice]:
     yield from advise.of_fields(report.fields)
     for name in _postal_codes(records):
         codes = records.fields[name]
-        yield from advise.of_postal_codes(
-            name, _n_like(codes, "^[0-9]{3,4}$"), _n_like(codes, "^[0-9]+$")
-        )
+        yield from advise.of_postal_codes(name, _n_like(codes, _SHORT), _n_like(codes, _DIGITS))
     yield from advise.of_joint(report.joint)
     for salt in dict.fromkeys(groups.salt for groups in report.passes):
         same = [groups for groups in report.passes if groups.salt == salt]
@@ -276,8 +276,8 @@ def _postal_codes(records: _Records) -> list[str]:
     return [] if abroad else [x for x in records.brought if records.kinds[x] == "postal_code"]
 
 
-def _n_like(values: pa.Array, pattern: str) -> int:
-    return int(pc.sum(pc.match_substring_regex(values, pattern), min_count=0).as_py())
+def _n_like(values: pa.Array, pattern: re.Pattern[str]) -> int:
+    return sum(1 for value in values.to_pylist() if value is not None and pattern.fullmatch(value))
 
 
 def _not_brought(records: _Records) -> dict[str, str]:
