@@ -425,6 +425,13 @@ def test_a_label_is_a_reason_either_way(by_fields, people, plain_agreement, secr
     assert joined.linked
     assert joined.why[0] == "a label says that they are one person's"
     assert joined.path[0].match_weight == np.inf
+    # What a label adds is not called the work of other candidates.
+    said = [part for item in (joined, apart) for part in item.parts if part.kind == "label"]
+    assert said
+    assert {part.note for part in said} <= {
+        "somebody judged that they are one person",
+        "somebody judged that they are two people",
+    }
 
 
 def test_records_are_linked_through_others(plain_agreement, secret, made_people):
@@ -463,9 +470,9 @@ def test_records_are_linked_through_others(plain_agreement, secret, made_people)
 @pytest.mark.parametrize(
     ("tokens", "problem"),
     [
-        (("xyz", None), "the first token is none"),
-        ((7, None), "the first token is none"),
-        ((None, "00"), "the second token is none"),
+        (("xyz", None), "the first token is no record token"),
+        ((7, None), "the first token is no record token"),
+        ((None, "00"), "the second token is no record token"),
         (("00" * 16, None), "the linkage has no record with the first token"),
         ((None, "00" * 16), "the linkage has no record with the second token"),
         ((None, None), "both tokens are of one record"),

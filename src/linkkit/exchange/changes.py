@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, cast, get_args
 
 import pyarrow as pa
 
@@ -66,14 +66,11 @@ class IdChanges(TableArtifact):
         return f"<{type(self).__name__}: {self}>"
 
     def __str__(self) -> str:
-        counts = self.counts()
-        return ", ".join(
-            f"{counts.get(kind, 0):,} {words}"
-            for kind, words in (
-                ("merge", "ids merged into others"),
-                ("split", f"times {self._what} split off"),
-                ("withdrawn", "ids withdrawn"),
-            )
+        found = self.counts()
+        merged, split, gone = (found.get(kind, 0) for kind in get_args(ChangeKind))
+        return (
+            f"{_ids(merged)} merged into {'another' if merged == 1 else 'others'}, {self._what} split off "
+            f"{'once' if split == 1 else f'{split:,} times'}, {_ids(gone)} withdrawn"
         )
 
     def counts(self) -> dict[str, int]:
@@ -165,3 +162,7 @@ class HouseholdChanges(IdChanges):
     _ordered_by: ClassVar[tuple[str, ...]] = ("old_household_id",)
     _id: ClassVar[str] = "household_id"
     _what: ClassVar[str] = "people"
+
+
+def _ids(n: int) -> str:
+    return f"{n:,} {'id' if n == 1 else 'ids'}"

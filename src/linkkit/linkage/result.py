@@ -90,7 +90,7 @@ class LinkResult:
         Raises
         ------
         OptionError
-            When a token is none, or of no record of the linkage, or both are the same.
+            When a token is no record token, or of no record of the linkage, or both are the same.
 
         Examples
         --------
@@ -147,11 +147,16 @@ class LinkResult:
         warnings = "".join(f"\nwarning: {text}" for text in self.warnings)
         return (
             f"records: {sizes}\ncompared: {self.plan}\n{known}"
-            f"people: {self.crosswalk.n_people}\n{self.quality}{homes}"
+            f"people: {self.crosswalk.n_people}{self._quality_text()}{homes}"
             + _changed("person", self.changes)
             + _changed("household", self.household_changes)
             + warnings
         )
+
+    def _quality_text(self) -> str:
+        """Return how good the links are; nothing of a file in which there can be none."""
+        pool = self.pairs.pool
+        return "" if len(pool.parties) == 1 and bool(pool.clean.all()) else f"\n{self.quality}"
 
     def save(
         self,

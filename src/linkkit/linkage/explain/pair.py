@@ -168,7 +168,7 @@ def explain_pair(result: Linked, token: str, other_token: str) -> PairExplanatio
     Raises
     ------
     OptionError
-        When a token is none, or of no record of the linkage, or both are the same.
+        When a token is no record token, or of no record of the linkage, or both are the same.
     """
     pool = result.pairs.pool
     left, right = sorted(_rows_of(pool, token, other_token))
@@ -181,7 +181,7 @@ def explain_pair(result: Linked, token: str, other_token: str) -> PairExplanatio
         final = float(result.pairs.scored.weight[row])
         probability = float(result.pairs.scored.probability[row])
         if abs(final - weight) > _NOTHING:
-            parts.append(_competition(result.pairs, left, right, final - weight))
+            parts.append(_the_rest(result, left, right, final - weight))
         weight = final
     evidence = Evidence(
         pairs=result.pairs, threshold=result.threshold, labels=result.labels, judge=judge
@@ -229,7 +229,7 @@ def _rows_of(pool: Pool, *tokens: str) -> list[int]:
             pass
         if content is None or len(content) != _TOKEN_BYTES:
             raise OptionError(
-                f"the {which} token is none", hint="Write it as 32 hexadecimal digits."
+                f"the {which} token is no record token", hint="Write it as 32 hexadecimal digits."
             )
         found = np.flatnonzero((words == np.frombuffer(content, dtype=np.uint64)).all(axis=1))
         if not len(found):
@@ -247,6 +247,18 @@ def _rows_of(pool: Pool, *tokens: str) -> list[int]:
 def _candidate(pairs: LinkedPairs, left: int, right: int) -> int | None:
     found = np.flatnonzero((pairs.scored.left == left) & (pairs.scored.right == right))
     return int(found[0]) if len(found) else None
+
+
+def _the_rest(result: Linked, left: int, right: int, bits: float) -> WeightPart:
+    """Return what other knowledge than of the two records alone adds: a label, or other candidates."""
+    known = result.labels
+    if known is not None:
+        here = np.flatnonzero((known.left == left) & (known.right == right))
+        if len(here):
+            same = bool(known.same[here[0]])
+            note = f"somebody judged that they are {'one person' if same else 'two people'}"
+            return WeightPart(kind="label", name="label", bits=bits, note=note)
+    return _competition(result.pairs, left, right, bits)
 
 
 def _competition(pairs: LinkedPairs, left: int, right: int, bits: float) -> WeightPart:

@@ -39,7 +39,9 @@ from linkkit.linkage.pool import Pool, part_of
 
 __all__ = ["Judge", "PartKind", "WeightPart", "judge_of"]
 
-PartKind = Literal["prior", "field", "frequency", "pass", "filter", "neighbors", "competition"]
+PartKind = Literal[
+    "prior", "field", "frequency", "pass", "filter", "neighbors", "label", "competition"
+]
 """What a part of a weight comes from."""
 
 _LOG2 = float(np.log(2))
@@ -58,7 +60,7 @@ class WeightPart:
     kind : str
         ``prior``: how many pairs match at all; ``field``, ``pass`` or ``filter``: how alike the two records are in
         one; ``frequency``: how rare an equal name is; ``neighbors``: how alike others are to them;
-        ``competition``: what other candidates of the two records leave to the pair.
+        ``label``: what somebody judged; ``competition``: what other candidates of the two records leave to the pair.
     name : str
         Of the field, pass or filter.
     bits : float
@@ -83,7 +85,7 @@ class WeightPart:
     def label(self) -> str:
         """What the part is called in a drawing."""
         name = self.name.replace("_", " ")
-        if self.kind in {"prior", "competition"}:
+        if self.kind in {"prior", "label", "competition"}:
             return self.kind
         if self.kind == "frequency":
             return f"{name}: how rare"
