@@ -13,7 +13,7 @@ from linkkit.linkage.block._key_reference import mixed
 from linkkit.linkage.block.keys import filter_keys
 from linkkit.linkage.pool import Pool, part_of
 
-__all__ = ["content_digests", "content_order"]
+__all__ = ["content_digests", "content_order", "digests_of_keys", "smallest"]
 
 
 def content_digests(
@@ -29,11 +29,23 @@ def content_digests(
         Positions of those that are wanted; all by default.
     """
     some = pool if rows is None else part_of(pool, rows)
-    digest = np.zeros(len(some), dtype=np.uint64)
-    columns = filter_keys(some) if pool.spec.filters else some.words
-    for column in range(columns.shape[1]):
-        digest = mixed(digest, columns[:, column])
+    return digests_of_keys(filter_keys(some) if pool.spec.filters else some.words)
+
+
+def digests_of_keys(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return a 64-bit digest of each row of digests of filters, shape (n, n_fields)."""
+    digest = np.zeros(len(keys), dtype=np.uint64)
+    for column in range(keys.shape[1]):
+        digest = mixed(digest, keys[:, column])
     return digest
+
+
+def smallest(digests: npt.NDArray[np.uint64], n: int) -> npt.NDArray[np.int64]:
+    """Return the positions of the `n` smallest digests, or of all, in their order: as good as random."""
+    few = np.arange(len(digests))
+    if len(digests) > n:
+        few = np.flatnonzero(digests <= np.partition(digests, n - 1)[n - 1])
+    return few[np.argsort(digests[few], kind="stable")][:n]
 
 
 def content_order(pool: Pool) -> npt.NDArray[np.int64]:
