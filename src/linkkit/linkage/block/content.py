@@ -15,6 +15,10 @@ from linkkit.linkage.pool import Pool, part_of
 
 __all__ = ["content_digests", "content_order", "digests_of_keys", "smallest"]
 
+_NOTHING = np.zeros(0, dtype=np.uint64)
+_ROWS_AT_ONCE = 4_096
+"""Records whose filters are copied at a time."""
+
 
 def content_digests(
     pool: Pool, rows: npt.NDArray[np.int64] | None = None
@@ -28,8 +32,10 @@ def content_digests(
     rows : ndarray of int64, shape (n,), optional
         Positions of those that are wanted; all by default.
     """
-    some = pool if rows is None else part_of(pool, rows)
-    return digests_of_keys(filter_keys(some) if pool.spec.filters else some.words)
+    if rows is None:
+        return digests_of_keys(filter_keys(pool) if pool.spec.filters else pool.words)
+    parts = [rows[i : i + _ROWS_AT_ONCE] for i in range(0, len(rows), _ROWS_AT_ONCE)]
+    return np.concatenate([_NOTHING, *(content_digests(part_of(pool, part)) for part in parts)])
 
 
 def digests_of_keys(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
