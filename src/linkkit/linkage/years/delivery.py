@@ -297,6 +297,8 @@ def _is_equal(one: Pool, rows: _Ints, other: Pool, others: _Ints) -> _Bools:
         (one.block_keys, other.block_keys),
     ):
         equal &= (mine[rows] == theirs[others]).all(axis=1)
+    for k in range(len(one.spec.passes)):
+        equal &= (one.pass_words.of(k, rows) == other.pass_words.of(k, others)).all(axis=1)
     return equal
 
 
@@ -331,6 +333,7 @@ def _gathered(pools: Sequence[Pool], order: _Ints) -> Pool:
     return replace(
         pools[0], party=column("party"), tokens=column("tokens"), words=column("words"),
         present=column("present"), block_keys=column("block_keys"),
+        pass_words=pools[0].pass_words.joined(*(x.pass_words for x in pools[1:])).part(order),
     )  # fmt: skip
 
 
