@@ -319,9 +319,11 @@ def test_a_table_finds_what_the_plain_table_finds(seed, sizes, bits, n_centers):
     mask = np.uint64((1 << bits) - 1)
     signs, keys = np.zeros((n, 4), np.uint64), np.zeros((n, 2), np.uint64)
     for start, out in ((first, signs), (first + 4, keys)):
-        kernels.gather_words(words, rows, start, out)
-        plain = tables_plainly.gather_words(words, rows, start, out.shape[1])
+        plain, places = np.zeros_like(out), rng.permutation(n)
+        for gather, room in ((kernels.gather_words, out), (tables_plainly.gather_words, plain)):
+            gather(words, rows[places], places, start, room)
         assert np.array_equal(out, plain)
+        assert np.array_equal(out, words[rows, start : start + out.shape[1]])
     ends, order = np.zeros(1 << bits, np.int64), np.empty(n, np.int32)
     ordered = np.empty_like(signs)
     kernels.sort_table(keys, column, np.uint64(shift), mask, signs, ends, order, ordered)

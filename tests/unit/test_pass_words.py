@@ -29,18 +29,35 @@ def test_runs_are_one_array(runs, k):
     assert np.array_equal(words.of(k, np.array([4, 3])), whole[[4, 3]])
     assert np.array_equal(words.column(k, 1), whole[:, 1])
     assert np.array_equal(words.part(rows[:4]).whole(k), whole[rows[:4]])
-    assert np.array_equal(words.joined(words).whole(k), np.concatenate([whole, whole]))
+    both = words.part(rows).joined(words)
+    assert len(both.runs) == len(SIZES)
+    assert np.array_equal(both.whole(k), np.concatenate([whole[rows], whole]))
+    assert np.array_equal(both.column(k, 0), np.concatenate([whole[rows], whole])[:, 0])
     left, right = np.divmod(np.arange(len(whole) ** 2), len(whole))
     plain = np.bitwise_count(whole[left] ^ whole[right]).sum(axis=1)
     assert np.array_equal(distances_in_pass(words, k, left, right), plain)
 
 
-def test_only_copies_are_counted(runs):
-    words = PassWords(runs=runs)
-    part = words.part(np.array([0, 8]))
-    assert words.n_bytes == 0
-    assert part.n_bytes == 2 * 6 * 8
-    assert words.joined(part).n_bytes == part.n_bytes
+def test_what_is_kept_holds_nothing_of_others(runs):
+    words, whole = PassWords(runs=runs), np.concatenate([run[0] for run in runs])
+    some = words.part(np.array([7, 2, 1, 0]))
+    tidy = some.tidied()
+    assert some.runs is words.runs
+    assert np.array_equal(tidy.whole(0), whole[[7, 2, 1, 0]])
+    assert [len(run[0]) for run in tidy.runs] == [3, 1]
+    assert tidy.runs[0] is runs[0], "a run of which all is used is not copied"
+    assert np.array_equal(tidy.runs[1][0], whole[7:8])
+    assert len(words.part(np.zeros(0, dtype=np.int64)).tidied()) == 0
+
+
+def test_many_runs_become_one(runs):
+    words = PassWords(runs=runs[:1])
+    for _ in range(40):
+        copy = tuple(part.copy() for part in runs[3])
+        words = words.joined(PassWords(runs=(copy,))).tidied()
+    assert len(words.runs) < 34
+    assert np.array_equal(words.whole(1)[:3], runs[0][1])
+    assert np.array_equal(words.whole(1)[3:], np.repeat(runs[3][1], 40, axis=0))
 
 
 def test_without_passes_there_is_nothing():

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = ["Meeting", "PassWords"]
+
+_MOST_RUNS = 32
+"""Deliveries bring further runs; with more of them than this all are copied into one."""
 
 _Ints = npt.NDArray[np.int64]
 _Words = npt.NDArray[np.uint64]
@@ -24,74 +28,129 @@ class Meeting(NamedTuple):
     right: _Ints
 
 
+class Share(NamedTuple):
+    """Records of one run: which of those that were asked for, and where they are in the run."""
+
+    run: int
+    places: slice | _Ints
+    rows: _Ints
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class PassWords:
-    """Records in runs, one after the other, each with filters of its own in every pass.
+    """Records, each with filters of its own in every pass, in runs as they came.
 
     Attributes
     ----------
     runs : tuple of tuple of ndarray of uint64, shape (n_records_of_run, n_words_of_pass)
-        The filters of each run in each pass; contiguous. No run where there are no passes.
-    n_bytes : int
-        How many bytes of them are a copy.
+        The filters of each run in each pass. No run where there are no passes.
+    at : ndarray of int64, shape (n_records,), or None
+        Where each record is in all runs, one after the other; None where they are in that order.
     """
 
     runs: tuple[tuple[_Words, ...], ...] = ()
-    n_bytes: int = 0
+    at: _Ints | None = None
 
     def __len__(self) -> int:
-        return sum(len(run[0]) for run in self.runs)
+        return int(self.starts[-1]) if self.at is None else len(self.at)
 
     def __repr__(self) -> str:
         return f"<PassWords: {len(self)} records in {len(self.runs)} runs>"
 
     @property
     def starts(self) -> _Ints:
-        """The first record of each run, and how many records there are."""
+        """The first record of each run, and how many records there are in all."""
         return np.cumsum([0, *(len(run[0]) for run in self.runs)], dtype=np.int64)
 
     def of(self, k: int, rows: _Ints) -> _Words:
         """Return the filters of some records in pass `k`, shape (n, n_words_of_pass)."""
         out = np.empty((len(rows), self.runs[0][k].shape[1]), dtype=np.uint64)
-        starts = self.starts
-        number = np.searchsorted(starts[1:], rows, side="right")
-        for r, run in enumerate(self.runs):
-            mine = np.flatnonzero(number == r)
-            if len(mine) == len(rows):
-                np.take(run[k], rows - starts[r], axis=0, out=out, mode="clip")
-            elif len(mine):
-                out[mine] = run[k][rows[mine] - starts[r]]
+        for share in self.shares(rows):
+            out[share.places] = self.runs[share.run][k][share.rows]
         return out
 
     def column(self, k: int, word: int) -> _Words:
         """Return one word of all filters of pass `k`."""
-        return np.concatenate([run[k][:, word] for run in self.runs])
+        column = np.concatenate([run[k][:, word] for run in self.runs])
+        return column if self.at is None else column[self.at]
 
     def whole(self, k: int) -> _Words:
         """Return all filters of pass `k` in one array."""
-        if len(self.runs) == 1:
-            return self.runs[0][k]
-        return np.concatenate([run[k] for run in self.runs])
+        if self.at is not None:
+            return self.of(k, np.arange(len(self.at)))
+        return self.runs[0][k] if len(self.runs) == 1 else np.concatenate([x[k] for x in self.runs])
 
     def part(self, rows: _Ints) -> PassWords:
-        """Return those of some records, in any order, as one run."""
-        run = tuple(self.of(k, rows) for k in range(len(self.runs[0]))) if self.runs else ()
-        return PassWords(runs=(run,) if run else (), n_bytes=sum(words.nbytes for words in run))
+        """Return those of some records, in any order, which stay where they are."""
+        return replace(self, at=self._places(rows)) if self.runs else self
 
     def joined(self, *others: PassWords) -> PassWords:
-        """Return these, and then others."""
-        every = (self, *others)
-        runs = tuple(run for one in every for run in one.runs)
-        return PassWords(runs=runs, n_bytes=sum(one.n_bytes for one in every))
+        """Return these, and then others; a run that several have is one."""
+        runs: list[tuple[_Words, ...]] = []
+        starts: dict[int, int] = {}
+        n, ats = 0, [np.zeros(0, dtype=np.int64)]
+        for one in (self, *others):
+            for run in one.runs:
+                if id(run[0]) not in starts:
+                    starts[id(run[0])] = n
+                    runs.append(run)
+                    n += len(run[0])
+            moved = np.array([starts[id(run[0])] for run in one.runs], dtype=np.int64)
+            ats.append(one._moved(moved))
+        return PassWords(runs=tuple(runs), at=np.concatenate(ats) if runs else None)
+
+    def tidied(self) -> PassWords:
+        """Return these without what is of no record; runs are copied only where something is left out."""
+        if self.at is None or not self.runs:
+            return self
+        is_used = np.zeros(int(self.starts[-1]), dtype=np.bool_)
+        is_used[self.at] = True
+        runs = []
+        for run, start in zip(self.runs, self.starts, strict=False):
+            used = is_used[start : start + len(run[0])]
+            if used.all() and len(used):
+                runs.append(run)
+            elif used.any():
+                runs.append(tuple(words[used] for words in run))
+        if not runs:
+            runs = [tuple(words[:0] for words in self.runs[0])]
+        at = (np.cumsum(is_used) - 1)[self.at]
+        tidy = PassWords(runs=tuple(runs), at=at)
+        if len(runs) <= _MOST_RUNS:
+            return tidy
+        return PassWords(runs=(tuple(tidy.whole(k) for k in range(len(runs[0]))),))
+
+    def shares(self, rows: _Ints) -> Iterator[Share]:
+        """Yield some records by the runs that they are in."""
+        places, starts = self._places(rows), self.starts
+        number = np.searchsorted(starts[1:], places, side="right")
+        for run in range(len(self.runs)):
+            mine = np.flatnonzero(number == run)
+            if len(mine) == len(rows):
+                yield Share(run, slice(0, len(rows)), places - starts[run])
+            elif len(mine):
+                yield Share(run, mine, places[mine] - starts[run])
 
     def meetings(self, left: _Ints, right: _Ints) -> Iterator[Meeting]:
-        """Yield the pairs by the runs that their records are in, as kernels need them."""
+        """Yield pairs by the runs that their records are in, as kernels need them."""
         starts = self.starts
+        left, right = self._places(left), self._places(right)
         one, other = (np.searchsorted(starts[1:], side, side="right") for side in (left, right))
         both = one * len(self.runs) + other
-        for key in np.unique(both).tolist():
-            a, b = divmod(key, len(self.runs))
-            pairs: slice | _Ints = np.flatnonzero(both == key)
-            if len(pairs) == len(both):
-                pairs = slice(None)
+        if not len(both):
+            return
+        order = np.argsort(both, kind="stable")
+        cuts = np.flatnonzero(np.diff(both[order])) + 1
+        for start, end in itertools.pairwise([0, *cuts.tolist(), len(both)]):
+            a, b = divmod(int(both[order[start]]), len(self.runs))
+            pairs = slice(0, len(both)) if end - start == len(both) else order[start:end]
             yield Meeting(pairs, (a, b), left[pairs] - starts[a], right[pairs] - starts[b])
+
+    def _places(self, rows: _Ints) -> _Ints:
+        return rows if self.at is None else self.at[rows]
+
+    def _moved(self, starts: _Ints) -> _Ints:
+        """Return where the records are if runs start elsewhere."""
+        places = self._places(np.arange(len(self)))
+        number = np.searchsorted(self.starts[1:], places, side="right")
+        return places + (starts - self.starts[:-1])[number] if len(places) else places

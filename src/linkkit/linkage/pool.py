@@ -207,19 +207,26 @@ def _words(extracts: Sequence[EncodedExtract], orders: Sequence[_Order]) -> npt.
 
 
 def _pass_words(extracts: Sequence[EncodedExtract], orders: Sequence[_Order]) -> PassWords:
-    """Return the filters of passes; those of an extract in order are not copied."""
-    runs, n_bytes = [], 0
-    for extract, order in zip(extracts, orders, strict=True):
-        if not extract.spec.passes:
-            continue
-        held = [extract.filters[item.name].words for item in extract.spec.passes]
-        run = tuple(np.ascontiguousarray(words[order]) for words in held)
-        n_bytes += sum(
-            mine.nbytes for mine, words in zip(run, held, strict=True)
-            if not np.may_share_memory(mine, words)
-        )  # fmt: skip
-        runs.append(run)
-    return PassWords(runs=tuple(runs), n_bytes=n_bytes)
+    """Return the filters of passes, which are not copied."""
+    passes = extracts[0].spec.passes
+    if not passes:
+        return PassWords()
+    words = PassWords(
+        runs=tuple(
+            tuple(np.ascontiguousarray(extract.filters[item.name].words) for item in passes)
+            for extract in extracts
+        )
+    )
+    if all(isinstance(order, slice) for order in orders):
+        return words
+    return words.part(
+        np.concatenate(
+            [
+                start + np.arange(len(extract))[order]
+                for extract, order, start in zip(extracts, orders, words.starts, strict=False)
+            ]
+        )
+    )
 
 
 def _present(extract: EncodedExtract) -> npt.NDArray[np.bool_]:

@@ -152,7 +152,7 @@ def memory_of_records(pool: Pool, plan: Plan) -> int:
         # All pairs are compared pass by pass, on a copy of the pass and one with words side by side.
         pass_bytes = 8 * max(item.n_words for item in pool.spec.passes)
         copied = 2 * pass_bytes if plan.is_exhaustive else 0
-        return len(pool) * (copied + _BYTES_PER_RECORD) + pool.pass_words.n_bytes
+        return len(pool) * (copied + _BYTES_PER_RECORD)
     # All pairs are compared on a copy with the same word of all records side by side.
     copied = encoding + 8 * n_fields if plan.is_exhaustive else 0
     return len(pool) * (encoding + copied + 13 * n_fields + _BYTES_PER_RECORD)

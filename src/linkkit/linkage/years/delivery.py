@@ -179,7 +179,7 @@ def _first(pool: Pool, extracts: Sequence[EncodedExtract], withdrawn: _Bytes) ->
     return Delivery(
         pool=pool,
         made=made,
-        superseded=part_of(pool, np.zeros(0, dtype=np.int64)),
+        superseded=_some(pool, np.zeros(len(pool), dtype=np.bool_)),
         earlier=None,
         is_new=np.ones(len(pool), dtype=np.bool_),
         old_ids=np.zeros((len(pool), 16), dtype=np.uint8),
@@ -205,7 +205,12 @@ def _unknown(withdrawn: _Bytes, tokens: _Bytes) -> tuple[str, ...]:
 
 def _some(pool: Pool, kept: _Bools) -> Pool:
     """Return the pool of some records, without a copy where that is all of them."""
-    return pool if kept.all() else part_of(pool, np.flatnonzero(kept))
+    return pool if kept.all() else _tidied(part_of(pool, np.flatnonzero(kept)))
+
+
+def _tidied(pool: Pool) -> Pool:
+    """Return a pool that holds nothing of records that are not in it, as it is to be kept."""
+    return replace(pool, pass_words=pool.pass_words.tidied())
 
 
 def _without(pool: Pool, withdrawn: _Bytes) -> Pool:
@@ -308,7 +313,7 @@ def _chosen(pools: Sequence[Pool], kept: Sequence[_Bools]) -> Pool:
     tokens = np.concatenate([pool.tokens for pool in pools])[rows]
     high, low = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64).T
     party = np.concatenate([pool.party for pool in pools])[rows]
-    return _gathered(pools, rows[np.lexsort((low, high, party))])
+    return _tidied(_gathered(pools, rows[np.lexsort((low, high, party))]))
 
 
 def _gathered(pools: Sequence[Pool], order: _Ints) -> Pool:

@@ -21,11 +21,11 @@ N_SIGNED = 4
 
 
 @kernel
-def gather_words(words: Any, rows: Any, first: Any, out: Any) -> None:
-    """Fill `out` with some words of some rows."""
+def gather_words(words: Any, rows: Any, places: Any, first: Any, out: Any) -> None:
+    """Fill some places of `out` with some words of some rows."""
     for i in range(len(rows)):
         for w in range(out.shape[1]):
-            out[i, w] = words[rows[i], first + w]
+            out[places[i], w] = words[rows[i], first + w]
 
 
 @kernel

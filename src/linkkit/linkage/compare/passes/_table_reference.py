@@ -16,10 +16,14 @@ _ROWS_AT_ONCE = 1_000
 
 
 def gather_words(
-    words: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64], first: int, n_words: int
-) -> npt.NDArray[np.uint64]:
-    """Return some words of some rows, shape (n_rows, n_words)."""
-    return words[rows, first : first + n_words]
+    words: npt.NDArray[np.uint64],
+    rows: npt.NDArray[np.int64],
+    places: npt.NDArray[np.int64],
+    first: int,
+    out: npt.NDArray[np.uint64],
+) -> None:
+    """Fill some places of `out`, shape (n, n_words), with some words of some rows."""
+    out[places] = words[rows, first : first + out.shape[1]]
 
 
 def join_table(

@@ -139,28 +139,17 @@ class TableRun:
     def _words(
         self, k: int, rows: npt.NDArray[np.int64], first: int, room: npt.NDArray[np.uint64]
     ) -> npt.NDArray[np.uint64]:
-        """Return as many words of some rows, ascending, in pass `k` as there is room for."""
-        starts = self.pool.pass_words.starts
-        ends = np.searchsorted(rows, starts)
-        for r, run in enumerate(self.pool.pass_words.runs):
-            mine = slice(int(ends[r]), int(ends[r + 1]))
-            self._gather(run[k], rows[mine] - starts[r], first, room[mine])
+        """Return as many words of some rows in pass `k`, from the first on, as there is room for."""
+        gather: Any = _pass_table_reference.gather_words
+        if self.compiled:
+            from linkkit.linkage.compare.passes import _table_kernels as _pass_table_kernels
+
+            gather = _pass_table_kernels.gather_words
+        everybody = np.arange(len(rows))
+        for share in self.pool.pass_words.shares(rows):
+            words = self.pool.pass_words.runs[share.run][k]
+            gather(words, share.rows, everybody[share.places], first, room)
         return room
-
-    def _gather(
-        self,
-        words: npt.NDArray[np.uint64],
-        rows: npt.NDArray[np.int64],
-        first: int,
-        room: npt.NDArray[np.uint64],
-    ) -> None:
-        if not self.compiled:
-            room[:] = _pass_table_reference.gather_words(words, rows, first, room.shape[1])
-            return
-        from linkkit.linkage.compare.passes import _table_kernels as _pass_table_kernels
-
-        kernel: Any = _pass_table_kernels.gather_words
-        kernel(words, rows, first, room)
 
     def _plain_join(
         self, members: _Members, keys: npt.NDArray[np.uint64], column: int, shift: int
