@@ -69,10 +69,18 @@ class PassWords:
             out[share.places] = self.runs[share.run][k][share.rows]
         return out
 
-    def column(self, k: int, word: int) -> _Words:
-        """Return one word of all filters of pass `k`."""
-        column = np.concatenate([run[k][:, word] for run in self.runs])
-        return column if self.at is None else column[self.at]
+    def first_words(self, k: int, rows: _Ints | None = None) -> _Words:
+        """Return the first word of the filters of some records, or of all, in pass `k`.
+
+        Filters are uniform: those of unlike people share it as good as never.
+        """
+        if rows is None and self.at is None:
+            return np.concatenate([run[k][:, 0] for run in self.runs])
+        rows = np.arange(len(self)) if rows is None else rows
+        out = np.empty(len(rows), dtype=np.uint64)
+        for share in self.shares(rows):
+            out[share.places] = self.runs[share.run][k][share.rows, 0]
+        return out
 
     def whole(self, k: int) -> _Words:
         """Return all filters of pass `k` in one array."""

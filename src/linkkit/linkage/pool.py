@@ -100,7 +100,7 @@ class Pool:
     words: npt.NDArray[np.uint64]
     present: npt.NDArray[np.bool_]
     block_keys: npt.NDArray[np.uint64]
-    pass_words: PassWords = PassWords()
+    pass_words: PassWords = field(default_factory=PassWords)
     with_earlier: bool = False
 
     def __len__(self) -> int:

@@ -32,24 +32,13 @@ def content_digests(
     rows : ndarray of int64, shape (n,), optional
         Positions of those that are wanted; all by default.
     """
-    if rows is None and pool.spec.passes:
-        rows = np.arange(len(pool))
+    if pool.spec.passes:
+        words = [pool.pass_words.first_words(k, rows) for k in range(len(pool.spec.passes))]
+        return digests_of_keys(np.column_stack(words))
     if rows is None:
         return digests_of_keys(filter_keys(pool) if pool.spec.filters else pool.words)
-    if pool.spec.passes:
-        return _digests_of_passes(pool, rows)
     parts = [rows[i : i + _ROWS_AT_ONCE] for i in range(0, len(rows), _ROWS_AT_ONCE)]
     return np.concatenate([_NOTHING, *(content_digests(part_of(pool, part)) for part in parts)])
-
-
-def _digests_of_passes(pool: Pool, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    digest = np.zeros(len(rows), dtype=np.uint64)
-    for k in range(len(pool.spec.passes)):
-        for i in range(0, len(rows), _ROWS_AT_ONCE):
-            part = slice(i, i + _ROWS_AT_ONCE)
-            for word in pool.pass_words.of(k, rows[part]).T:
-                digest[part] = mixed(digest[part], word)
-    return digest
 
 
 def digests_of_keys(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

@@ -147,9 +147,7 @@ def _common_words(pool: Pool) -> npt.NDArray[np.uint64]:
     Equal filters have equal first words, and others hardly ever in most passes. A pass whose salt a record
     lacks looks random, in each of many equal records otherwise.
     """
-    words = np.column_stack(
-        [pool.pass_words.column(k, 0) for k in range(len(pool.spec.passes))]
-    )
+    words = np.column_stack([pool.pass_words.first_words(k) for k in range(len(pool.spec.passes))])
     common = np.zeros(words.shape, dtype=np.bool_)
     for k in range(words.shape[1]):
         of_party = mixed(pool.party.astype(np.uint64), words[:, k]) | np.uint64(1)

@@ -409,7 +409,7 @@ def _token_keys_lost(old: Pool, new: Pool) -> tuple[str, ...]:
         mine, before = np.flatnonzero(new.party == p), np.flatnonzero(old.party == p)
         if not len(mine) or not len(before) or found[mine].any():
             continue
-        n = int(np.isin(content_digests(new, mine), content_digests(old, before)).sum())
+        n = _n_among(content_digests(new, mine), content_digests(old, before))
         if n >= _COPIES_OF_ANOTHER_KEY:
             warnings.append(
                 f"no token of '{party}' came back, although {n:,} of its records hold what they held "
@@ -417,6 +417,15 @@ def _token_keys_lost(old: Pool, new: Pool) -> tuple[str, ...]:
                 "are counted twice; ask it to encode again with its key"
             )
     return tuple(warnings)
+
+
+def _n_among(few: npt.NDArray[np.uint64], many: npt.NDArray[np.uint64]) -> int:
+    """Return how many of a few numbers are among many, which need not be sorted for that."""
+    distinct, counts = np.unique(few, return_counts=True)
+    at = np.minimum(np.searchsorted(distinct, many), len(distinct) - 1)
+    is_found = np.zeros(len(distinct), dtype=np.bool_)
+    is_found[at[distinct[at] == many]] = True
+    return int(counts[is_found].sum())
 
 
 def _labels_left(labels: PairLabels | None, withdrawn: _Bytes) -> PairLabels | None:

@@ -134,14 +134,16 @@ def sample_pairs(
     comparison = replace(
         comparison, words=comparison.words[chosen], present=comparison.present[chosen]
     )
-    first = np.cumsum([0, *map(len, few)])
-    left, right, orders = [], [], []
+    first = np.cumsum([0, *(len(rows) for rows in few)])
+    left, right, orders = (list[npt.NDArray[np.int64]]() for _ in range(3))
     for (a, b, _), n in zip(strata, drawn, strict=True):
         one = rng.integers(0, len(few[a]), size=n)
         # Within a party the other record is any but the first.
         other = rng.integers(0, len(few[b]) - (a == b), size=n)
         # One record after the other, so that only every second has to be looked for.
-        orders.append(sum(map(len, left)) + np.argsort(one.astype(np.uint16), kind="stable"))
+        orders.append(
+            sum(len(rows) for rows in left) + np.argsort(one.astype(np.uint16), kind="stable")
+        )
         left.append(first[a] + one)
         right.append(first[b] + other + ((a == b) & (other >= one)))
     order = np.concatenate(orders)
