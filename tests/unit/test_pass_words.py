@@ -43,12 +43,22 @@ def test_what_is_kept_holds_nothing_of_others(runs):
     words, whole = PassWords(runs=runs), np.concatenate([run[0] for run in runs])
     some = words.part(np.array([7, 2, 1, 0]))
     tidy = some.tidied()
-    assert some.runs is words.runs
+    assert np.shares_memory(some.runs[2][0], runs[2][0])
     assert np.array_equal(tidy.whole(0), whole[[7, 2, 1, 0]])
     assert [len(run[0]) for run in tidy.runs] == [3, 1]
-    assert tidy.runs[0] is runs[0], "a run of which all is used is not copied"
+    assert np.shares_memory(tidy.runs[0][0], runs[0][0]), "what is used whole is not copied"
     assert np.array_equal(tidy.runs[1][0], whole[7:8])
     assert len(words.part(np.zeros(0, dtype=np.int64)).tidied()) == 0
+
+
+def test_what_extracts_hold_is_not_changed(runs):
+    words = PassWords(runs=runs)
+    with pytest.raises(ValueError, match="read-only"):
+        words.runs[0][0][0, 0] = 0
+    assert runs[0][0].flags.writeable
+    turned = PassWords(runs=(tuple(part[::-1] for part in runs[2]),))
+    assert all(part.flags.c_contiguous for part in turned.runs[0])
+    assert np.array_equal(turned.whole(0), runs[2][0][::-1])
 
 
 def test_many_runs_become_one(runs):

@@ -36,6 +36,19 @@ class Share(NamedTuple):
     rows: _Ints
 
 
+def _read_only(words: _Words) -> _Words:
+    if words.flags.c_contiguous and not words.flags.writeable:
+        return words
+    view = np.ascontiguousarray(words).view()
+    view.flags.writeable = False
+    return view
+
+
+def _address(run: tuple[_Words, ...]) -> tuple[int, int]:
+    """Return where a run is in memory, and its length."""
+    return run[0].ctypes.data, len(run[0])
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class PassWords:
     """Records, each with filters of its own in every pass, in runs as they came.
@@ -43,13 +56,18 @@ class PassWords:
     Attributes
     ----------
     runs : tuple of tuple of ndarray of uint64, shape (n_records_of_run, n_words_of_pass)
-        The filters of each run in each pass. No run where there are no passes.
+        The filters of each run in each pass; contiguous and read only. No run where there are no passes.
     at : ndarray of int64, shape (n_records,), or None
         Where each record is in all runs, one after the other; None where they are in that order.
     """
 
     runs: tuple[tuple[_Words, ...], ...] = ()
     at: _Ints | None = None
+
+    def __post_init__(self) -> None:
+        """Keep what extracts hold from being changed, and kernels from being compiled for both kinds."""
+        runs = tuple(tuple(map(_read_only, run)) for run in self.runs)
+        object.__setattr__(self, "runs", runs)
 
     def __len__(self) -> int:
         return int(self.starts[-1]) if self.at is None else len(self.at)
@@ -95,15 +113,15 @@ class PassWords:
     def joined(self, *others: PassWords) -> PassWords:
         """Return these, and then others; a run that several have is one."""
         runs: list[tuple[_Words, ...]] = []
-        starts: dict[int, int] = {}
+        starts: dict[tuple[int, int], int] = {}
         n, ats = 0, [np.zeros(0, dtype=np.int64)]
         for one in (self, *others):
             for run in one.runs:
-                if id(run[0]) not in starts:
-                    starts[id(run[0])] = n
+                if _address(run) not in starts:
+                    starts[_address(run)] = n
                     runs.append(run)
                     n += len(run[0])
-            moved = np.array([starts[id(run[0])] for run in one.runs], dtype=np.int64)
+            moved = np.array([starts[_address(run)] for run in one.runs], dtype=np.int64)
             ats.append(one._moved(moved))
         return PassWords(runs=tuple(runs), at=np.concatenate(ats) if runs else None)
 

@@ -213,8 +213,7 @@ def _pass_words(extracts: Sequence[EncodedExtract], orders: Sequence[_Order]) ->
         return PassWords()
     words = PassWords(
         runs=tuple(
-            tuple(np.ascontiguousarray(extract.filters[item.name].words) for item in passes)
-            for extract in extracts
+            tuple(extract.filters[item.name].words for item in passes) for extract in extracts
         )
     )
     if all(isinstance(order, slice) for order in orders):
