@@ -106,6 +106,18 @@ def test_two_deliveries_make_the_people_of_one(
     assert second.plan.n_comparisons < whole.plan.n_comparisons
 
 
+def test_a_delivery_makes_its_part_of_the_comparisons_of_blocks(
+    extracts: dict[str, EncodedExtract],
+) -> None:
+    old = [rows_of(x, np.flatnonzero(np.arange(len(x)) % 10 > 0)) for x in extracts.values()]
+    new = [rows_of(x, np.arange(0, len(x), 10)) for x in extracts.values()]
+    once = link(list(extracts.values()), block="blocks")
+    second = link(new, previous=link(old, block="blocks"), block="blocks")
+    assert set(second.plan.names) <= set(once.plan.names)
+    assert 0 < second.plan.n_comparisons < once.plan.n_comparisons / 2
+    assert people(second) == people(once)
+
+
 def test_ids_stay_and_changes_tell_what_became_of_the_others(
     first: LinkResult, halves: Any
 ) -> None:

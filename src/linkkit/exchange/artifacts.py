@@ -8,7 +8,7 @@ offers no choice.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
@@ -32,7 +32,7 @@ from linkkit.exchange.columns import (
 from linkkit.exchange.manifest import ArtifactKind, Manifest
 from linkkit.exchange.spec import EncodingSpec
 from linkkit.exchange.table_artifact import PartyTable, TableArtifact
-from linkkit.exchange.tables import load_table, save_table, sealed_note
+from linkkit.exchange.tables import SealedTable, load_table, save_table, sealed_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,6 +178,44 @@ class EncodedExtract(Artifact):
             canaries=manifest.canaries,
             block_keys=keys_of(table, spec),
         )
+
+    @classmethod
+    def _of_sealed(cls, sealed: SealedTable, agreement: Agreement) -> Self:
+        """Return the extract of an opened file, of which only a portion is held twice."""
+        nobody = sealed.schema.empty_table()
+        cls._check(nobody, sealed.manifest, agreement)
+        whole = cls.from_table(nobody, sealed.manifest)._with_room(sealed.manifest.n_rows)
+        end = 0
+        for rows in sealed.batches():
+            cls._check(rows, sealed.manifest, agreement)
+            start, end = end, end + len(rows)
+            if end <= len(whole):  # with more rows than stated, the file is refused at its end
+                whole._put(slice(start, end), cls.from_table(rows, sealed.manifest))
+        return whole
+
+    def _with_room(self, n: int) -> Self:
+        """Return an extract that is made in the same way, of `n` rows that are not known yet."""
+
+        def room(content: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            return np.empty((n, *content.shape[1:]), dtype=content.dtype)
+
+        filters = {
+            name: Filter(words=room(item.words), present=room(item.present))
+            for name, item in self.filters.items()
+        }
+        return replace(
+            self,
+            tokens=room(self.tokens),
+            filters=filters,
+            block_keys=room(self.block_keys),
+        )
+
+    def _put(self, rows: slice, portion: Self) -> None:
+        """Fill in some rows."""
+        self.tokens[rows], self.block_keys[rows] = portion.tokens, portion.block_keys
+        for name, item in portion.filters.items():
+            self.filters[name].words[rows] = item.words
+            self.filters[name].present[rows] = item.present
 
     @classmethod
     def _check(cls, table: pa.Table, manifest: Manifest, agreement: Agreement) -> None:

@@ -13,7 +13,11 @@ from linkkit.linkage.block._key_reference import mixed
 from linkkit.linkage.block.keys import MOST_ALIKE, filter_keys
 from linkkit.linkage.pool import Pool, part_of
 
-__all__ = ["content_digests", "content_order", "copied_records"]
+__all__ = ["content_digests", "content_order", "copied_records", "digests_of_keys", "smallest"]
+
+_NOTHING = np.zeros(0, dtype=np.uint64)
+_ROWS_AT_ONCE = 4_096
+"""Records whose filters are copied at a time."""
 
 
 def content_digests(
@@ -28,12 +32,29 @@ def content_digests(
     rows : ndarray of int64, shape (n,), optional
         Positions of those that are wanted; all by default.
     """
-    some = pool if rows is None else part_of(pool, rows)
-    digest = np.zeros(len(some), dtype=np.uint64)
-    columns = filter_keys(some) if pool.spec.filters else some.words
-    for column in range(columns.shape[1]):
-        digest = mixed(digest, columns[:, column])
+    if pool.spec.passes:
+        words = [pool.pass_words.first_words(k, rows) for k in range(len(pool.spec.passes))]
+        return digests_of_keys(np.column_stack(words))
+    if rows is None:
+        return digests_of_keys(filter_keys(pool) if pool.spec.filters else pool.words)
+    parts = [rows[i : i + _ROWS_AT_ONCE] for i in range(0, len(rows), _ROWS_AT_ONCE)]
+    return np.concatenate([_NOTHING, *(content_digests(part_of(pool, part)) for part in parts)])
+
+
+def digests_of_keys(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return a 64-bit digest of each row of digests of filters, shape (n, n_fields)."""
+    digest = np.zeros(len(keys), dtype=np.uint64)
+    for column in range(keys.shape[1]):
+        digest = mixed(digest, keys[:, column])
     return digest
+
+
+def smallest(digests: npt.NDArray[np.uint64], n: int) -> npt.NDArray[np.int64]:
+    """Return the positions of the `n` smallest digests, or of all, in their order: as good as random."""
+    few = np.arange(len(digests))
+    if len(digests) > n:
+        few = np.flatnonzero(digests <= np.partition(digests, n - 1)[n - 1])
+    return few[np.argsort(digests[few], kind="stable")][:n]
 
 
 def content_order(pool: Pool) -> npt.NDArray[np.int64]:

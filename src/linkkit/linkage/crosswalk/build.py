@@ -99,8 +99,10 @@ def _smallest_tokens(
     pool: Pool, person: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.uint8]:
     """Return the smallest token of each person or household, in the order of `labels`."""
-    shared = (np.bincount(person, minlength=len(person)) > 1)[person]
-    holder = np.flatnonzero(shared)
+    is_wanted = np.zeros(len(person), dtype=np.bool_)
+    is_wanted[labels] = True
+    is_wanted &= np.bincount(person, minlength=len(person)) > 1
+    holder = np.flatnonzero(is_wanted[person])
     for half in _halves(pool.tokens):
         least = np.full(len(person), np.iinfo(np.uint64).max)
         np.minimum.at(least, person[holder], half[holder])

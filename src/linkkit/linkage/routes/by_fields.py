@@ -12,8 +12,8 @@ import numpy.typing as npt
 from linkkit.engines import Partitions, n_threads_available, run_in_threads
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import BlockingPlan, plan_blocking
-from linkkit.linkage.block.content import content_digests
-from linkkit.linkage.block.keys import KeyPass, filter_keys, repeated_records, repeated_warnings
+from linkkit.linkage.block.content import digests_of_keys, smallest
+from linkkit.linkage.block.keys import KeyPass, repeated_records, repeated_warnings
 from linkkit.linkage.block.plan import all_keys, all_pairs, count_pairs
 from linkkit.linkage.classify import first_weights, score_pairs
 from linkkit.linkage.classify.field_scores import fit_fields, known_pairs
@@ -70,6 +70,7 @@ class _Start(NamedTuple):
     """What is known before pairs are compared."""
 
     plan: BlockingPlan
+    keys: npt.NDArray[np.uint64]
     comparison: Comparison
     searched: Comparison
     sample: npt.NDArray[np.uint64]
@@ -104,8 +105,7 @@ def link_fields(work: Work) -> Found:
     if len(candidates) > most:
         start, candidates = _tightened(start, candidates, most)
     learner = _learner(work, start, candidates)
-    # The plan's keys are those of the records that are searched.
-    frequencies = frequency_table(pool, start.plan.keys if work.earlier is None else None)
+    frequencies = frequency_table(pool, start.keys)
     model, scored = fit_fields(
         pool, candidates, learner, frequencies,
         most_matches=most_matches(pool), labels=work.labels, room=store.scratch,
@@ -183,11 +183,10 @@ def _strangers(work: Work, start: _Start) -> Strangers:
     """Return candidates within parties that hold each person once, none of which match."""
     n_pairs, found, samples = 0, [_NO_CODES], [_NO_CODES]
     pool = work.pool
-    # The plan's keys are those of the records that are searched.
-    keys = start.plan.keys if work.earlier is None else None
-    repeated = repeated_records(pool, filter_keys(pool) if keys is None else keys)
+    repeated = repeated_records(pool, start.keys)
+    digests = _digests(pool, start.keys)
     for p in np.flatnonzero(pool.clean).tolist():
-        part = _some_of_party(pool, p, repeated)
+        part = _some_of_party(pool, p, repeated, digests)
         plan = BlockingPlan(passes=(all_pairs(part),), n_pairs=count_pairs(part))
         comparison = make_comparison(part)
         pairs = compare_all(
@@ -201,13 +200,21 @@ def _strangers(work: Work, start: _Start) -> Strangers:
     return Strangers(codes=np.concatenate(found), n_pairs=n_pairs, sample=np.concatenate(samples))
 
 
-def _some_of_party(pool: Pool, p: int, repeated: npt.NDArray[np.int64]) -> Pool:
+def _digests(pool: Pool, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return digests of what records hold, of their keys, the first of which are of their fields."""
+    return digests_of_keys(keys[:, : len(pool.spec.filters)])
+
+
+def _some_of_party(
+    pool: Pool, p: int, repeated: npt.NDArray[np.int64], digests: npt.NDArray[np.uint64]
+) -> Pool:
     """Return records of one party, all or a sample, as if it held people more than once."""
     start, end = pool.party_starts()[p : p + 2].tolist()
-    rows = np.setdiff1d(np.arange(start, end, dtype=np.int64), repeated)
+    is_own = np.ones(end - start, dtype=np.bool_)
+    is_own[repeated[(repeated >= start) & (repeated < end)] - start] = False
+    rows = start + np.flatnonzero(is_own)
     if len(rows) > _STRANGERS_COMPARED:
-        by_content = np.argsort(content_digests(pool, rows), kind="stable")
-        rows = np.sort(rows[by_content[:_STRANGERS_COMPARED]])
+        rows = np.sort(rows[smallest(digests[rows], _STRANGERS_COMPARED)])
     return replace(
         part_of(pool, rows),
         parties=pool.parties[p : p + 1],
@@ -258,18 +265,26 @@ def forecast_fields(work: Work) -> LinkForecast:
 
 
 def _start(work: Work) -> _Start:
-    whole, searched, keys, warnings = _without_repeated(work)
+    (whole, keys), (searched, searched_keys), warnings = _without_repeated(work)
     n_pairs = count_pairs(whole)
     plan = replace(
-        plan_blocking(searched, block=work.block, keys=keys),
+        plan_blocking(
+            searched,
+            block=work.block,
+            keys=searched_keys,
+            whole=None if work.earlier is None else whole,
+        ),
         n_pairs=n_pairs, n_known=work.n_known, set_aside=warnings,
     )  # fmt: skip
     # What is known of strangers is that of all records, whoever is compared.
     comparison = make_comparison(whole)
-    sample = sample_pairs(whole, comparison, n_pairs=min(_SAMPLE_PAIRS, 4 * n_pairs))
+    sample = sample_pairs(
+        whole, comparison, n_pairs=min(_SAMPLE_PAIRS, 4 * n_pairs), digests=_digests(whole, keys)
+    )
     even_odds = float(np.log2(max(n_pairs / most_matches(whole), 1)))
     return _Start(
         plan=plan,
+        keys=keys,
         comparison=comparison,
         searched=comparison if work.earlier is None else make_comparison(searched),
         sample=sample,
@@ -279,10 +294,11 @@ def _start(work: Work) -> _Start:
     )
 
 
-def _without_repeated(
-    work: Work,
-) -> tuple[Pool, Pool, npt.NDArray[np.uint64], tuple[str, ...]]:
-    """Return all records, and those to compare and their keys, with nothing to compare in repeated ones.
+_Keyed = tuple[Pool, npt.NDArray[np.uint64]]
+
+
+def _without_repeated(work: Work) -> tuple[_Keyed, _Keyed, tuple[str, ...]]:
+    """Return all records, and those to compare, and the keys of each, with nothing in repeated ones.
 
     And of whom there are such.
     """
@@ -292,12 +308,13 @@ def _without_repeated(
         searched, searched_keys = work.searched, all_keys(work.searched)
     repeated = repeated_records(pool, keys)
     if not len(repeated) or work.block == "exhaustive":
-        return pool, searched, searched_keys, ()
-    whole = _silenced(pool, repeated)
-    rows = repeated if work.earlier is None else work.earlier.of_records(repeated)
-    searched_keys[rows] = 0
-    searched = whole if work.earlier is None else _silenced(searched, rows)
-    return whole, searched, searched_keys, repeated_warnings(pool, repeated)
+        return (pool, keys), (searched, searched_keys), ()
+    whole, keys[repeated] = _silenced(pool, repeated), 0
+    if work.earlier is None:
+        return (whole, keys), (whole, keys), repeated_warnings(pool, repeated)
+    rows = work.earlier.of_records(repeated)
+    searched, searched_keys[rows] = _silenced(searched, rows), 0
+    return (whole, keys), (searched, searched_keys), repeated_warnings(pool, repeated)
 
 
 def _silenced(pool: Pool, rows: npt.NDArray[np.int64]) -> Pool:

@@ -147,7 +147,7 @@ def _common_words(pool: Pool) -> npt.NDArray[np.uint64]:
     Equal filters have equal first words, and others hardly ever in most passes. A pass whose salt a record
     lacks looks random, in each of many equal records otherwise.
     """
-    words = pool.words[:, pool.word_starts[:-1]]
+    words = np.column_stack([pool.pass_words.first_words(k) for k in range(len(pool.spec.passes))])
     common = np.zeros(words.shape, dtype=np.bool_)
     for k in range(words.shape[1]):
         of_party = mixed(pool.party.astype(np.uint64), words[:, k]) | np.uint64(1)
@@ -155,7 +155,6 @@ def _common_words(pool: Pool) -> npt.NDArray[np.uint64]:
         common[position, k] = n_alike > MOST_ALIKE
     many = np.flatnonzero(2 * common.sum(axis=1) >= words.shape[1])
     if len(many):
-        words = words.copy()
         words[many] = np.where(common[many], words[many], np.uint64(0))
     return words
 

@@ -151,6 +151,11 @@ def most_matches(pool: Pool) -> int:
 def memory_of_records(pool: Pool, plan: Plan) -> int:
     """Return how many bytes all records take while they are linked, beside the extracts."""
     n_fields, encoding = int(pool.present.shape[1]), 8 * int(pool.words.shape[1])
+    if pool.spec.passes:
+        # All pairs are compared pass by pass, on a copy of the pass and one with words side by side.
+        pass_bytes = 8 * max(item.n_words for item in pool.spec.passes)
+        copied = 2 * pass_bytes if plan.is_exhaustive else 0
+        return len(pool) * (copied + _BYTES_PER_RECORD)
     # All pairs are compared on a copy with the same word of all records side by side.
     copied = encoding + 8 * n_fields if plan.is_exhaustive else 0
     return len(pool) * (encoding + copied + 13 * n_fields + _BYTES_PER_RECORD)
@@ -197,6 +202,9 @@ def work_digest(work: Work, *parameters: object) -> str:
     versions = (__version__, np.__version__)
     known = (versions, pool.spec.digest, pool.parties, work.block, parameters)
     digest = hashlib.sha256(repr(known).encode())
-    for content in (pool.clean, pool.party_sizes(), pool.tokens, pool.words, pool.block_keys):
+    runs = [words for run in pool.pass_words.runs for words in run]
+    for content in (
+        pool.clean, pool.party_sizes(), pool.tokens, pool.words, *runs, pool.block_keys
+    ):  # fmt: skip
         digest.update(np.ascontiguousarray(content).data)
     return digest.hexdigest()

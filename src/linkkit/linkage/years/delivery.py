@@ -136,7 +136,7 @@ def _first(pool: Pool, extracts: Sequence[EncodedExtract], withdrawn: _Bytes) ->
     return Delivery(
         pool=pool,
         made=made,
-        superseded=part_of(pool, np.zeros(0, dtype=np.int64)),
+        superseded=_some(pool, np.zeros(len(pool), dtype=np.bool_)),
         earlier=None,
         is_new=np.ones(len(pool), dtype=np.bool_),
         people=HadIds.none(len(pool)),
@@ -160,7 +160,12 @@ def _unknown(withdrawn: _Bytes, tokens: _Bytes) -> tuple[str, ...]:
 
 def _some(pool: Pool, kept: _Bools) -> Pool:
     """Return the pool of some records, without a copy where that is all of them."""
-    return pool if kept.all() else part_of(pool, np.flatnonzero(kept))
+    return pool if kept.all() else _tidied(part_of(pool, np.flatnonzero(kept)))
+
+
+def _tidied(pool: Pool) -> Pool:
+    """Return a pool that holds nothing of records that are not in it, as it is to be kept."""
+    return replace(pool, pass_words=pool.pass_words.tidied())
 
 
 def _without(pool: Pool, withdrawn: _Bytes) -> Pool:
@@ -252,6 +257,8 @@ def _is_equal(one: Pool, rows: _Ints, other: Pool, others: _Ints) -> _Bools:
         (one.block_keys, other.block_keys),
     ):
         equal &= (mine[rows] == theirs[others]).all(axis=1)
+    for k in range(len(one.spec.passes)):
+        equal &= (one.pass_words.of(k, rows) == other.pass_words.of(k, others)).all(axis=1)
     return equal
 
 
@@ -261,7 +268,7 @@ def _chosen(pools: Sequence[Pool], kept: Sequence[_Bools]) -> Pool:
     tokens = np.concatenate([pool.tokens for pool in pools])[rows]
     high, low = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64).T
     party = np.concatenate([pool.party for pool in pools])[rows]
-    return _gathered(pools, rows[np.lexsort((low, high, party))])
+    return _tidied(_gathered(pools, rows[np.lexsort((low, high, party))]))
 
 
 def _gathered(pools: Sequence[Pool], order: _Ints) -> Pool:
@@ -286,6 +293,7 @@ def _gathered(pools: Sequence[Pool], order: _Ints) -> Pool:
     return replace(
         pools[0], party=column("party"), tokens=column("tokens"), words=column("words"),
         present=column("present"), block_keys=column("block_keys"),
+        pass_words=pools[0].pass_words.joined(*(x.pass_words for x in pools[1:])).part(order),
     )  # fmt: skip
 
 
@@ -356,7 +364,7 @@ def _token_keys_lost(old: Pool, new: Pool) -> tuple[str, ...]:
         mine, before = np.flatnonzero(new.party == p), np.flatnonzero(old.party == p)
         if not len(mine) or not len(before) or found[mine].any():
             continue
-        n = int(np.isin(content_digests(new, mine), content_digests(old, before)).sum())
+        n = _n_among(content_digests(new, mine), content_digests(old, before))
         if n >= _COPIES_OF_ANOTHER_KEY:
             warnings.append(
                 f"no token of '{party}' came back, although {n:,} of its records hold what they held "
@@ -364,6 +372,15 @@ def _token_keys_lost(old: Pool, new: Pool) -> tuple[str, ...]:
                 "are counted twice; ask it to encode again with its key"
             )
     return tuple(warnings)
+
+
+def _n_among(few: npt.NDArray[np.uint64], many: npt.NDArray[np.uint64]) -> int:
+    """Return how many of a few numbers are among many, which need not be sorted for that."""
+    distinct, counts = np.unique(few, return_counts=True)
+    at = np.minimum(np.searchsorted(distinct, many), len(distinct) - 1)
+    is_found = np.zeros(len(distinct), dtype=np.bool_)
+    is_found[at[distinct[at] == many]] = True
+    return int(counts[is_found].sum())
 
 
 def _labels_left(labels: PairLabels | None, withdrawn: _Bytes) -> PairLabels | None:
