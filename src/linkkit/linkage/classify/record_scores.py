@@ -8,13 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.linkage.classify.competition import compete
-from linkkit.linkage.classify.record_model import (
-    Block,
-    RecordModel,
-    fit_record_model,
-    record_levels,
-    runners_up,
-)
+from linkkit.linkage.classify.record_curves import RIVALRY, Block, runners_up
+from linkkit.linkage.classify.record_model import RecordModel, fit_record_model, record_levels
+from linkkit.linkage.classify.record_strangers import Within, pairs_within
 from linkkit.linkage.classify.scores import ScoredPairs
 from linkkit.linkage.compare.vectors.record_filters import RecordPairs, dice_of_pairs, party_blocks
 from linkkit.linkage.pool import Pool
@@ -34,6 +30,7 @@ def fit_records(
     n_pairs: int,
     pair_completeness: float = 1.0,
     known: npt.NDArray[np.int8] | None = None,
+    n_threads: int | None = None,
 ) -> RecordModel:
     """Learn the model of a pool's candidates.
 
@@ -51,9 +48,18 @@ def fit_records(
         Estimated share, 0 to 1, of matches that alike that were found.
     known : ndarray of int8, shape (n_pairs,), optional
         What is known of each pair: 1 the same person, -1 not, 0 nothing.
+    n_threads : int, optional
+        As many as there are processors by default.
     """
     once = replace(pool, clean=np.ones_like(pool.clean))
-    blocks = tuple(_block(pool, pairs, p, q, floor) for p, q in party_blocks(pool))
+    within = {
+        p: pairs_within(pool, p, floor=floor, n_threads=n_threads)
+        for p in np.flatnonzero(pool.clean).tolist()
+    }
+    blocks = tuple(
+        _with_strangers(_block(pool, pairs, p, q, floor), within.get(p), within.get(q))
+        for p, q in party_blocks(pool)
+    )
     return fit_record_model(
         blocks,
         _best_of_both(pool, pairs),
@@ -61,7 +67,7 @@ def fit_records(
         n_pairs=n_pairs,
         # Even where a file holds people twice, most of a record's candidates are strangers. The few
         # second records of a person pass for strangers while the curves are learned.
-        compete=lambda odds: _rival(once, pairs, odds),
+        compete=lambda odds: _rival(pool, pairs, odds),
         name=pool.spec.records[0].name,
         n_expected=float(min(pool.party_sizes())),
         pair_completeness=pair_completeness,
@@ -119,6 +125,30 @@ def _block(pool: Pool, pairs: RecordPairs, p: int, q: int, floor: float) -> Bloc
     ]
     return Block(
         where=where, dice=dice, left_level=levels[0], right_level=levels[1], left=left, right=right
+    )
+
+
+def _with_strangers(block: Block, left: Within | None, right: Within | None) -> Block:
+    """Return a block with what is known of pairs within its parties.
+
+    Records of the smaller file have runners-up that are more alike, as there are more to choose from. So
+    what is taken off a pair within a party is moved to what is usual between the two.
+    """
+    dice, level, n_known = [np.zeros(0)], [np.zeros(0)], 0.0
+    for within, own in ((left, block.left_level), (right, block.right_level)):
+        if within is None or block.one_file:
+            continue
+        pairs = within.pairs
+        mean = (block.left_level.mean() + block.right_level.mean()) / 2
+        runners = (own[pairs.left] + own[pairs.right]) / 2 + mean - own.mean()
+        dice.append(pairs.dice)
+        level.append(RIVALRY * runners)
+        n_known += within.n_compared / (len(block.left_level) * len(block.right_level))
+    return replace(
+        block,
+        strangers=np.concatenate(dice),
+        stranger_level=np.concatenate(level),
+        n_known=n_known,
     )
 
 
