@@ -18,11 +18,11 @@ __all__ = [
     "Block",
     "Curves",
     "Shape",
+    "Valley",
     "learned_curves",
     "log_evidence",
     "runners_up",
     "smooth_log_rate",
-    "Valley",
     "valley_of",
 ]
 

@@ -51,7 +51,6 @@ def fit_records(
     n_threads : int, optional
         As many as there are processors by default.
     """
-    once = replace(pool, clean=np.ones_like(pool.clean))
     within = {
         p: pairs_within(pool, p, floor=floor, n_threads=n_threads)
         for p in np.flatnonzero(pool.clean).tolist()
