@@ -17,6 +17,7 @@ from linkkit.linkage.block import Block
 from linkkit.linkage.classify import ScoredPairs
 from linkkit.linkage.cluster import Assignment
 from linkkit.linkage.crosswalk import build_crosswalk
+from linkkit.linkage.doubts import doubts_of_links, doubts_of_parties
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.households import FoundHomes, find_households, require_home_fields
 from linkkit.linkage.labels import PairLabels
@@ -24,6 +25,7 @@ from linkkit.linkage.linked_pairs import LinkedPairs
 from linkkit.linkage.pool import Pool
 from linkkit.linkage.result import LinkResult
 from linkkit.linkage.routes import FIELDS, PASSES, RECORDS, Found, Route, Work
+from linkkit.linkage.routes.work import most_matches
 from linkkit.linkage.threshold import Chosen, Threshold, choose_people, threshold_problems
 from linkkit.linkage.years import (
     Delivery,
@@ -171,6 +173,13 @@ def link(
             n_unseen=found.n_unseen, labels=work.labels, assignment=assignment,
         )  # fmt: skip
         changes = None if previous is None else previous.changes
+        doubts = (
+            *doubts_of_parties(
+                work.pool, found.scored, chosen.person, found.score, told=found.warnings
+            ),
+            *doubts_of_links(chosen.quality, most_links=most_matches(work.pool)),
+        )
+        found = found._replace(warnings=found.warnings + doubts)
         homes = find_households(work.pool, chosen.person) if households else None
         return _result(delivery, found, chosen, judged, homes=homes, changes=changes, as_of=as_of)
 
@@ -237,7 +246,9 @@ def _of_one_file(pool: Pool, warnings: tuple[str, ...]) -> tuple[str, ...]:
     if len(pool.parties) > 1:
         return warnings
     return tuple(
-        text.replace("the parties seem to share", "the file seems to hold twice")
+        text.replace(
+            "the parties seem to share nobody", "the file seems to hold nobody twice"
+        ).replace("the parties seem to share", "the file seems to hold twice")
         for text in warnings
     )
 

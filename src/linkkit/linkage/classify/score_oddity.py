@@ -29,9 +29,7 @@ _Floats = npt.NDArray[np.float64]
 _Levels = npt.NDArray[np.int8]
 
 
-def pattern_log_oddity(
-    evidence: Evidence, fit: Fit, sample: npt.NDArray[np.uint64]
-) -> _Floats:
+def pattern_log_oddity(evidence: Evidence, fit: Fit, sample: npt.NDArray[np.uint64]) -> _Floats:
     """Return the natural log of how much more often strangers have each pattern than the classes say.
 
     Parameters
@@ -71,9 +69,7 @@ def _scores(levels: _Levels, fit: Fit) -> _Floats:
     return np.asarray(same - others - of_all)
 
 
-def _drawn(
-    evidence: Evidence, fit: Fit, sample: npt.NDArray[np.uint64]
-) -> tuple[_Levels, _Floats]:
+def _drawn(evidence: Evidence, fit: Fit, sample: npt.NDArray[np.uint64]) -> tuple[_Levels, _Floats]:
     """Return patterns, and how many known strangers each stands for by the classes."""
     rng = np.random.default_rng(_SEED)
     n_fields = evidence.levels.shape[1]
