@@ -36,6 +36,7 @@ from linkkit.linkage.classify.record_curves import (
 __all__ = [
     "RecordModel",
     "fit_record_model",
+    "matches_within",
     "record_levels",
 ]
 
@@ -173,6 +174,17 @@ def _valley_of(blocks: tuple[Block, ...], floor: float) -> Valley:
     """Return where matches begin among pairs of parties without known strangers."""
     dice = [block.dice for block in blocks if not block.n_known]
     return valley_of(np.concatenate(dice), floor) if dice else Valley()
+
+
+def matches_within(block: Block, *, floor: float) -> float:
+    """Return how many pairs of one file are expected to match, by the shape of its similarities alone."""
+    alone = (block,)
+    lowest = _valley_of(alone, floor)
+    shapes = [Shape.of(block, floor, valley=lowest)]
+    labels = np.zeros(len(block.dice), dtype=np.int8)
+    first = (block.dice >= lowest.bottom).astype(np.float64)
+    learned = _learned(alone, shapes, first, labels, lambda odds: odds / (1 + odds))
+    return float(_without_invented(alone, shapes, learned, labels).probability.sum())
 
 
 class _Learned(NamedTuple):

@@ -8,8 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.linkage.classify.competition import compete
+from linkkit.linkage.classify.known_strangers import not_so_clean
 from linkkit.linkage.classify.record_curves import RIVALRY, Block, runners_up
-from linkkit.linkage.classify.record_model import RecordModel, fit_record_model, record_levels
+from linkkit.linkage.classify.record_model import (
+    RecordModel,
+    fit_record_model,
+    matches_within,
+    record_levels,
+)
 from linkkit.linkage.classify.record_strangers import Within, pairs_within
 from linkkit.linkage.classify.scores import ScoredPairs
 from linkkit.linkage.compare.vectors.record_filters import RecordPairs, dice_of_pairs, party_blocks
@@ -18,6 +24,9 @@ from linkkit.linkage.pool import Pool
 __all__ = ["fit_records", "record_log_odds", "score_records"]
 
 _RANKS = (1, 6)
+_NEARLY_EQUAL = 0.97
+_FEWEST_TWICE = 5
+_SHARE_TWICE = 0.003
 _NO_HOPE = 1e-4
 _RANKS_WITH_DUPLICATES = (5, 10)
 
@@ -55,23 +64,42 @@ def fit_records(
         p: pairs_within(pool, p, floor=floor, n_threads=n_threads)
         for p in np.flatnonzero(pool.clean).tolist()
     }
+    twice = {p: _twice(found, int(pool.party_sizes()[p]), floor) for p, found in within.items()}
+    within = {p: found for p, found in within.items() if not twice[p]}
     blocks = tuple(
         _with_strangers(_block(pool, pairs, p, q, floor), within.get(p), within.get(q))
         for p, q in party_blocks(pool)
     )
-    return fit_record_model(
+    model = fit_record_model(
         blocks,
         _best_of_both(pool, pairs),
         floor=floor,
         n_pairs=n_pairs,
-        # Even where a file holds people twice, most of a record's candidates are strangers. The few
-        # second records of a person pass for strangers while the curves are learned.
         compete=lambda odds: _rival(pool, pairs, odds),
         name=pool.spec.records[0].name,
         n_expected=float(min(pool.party_sizes())),
         pair_completeness=pair_completeness,
         known=known,
     )
+    doubts = (
+        not_so_clean(
+            pool.parties[p],
+            f"{n:,} pairs of its records are nearly equal, which strangers' are not",
+        )
+        for p, n in twice.items()
+        if n
+    )
+    return replace(model, warnings=(*model.warnings, *doubts))
+
+
+def _twice(within: Within, n_records: int, floor: float) -> int:
+    """Return how many nearly equal pairs a party has, if they stand out from its other pairs; else 0."""
+    n = int((within.pairs.dice >= _NEARLY_EQUAL).sum())
+    least = max(_FEWEST_TWICE, _SHARE_TWICE * n_records)
+    if n < least:
+        return 0
+    expected = matches_within(_one_file(within.pairs, n_records, floor), floor=floor)
+    return n if expected >= least else 0
 
 
 def _rival(
@@ -94,24 +122,8 @@ def _block(pool: Pool, pairs: RecordPairs, p: int, q: int, floor: float) -> Bloc
         pairs.dice[where],
     )
     if p == q:
-        # A record's candidates are on either side.
-        both = np.concatenate([left, right])
-        level = runners_up(
-            both,
-            np.tile(dice, 2),
-            n_records=int(sizes[p]),
-            floor=floor,
-            ranks=_RANKS_WITH_DUPLICATES,
-        )
-        return Block(
-            where=where,
-            dice=dice,
-            left_level=level,
-            right_level=level,
-            left=left,
-            right=right,
-            one_file=True,
-        )
+        found = RecordPairs(left=left, right=right, dice=dice)
+        return replace(_one_file(found, int(sizes[p]), floor), where=where)
     levels = [
         runners_up(
             record,
@@ -125,6 +137,18 @@ def _block(pool: Pool, pairs: RecordPairs, p: int, q: int, floor: float) -> Bloc
     return Block(
         where=where, dice=dice, left_level=levels[0], right_level=levels[1], left=left, right=right
     )
+
+
+def _one_file(pairs: RecordPairs, n_records: int, floor: float) -> Block:
+    """Return the block of pairs of one file, their records counted within it."""
+    # A record's candidates are on either side.
+    both = np.concatenate([pairs.left, pairs.right])
+    ranks = _RANKS_WITH_DUPLICATES
+    level = runners_up(both, np.tile(pairs.dice, 2), n_records=n_records, floor=floor, ranks=ranks)
+    return Block(
+        where=np.arange(len(pairs)), dice=pairs.dice, left_level=level, right_level=level,
+        left=pairs.left, right=pairs.right, one_file=True,
+    )  # fmt: skip
 
 
 def _with_strangers(block: Block, left: Within | None, right: Within | None) -> Block:

@@ -45,7 +45,7 @@ def pattern_log_oddity(evidence: Evidence, fit: Fit, sample: npt.NDArray[np.uint
     -------
     ndarray of float64, shape (n_patterns,), 0 or more
     """
-    if not evidence.n_strangers or not len(sample):
+    if not (evidence.n_strangers and len(sample) and len(evidence.levels)):
         return np.zeros(len(evidence.levels))
     by_pattern = np.log(oddity(evidence, fit.shares, fit.tables))
     score = _scores(evidence.levels, fit) - by_pattern
