@@ -15,7 +15,7 @@ from linkkit.linkage.classify.em import Evidence, Fit, log_joint, oddity
 from linkkit.linkage.classify.priors import N_MATCHING
 from linkkit.linkage.compare.fields.pairs import unpack
 
-__all__ = ["pattern_log_oddity"]
+__all__ = ["gain_over_strangers", "pattern_log_oddity"]
 
 _N_DRAWS = 40_000
 _SEED = 9
@@ -58,6 +58,25 @@ def pattern_log_oddity(evidence: Evidence, fit: Fit, sample: npt.NDArray[np.uint
     more = np.maximum.accumulate(np.log((seen + _PRIOR) / (told + _PRIOR)))
     more = np.clip(more, 0.0, _MOST)
     return np.asarray(by_pattern + np.interp(score, grid, more, left=0.0))
+
+
+def gain_over_strangers(evidence: Evidence, fit: Fit) -> float:
+    """Return by how much likelier pairs that look like one person are, were they more than among strangers.
+
+    As the natural log of a ratio of Poisson likelihoods: that of as many as there are among candidates and
+    among known strangers, over that of one rate for both. 0 where candidates have no more, or no
+    stranger is known.
+    """
+    if not evidence.n_strangers:
+        return 0.0
+    of_matches = np.log(fit.shares[:N_MATCHING].sum()) - np.log(fit.shares[N_MATCHING:].sum())
+    likely = _scores(evidence.levels, fit) + of_matches > 0
+    seen = np.array([evidence.counts[likely].sum(), evidence.strangers[likely].sum()])
+    pairs = np.array([evidence.n_pairs, evidence.n_strangers], dtype=np.float64)
+    if seen[0] / pairs[0] <= seen[1] / pairs[1]:
+        return 0.0
+    usual = pairs * seen.sum() / pairs.sum()
+    return float((seen * np.log(np.maximum(seen, 1e-300) / usual)).sum())
 
 
 def _scores(levels: _Levels, fit: Fit) -> _Floats:
