@@ -29,7 +29,9 @@ _LEAST_SHARE = 0.01
 _Ints = npt.NDArray[np.int64]
 
 
-def doubts_of_links(quality: LinkageQuality, *, most_links: int) -> Iterator[str]:
+def doubts_of_links(
+    quality: LinkageQuality, *, most_links: int, told: tuple[str, ...] = ()
+) -> Iterator[str]:
     """Yield what is doubtful about the links as a whole.
 
     Parameters
@@ -38,8 +40,15 @@ def doubts_of_links(quality: LinkageQuality, *, most_links: int) -> Iterator[str
         What is expected of the links.
     most_links : int
         How many there would be if every record that can have a match had one.
+    told : tuple of str
+        What is said already.
     """
     least = quality.precision_interval[0]
+    if not (quality.n_links or told):
+        yield (
+            "the parties seem to share nobody: no two records are likely enough to be of one person; "
+            "check that all encoded the same fields in the same way"
+        )
     if not quality.n_links or least >= _LEAST_PRECISION:
         return
     share = quality.n_links / max(most_links, 1)

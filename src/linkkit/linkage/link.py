@@ -177,7 +177,9 @@ def link(
             *doubts_of_parties(
                 work.pool, found.scored, chosen.person, found.score, told=found.warnings
             ),
-            *doubts_of_links(chosen.quality, most_links=most_matches(work.pool)),
+            *doubts_of_links(
+                chosen.quality, most_links=most_matches(work.pool), told=found.warnings
+            ),
         )
         found = found._replace(warnings=found.warnings + doubts)
         homes = find_households(work.pool, chosen.person) if households else None

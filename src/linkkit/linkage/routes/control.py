@@ -16,21 +16,23 @@ import numpy.typing as npt
 from linkkit.linkage.block.content import content_digests
 from linkkit.linkage.block.passes import plan_passes
 from linkkit.linkage.classify import ScoredPairs
+from linkkit.linkage.classify.field_scores import NOBODY_SHARED
 from linkkit.linkage.classify.known_strangers import not_so_clean
 from linkkit.linkage.compare.passes.scan import find_pairs
 from linkkit.linkage.pool import Pool, part_of
 from linkkit.linkage.routes.work import Found, Work
 
-__all__ = ["held_against_strangers", "largest_share", "local_share"]
+__all__ = ["held_against_strangers", "largest_gain", "largest_share", "local_share"]
 
 _MOST_COMPARED = 4_000
 _WORTH_A_LOOK = 0.01
 _BIN = 1.0
 _DEVIATIONS = 1.0
 _FEWEST_TWICE = 5
-_BITS_BEYOND_CHANCE = 10.0
+_BITS_BEYOND_CHANCE = 14.0
 _SHARE_TWICE = 0.003
 _LEAST = 1e-12
+_LEAST_GAIN = 7.0
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
@@ -68,9 +70,14 @@ def held_against_strangers(work: Work, found: Found, compared: _Ints) -> Found:
             continue
         of_strangers.append(within)
         n_compared += n_records * (n_records - 1) // 2
-    share = local_share(
-        weight, np.concatenate(of_strangers), times=_pairs_across(pool) / max(n_compared, 1)
-    )
+    known, times = np.concatenate(of_strangers), _pairs_across(pool) / max(n_compared, 1)
+    proven = work.labels is not None and bool(work.labels.same.any())
+    if n_compared and not proven and largest_gain(weight, known, times=times) < _LEAST_GAIN:
+        nobody = _capped(scored, rows, np.full(len(rows), _LEAST))
+        return found._replace(
+            scored=nobody, n_unseen=0.0, warnings=(NOBODY_SHARED, *found.warnings, *doubts)
+        )
+    share = local_share(weight, known, times=times)
     # Who has a match is no stranger's match; but no more have one than known strangers leave.
     matched = np.minimum(scored.probability[rows], largest_share(1 - share))
     most = largest_share(1 - share * _free(pool, scored, rows, matched))
@@ -123,6 +130,30 @@ def _of(pool: list[float], times: float) -> float:
     n_known, n_seen, _ = pool
     certain = max(n_known - _DEVIATIONS * float(np.sqrt(n_known)), 0.0)
     return min(times * certain / max(n_seen, _LEAST), 1.0)
+
+
+def largest_gain(weight: _Floats, of_strangers: _Floats, *, times: float) -> float:
+    """Return by how much likelier the heaviest pairs are, were they more than known strangers explain.
+
+    As the natural log of a ratio of Poisson likelihoods, the largest for any least weight.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> strangers = np.arange(10.0)
+    >>> largest_gain(strangers, strangers, times=1.0)
+    0.0
+    >>> largest_gain(np.append(strangers, np.full(20, 30.0)), strangers, times=1.0) > 10
+    True
+    """
+    grid = np.unique(np.floor(weight))
+    n_seen = len(weight) - np.searchsorted(np.sort(weight), grid)
+    n_known = len(of_strangers) - np.searchsorted(np.sort(of_strangers), grid)
+    each = (n_seen + n_known) / (times + 1)
+    gain = n_seen * np.log(np.maximum(n_seen, _LEAST) / (times * each)) + n_known * np.log(
+        np.maximum(n_known, _LEAST) / each
+    )
+    return float(np.where(n_seen > times * n_known, gain, 0.0).max(initial=0.0))
 
 
 def largest_share(share: _Floats) -> _Floats:
