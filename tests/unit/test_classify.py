@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import get_args
 
 import numpy as np
@@ -12,8 +13,9 @@ from linkkit.exchange import FilterSpec
 from linkkit.linkage import LinkResult
 from linkkit.linkage.classify import MatchModel, first_weights, fit_model, score_pairs
 from linkkit.linkage.classify.priors import CLASSES, N_MATCHING, expected_levels, of_unknown_use
-from linkkit.linkage.classify.scores import FrequencyTable
+from linkkit.linkage.classify.scores import FrequencyTable, frequency_table
 from linkkit.linkage.compare import LEVELS, N_LEVELS, ComparedPairs
+from linkkit.linkage.pool import Pool
 
 KINDS = ("given_name", "surname", "date", "postal_code", "phone")
 FILTERS = [FilterSpec(name=kind, kind=kind, n_bits=512, n_hashes=20) for kind in KINDS]
@@ -227,3 +229,13 @@ def test_a_phone_that_a_family_keeps_is_no_proof_after_one_of_them_moved(
     assert n_relatives > 200
     kept_phone = [DISAGREE if kind not in ("surname", "phone") else EQUAL for kind in kinds]
     assert scored(model, kept_phone) < 0
+
+
+def test_what_is_common_is_counted_for_names_postal_codes_and_texts(
+    random_pool: Callable[..., Pool],
+) -> None:
+    kinds = ("given_name", "date", "postal_code", "text", "street_address")
+    table = frequency_table(random_pool((40, 30), clean=(True, True), kinds=kinds))
+    assert table.fields.tolist() == [0, 2, 3]
+    assert ((table.share >= 0) & (table.share <= 1)).all()
+    assert table.share.max() > 0.05

@@ -19,6 +19,7 @@ from linkkit.linkage.block.content import copied_records
 from linkkit.linkage.classify import ScoredPairs
 from linkkit.linkage.cluster import Assignment
 from linkkit.linkage.crosswalk import build_crosswalk
+from linkkit.linkage.doubts import doubts_of_links, doubts_of_parties
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.households import (
     FoundHomes,
@@ -32,6 +33,7 @@ from linkkit.linkage.options import check_link_options, since_when
 from linkkit.linkage.pool import Pool
 from linkkit.linkage.result import LinkResult
 from linkkit.linkage.routes import FIELDS, PASSES, RECORDS, Found, Route, Work
+from linkkit.linkage.routes.work import most_matches
 from linkkit.linkage.threshold import Chosen, Threshold, choose_people
 from linkkit.linkage.years import (
     Delivery,
@@ -181,6 +183,15 @@ def link(
             threshold=threshold, max_false_match_rate=max_false_match_rate,
             n_unseen=found.n_unseen, labels=work.labels, assignment=assignment,
         )  # fmt: skip
+        doubts = (
+            *doubts_of_parties(
+                work.pool, found.scored, chosen.person, found.score, told=found.warnings
+            ),
+            *doubts_of_links(
+                chosen.quality, most_links=most_matches(work.pool), told=found.warnings
+            ),
+        )
+        found = found._replace(warnings=found.warnings + doubts)
         homes = find_households(work.pool, chosen.person) if households else None
         return _result(delivery, found, chosen, judged, homes=homes, previous=previous, as_of=since)
 
@@ -278,7 +289,9 @@ def _of_one_file(pool: Pool, warnings: tuple[str, ...]) -> tuple[str, ...]:
     if pool.clean.all():
         return ()
     return tuple(
-        text.replace("the parties seem to share", "the file seems to hold twice")
+        text.replace(
+            "the parties seem to share nobody", "the file seems to hold nobody twice"
+        ).replace("the parties seem to share", "the file seems to hold twice")
         for text in warnings
     )
 

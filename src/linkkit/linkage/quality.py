@@ -179,7 +179,8 @@ def links_in_groups(
     """Return the probability of each link in groups of three or more, and how many were no candidates.
 
     Two records of a group are of one person if they are alike, or if both are of one person with a
-    third.
+    third. The best of these ways counts: all of them compare the same two records with records that are
+    much the same, so that they are right or wrong together.
     """
     order = np.argsort(person, kind="stable")
     place = np.empty_like(order)
@@ -197,11 +198,11 @@ def links_in_groups(
         number = np.searchsorted(groups, person[left])
         joint = np.zeros((len(groups), size, size))
         joint[number, place[left], place[right]] = joint[number, place[right], place[left]] = p
-        unlikely = 1 - joint
+        best = joint.copy()
         for k in range(size):
-            unlikely *= 1 - joint[:, :, [k]] * joint[:, [k], :]
+            np.maximum(best, joint[:, :, [k]] * joint[:, [k], :], out=best)
         one, other = np.triu_indices(size, k=1)
-        of_links = 1 - unlikely[:, one, other]
+        of_links = best[:, one, other]
         through += float(of_links[joint[:, one, other] == 0].sum())
         answer.append(of_links.ravel())
     return np.concatenate(answer), through

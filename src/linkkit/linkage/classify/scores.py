@@ -1,4 +1,4 @@
-"""Match weights and probabilities of pairs, with a rare name counting for more."""
+"""Match weights and probabilities of pairs, with a rare name, postal code or text counting for more."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from linkkit.linkage.pool import Pool
 __all__ = ["FrequencyTable", "ScoredPairs", "frequency_table", "score_pairs"]
 
 _EQUAL = 4
-_NAMES = ("given_name", "surname", "name")
+_COUNTED = ("given_name", "surname", "name", "postal_code", "text")
+"""Kinds of which a few values may be common and most rare. Dates are as good as evenly spread, and an address is a home's."""
 _UNRELATED = CLASSES.index("unrelated")
 _NAMESAKES = CLASSES.index("namesakes")  # the first of those who have nothing but chance in common
 _TWINS, _HOUSEHOLD = CLASSES.index("twins"), CLASSES.index("household")
@@ -61,7 +62,7 @@ class ScoredPairs:
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class FrequencyTable:
-    """How common each record's value is, for fields that hold names.
+    """How common each record's value is, for fields of which values are more and less common.
 
     Attributes
     ----------
@@ -76,12 +77,12 @@ class FrequencyTable:
 
 
 def frequency_table(pool: Pool, keys: npt.NDArray[np.uint64] | None = None) -> FrequencyTable:
-    """Count how often each encoded name occurs; the encodings are equal where the names are.
+    """Count how often each encoded name, postal code or text occurs; encodings are equal where these are.
 
     `keys` are digests of the filters, if they are at hand.
     """
     keys = filter_keys(pool) if keys is None else keys
-    fields = [i for i, item in enumerate(pool.spec.filters) if item.kind in _NAMES]
+    fields = [i for i, item in enumerate(pool.spec.filters) if item.kind in _COUNTED]
     share = np.zeros((len(pool), len(fields)), dtype=np.float32)
     for column, f in enumerate(fields):
         position, n_alike = block_sizes(keys, (f,))
@@ -110,7 +111,7 @@ def score_pairs(
     model : MatchModel
         Probabilities of the levels in each class.
     frequencies : FrequencyTable
-        How common each name is: two strangers share a common name more easily than a rare one
+        How common each value is: two strangers share a common name more easily than a rare one
         (Winkler, 2000).
     twins : float
         How many times more common twins are than the model says, where pairs will compete: a record without

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,13 +12,16 @@ import numpy.typing as npt
 
 from linkkit.engines import Partitions, n_threads_available, run_in_threads
 from linkkit.errors import LinkageError
+from linkkit.exchange import FilterSpec
 from linkkit.linkage.block import BlockingPlan, plan_blocking
 from linkkit.linkage.block.content import digests_of_keys, smallest
 from linkkit.linkage.block.keys import KeyPass, repeated_records, repeated_warnings
 from linkkit.linkage.block.plan import all_keys, all_pairs, count_pairs
 from linkkit.linkage.classify import first_weights, score_pairs
 from linkkit.linkage.classify.field_scores import fit_fields, known_pairs
+from linkkit.linkage.classify.known_strangers import not_so_clean
 from linkkit.linkage.classify.model import Learner, Strangers
+from linkkit.linkage.classify.priors import IDENTIFYING
 from linkkit.linkage.classify.scores import frequency_table
 from linkkit.linkage.classify.unseen import FoundShare, draw_unseen
 from linkkit.linkage.compare import (
@@ -62,6 +66,11 @@ _FLOOR_STEP = 0.5
 _EQUAL = LEVELS.index("equal")
 _STRANGERS_COMPARED = 4_000
 _STRANGERS_SAMPLED = 50_000
+_CLOSE = LEVELS.index("close")
+_FIELDS_OF_ONE = 3
+_BITS_BEYOND_CHANCE = 3.0
+_FEWEST_TWICE = 5
+_SHARE_TWICE = 0.003
 _NO_CODES = np.zeros(0, dtype=np.uint64)
 _BYTES_ON_DISK = sum(np.dtype(kind).itemsize for kind in CANDIDATE_TYPES.values()) + 2 * 8
 
@@ -104,7 +113,8 @@ def link_fields(work: Work) -> Found:
     candidates = _with_earlier(work, start, candidates)
     if len(candidates) > most:
         start, candidates = _tightened(start, candidates, most)
-    learner = _learner(work, start, candidates)
+    strangers, doubts = _strangers(work, start)
+    learner = _learner(work, start, candidates, strangers)
     frequencies = frequency_table(pool, start.keys)
     model, scored = fit_fields(
         pool, candidates, learner, frequencies,
@@ -123,11 +133,11 @@ def link_fields(work: Work) -> Found:
         score=score,
         measure=candidates.codes,
         n_unseen=model.expected_matches * (1 - model.completeness),
-        warnings=model.warnings,
+        warnings=model.warnings + doubts,
     )
 
 
-def _learner(work: Work, start: _Start, candidates: ComparedPairs) -> Learner:
+def _learner(work: Work, start: _Start, candidates: ComparedPairs, strangers: Strangers) -> Learner:
     """Return what learns the model from the candidates, and from what else is known of all pairs."""
     pool = work.pool
     return Learner.of(
@@ -143,7 +153,7 @@ def _learner(work: Work, start: _Start, candidates: ComparedPairs) -> Learner:
             floor=start.floor,
             found=_found_share(pool, start.plan),
         ),
-        strangers=_strangers(work, start),
+        strangers=strangers,
         known=_known_codes(candidates, work.labels),
     )
 
@@ -179,9 +189,12 @@ def _known_codes(
     return candidates.codes[known.rows], known.same
 
 
-def _strangers(work: Work, start: _Start) -> Strangers:
-    """Return candidates within parties that hold each person once, none of which match."""
-    n_pairs, found, samples = 0, [_NO_CODES], [_NO_CODES]
+def _strangers(work: Work, start: _Start) -> tuple[Strangers, tuple[str, ...]]:
+    """Return candidates within parties that hold each person once, none of which match.
+
+    And which parties do not seem to hold each person once, whose candidates say nothing of strangers.
+    """
+    n_pairs, found, samples, doubts = 0, [_NO_CODES], [_NO_CODES], []
     pool = work.pool
     repeated = repeated_records(pool, start.keys)
     digests = _digests(pool, start.keys)
@@ -193,11 +206,39 @@ def _strangers(work: Work, start: _Start) -> Strangers:
             part, comparison, plan, weights=start.weights, floor=start.floor,
             n_threads=work.n_threads,
         )  # fmt: skip
+        twice = _of_one_person(pool.spec.filters, pairs.codes, start.weights, n_pairs=plan.n_pairs)
+        if twice >= max(_FEWEST_TWICE, _SHARE_TWICE * len(part)):
+            seen = f"{twice:,} pairs of {len(part):,} of its records agree in names and dates"
+            doubts.append(not_so_clean(pool.parties[p], seen))
+            continue
         found.append(pairs.codes)
         n = min(plan.n_pairs, _STRANGERS_SAMPLED)
         samples.append(sample_pairs(part, comparison, n_pairs=n))
         n_pairs += plan.n_pairs
-    return Strangers(codes=np.concatenate(found), n_pairs=n_pairs, sample=np.concatenate(samples))
+    strangers = Strangers(
+        codes=np.concatenate(found), n_pairs=n_pairs, sample=np.concatenate(samples)
+    )
+    return strangers, tuple(doubts)
+
+
+def _of_one_person(
+    filters: Sequence[FilterSpec],
+    codes: npt.NDArray[np.uint64],
+    weights: npt.NDArray[np.float64],
+    *,
+    n_pairs: int,
+) -> int:
+    """Return how many pairs agree in all that is of one person, and more than chance explains.
+
+    Relatives differ in a given name or a birth date. Of strangers one pair in two to the power of its weight
+    has that weight or more, so that with somewhat more than the weight of all pairs there is hardly any.
+    """
+    own = [f for f, item in enumerate(filters) if item.kind in IDENTIFYING]
+    levels = unpack(codes, n_fields=len(filters))[:, own]
+    agree = (levels >= _CLOSE) | (levels == 0)
+    enough = (levels >= _CLOSE).sum(axis=1) >= min(len(own), _FIELDS_OF_ONE)
+    least = np.log2(max(n_pairs, 1)) + _BITS_BEYOND_CHANCE
+    return int((agree.all(axis=1) & enough & (_weight_of(codes, weights) >= least)).sum())
 
 
 def _digests(pool: Pool, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

@@ -29,6 +29,7 @@ from linkkit.linkage.compare.passes.scan import sample_comparisons
 from linkkit.linkage.earlier import pairs_united
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.pool import Pool, part_of
+from linkkit.linkage.routes.control import held_against_strangers
 from linkkit.linkage.routes.work import (
     BYTES_OF_CROSSWALK,
     MOST_CANDIDATES,
@@ -62,7 +63,7 @@ def link_passes(work: Work) -> Found:
     LinkageError
         When the limits leave too little for a linkage.
     """
-    whole, (work, rows, warnings) = work.pool, _without_repeated(work)
+    all_work, whole, (work, rows, warnings) = work, work.pool, _without_repeated(work)
     pool, plan = work.pool, _plan(work)
     memory_left(work, _memory_of_records(work, plan) + _memory_of_pairs(work, _most_pairs(work)))
     digest = "" if work.work_folder is None else work_digest(work, str(plan))
@@ -88,10 +89,11 @@ def link_passes(work: Work) -> Found:
     scored = score_passes(pool, candidates, model)
     scored = replace(scored, left=rows[scored.left], right=rows[scored.right])
     plan = replace(plan, n_pairs=count_pairs(whole), warnings=warnings + plan.warnings)
-    return Found(
+    found = Found(
         plan=plan, scored=scored, model=model, score=score, measure=candidates.correlations,
         n_unseen=model.missed, warnings=model.warnings,
     )  # fmt: skip
+    return held_against_strangers(all_work, found, rows)
 
 
 def _candidates(work: Work, plan: PassPlan, store: Partitions) -> tuple[PassPairs, PassPlan]:
