@@ -18,14 +18,23 @@ from linkkit.linkage.classify.pass_levels import ALIVE_FROM
 from linkkit.linkage.classify.pass_priors import N_MATCHING
 from linkkit.linkage.classify.pass_similarities import SIMILARITIES, normal_density, similar_at
 
-__all__ = ["PassParameters", "RatioTable", "SeenPairs", "alive_ratios", "pair_log_odds"]
+__all__ = [
+    "SALTS_OF_MATCHES",
+    "PassParameters",
+    "RatioTable",
+    "SeenPairs",
+    "alive_ratios",
+    "pair_log_odds",
+]
 
 _FROM_HASHING = 0.02
 """How far two filters' similarity lies from that of their tokens."""
 
-_SALTS_OF_MATCHES = 2
+SALTS_OF_MATCHES = 2
+"""With fewer salts alive a pair is lonely."""
 
 _Floats = npt.NDArray[np.float64]
+_Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -42,9 +51,9 @@ class PassParameters:
         Probability of each similarity of two filters with the same salt.
     coincident : ndarray of float64, shape (n_fields,)
         Share of strangers who have the value of a field in common, among all pairs.
-    lonelier : ndarray of float64, shape (1 + n_salts,)
+    lonelier : ndarray of float64, shape (n_blocks, 1 + n_salts)
         How many times as probable matches are than with independent salts to be alive with no salt, and
-        with each alone.
+        with each alone, by block of pairs.
     """
 
     shares: _Floats
@@ -103,6 +112,12 @@ class SeenPairs:
         The number of that salt, from 1; 0: none, or several.
     near : ndarray of int64
         All other pairs.
+    alive : ndarray of bool, shape (n_pairs, n_salts)
+        With which salts pairs are alive.
+    block : ndarray of int64, shape (n_pairs,)
+        The number of each pair's block: of which two parties it is.
+    covered : ndarray of bool, shape (n_blocks, n_passes)
+        The passes that tell something about a block's pairs.
     """
 
     tables: list[RatioTable]
@@ -111,24 +126,45 @@ class SeenPairs:
     lonely: npt.NDArray[np.bool_]
     lonely_salt: npt.NDArray[np.int64]
     near: npt.NDArray[np.int64]
+    alive: _Bools
+    block: npt.NDArray[np.int64]
+    covered: _Bools
 
     @classmethod
     def of(
         cls,
         spec: EncodingSpec,
         correlations: _Floats,
-        unknown: npt.NDArray[np.bool_] | None = None,
+        unknown: _Bools | None = None,
+        *,
+        block: npt.NDArray[np.int64] | None = None,
+        covered: _Bools | None = None,
     ) -> SeenPairs:
-        """Return pairs by their correlations, (n_pairs, n_passes); `unknown` ones tell nothing."""
+        """Return pairs by their correlations, (n_pairs, n_passes); `unknown` ones tell nothing.
+
+        Nor do passes that are not `covered`, in which pairs of a block are never alive. All pairs are of
+        one block, and all passes are covered, where nothing is said.
+        """
+        n_pairs, n_passes = correlations.shape
+        block = np.zeros(n_pairs, dtype=np.int64) if block is None else block
+        if covered is None:
+            n_blocks = int(block.max(initial=0)) + 1
+            covered = np.ones((n_blocks, n_passes), dtype=np.bool_)
         tables, groups = [RatioTable.of(item) for item in spec.passes], _by_salt(spec)
-        places = _places(tables, correlations)
+        tables = [table.with_nothing() for table in tables]
+        nothing = ~covered[block]
+        correlations = np.where(nothing, 0.0, correlations)
         if unknown is not None:
-            tables = [table.with_nothing() for table in tables]
-            places = np.where(unknown.T, [[len(table.ratios) - 1] for table in tables], places)
             # What was not looked at may be alive.
             correlations = np.where(unknown, 1.0, correlations)
+            nothing |= unknown
+        places = np.where(
+            nothing.T,
+            [[len(table.ratios) - 1] for table in tables],
+            _places(tables, correlations),
+        )
         alive = _alive_salts(spec, correlations, groups)
-        lonely = alive.sum(axis=1) < _SALTS_OF_MATCHES
+        lonely = alive.sum(axis=1) < SALTS_OF_MATCHES
         return cls(
             tables=tables,
             places=places,
@@ -136,7 +172,19 @@ class SeenPairs:
             lonely=lonely,
             lonely_salt=np.where(lonely, alive @ np.arange(1, len(groups) + 1), 0),
             near=np.flatnonzero(~lonely),
+            alive=alive,
+            block=block,
+            covered=covered,
         )
+
+    @property
+    def covered_salts(self) -> _Bools:
+        """Which salts tell something about a block's pairs, shape (n_blocks, n_salts)."""
+        return np.column_stack([self.covered[:, group].any(axis=1) for group in self.groups])
+
+    def lonelier(self, learned: _Floats) -> _Floats:
+        """Return how many times as probable each lonely pair is, from that by block and salt."""
+        return np.asarray(learned[self.block[self.lonely], self.lonely_salt[self.lonely]])
 
     def ratios(self, same: _Floats, similar: _Floats) -> _Floats:
         """Return the likelihood of each pair in each class over that of noise."""
@@ -152,7 +200,7 @@ class SeenPairs:
 def pair_log_odds(seen: SeenPairs, learned: PassParameters, classes: Coincidences) -> _Floats:
     """Return the natural log of the odds of a match of each pair."""
     ratios = seen.ratios(learned.same, learned.similar)
-    ratios[:N_MATCHING, seen.lonely] *= learned.lonelier[seen.lonely_salt[seen.lonely]]
+    ratios[:N_MATCHING, seen.lonely] *= seen.lonelier(learned.lonelier)
     logs = np.log(np.maximum(ratios, 1e-300)) + np.log(learned.shares)[:, None]
     match, other = (np.logaddexp.reduce(x, axis=0) for x in np.split(logs, [N_MATCHING]))
     shared = learned.coincident @ seen.of_coincidence(classes)
@@ -198,7 +246,8 @@ def _places(tables: list[RatioTable], correlations: _Floats) -> npt.NDArray[np.i
         np.round(correlations[:, k] / table.step).astype(np.int64) - table.least
         for k, table in enumerate(tables)
     ]
-    return np.array([np.clip(x, 0, len(t.ratios) - 1) for x, t in zip(rows, tables, strict=True)])
+    # The last row of a table is of what tells nothing.
+    return np.array([np.clip(x, 0, len(t.ratios) - 2) for x, t in zip(rows, tables, strict=True)])
 
 
 def _by_salt(spec: EncodingSpec) -> list[list[int]]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from linkkit.exchange import EncodingSpec
 from linkkit.linkage.classify.known_strangers import Strangers
@@ -19,8 +20,15 @@ from linkkit.linkage.classify.pass_coincidences import coincidence_classes
 from linkkit.linkage.classify.pass_evidence import PassParameters, SeenPairs, pair_log_odds
 from linkkit.linkage.classify.pass_levels import pass_weights
 from linkkit.linkage.classify.pass_model import PassModel
+from linkkit.linkage.classify.pass_coverage import covered_passes
+from linkkit.linkage.classify.pass_patterns import expected_patterns, salts_that_share
 from linkkit.linkage.classify.pass_priors import N_MATCHING, expected_same
-from linkkit.linkage.classify.pass_round import Evidence, next_round, with_rest
+from linkkit.linkage.classify.pass_round import (
+    Evidence,
+    lonely_if_independent,
+    next_round,
+    with_rest,
+)
 from linkkit.linkage.classify.pass_similarities import expected_similar
 
 __all__ = ["fit_pass_model"]
@@ -36,6 +44,7 @@ another salt than theirs, while errors of one person are now in this field and n
 
 _INCREDIBLE = 1e-6
 _MAX_ROUNDS = 300
+_TIMES_COUNTED = 3
 _CONVERGED = 1e-4
 _FEWEST = 1e-12
 
@@ -53,6 +62,8 @@ def fit_pass_model(
     n_expected: float | None = None,
     strangers: Strangers | None = None,
     known: npt.NDArray[np.int8] | None = None,
+    block: npt.NDArray[np.int64] | None = None,
+    pairs_of_block: _Floats | None = None,
 ) -> PassModel:
     """Learn the model by EM from candidate pairs, all other pairs being unrelated.
 
@@ -77,9 +88,13 @@ def fit_pass_model(
         Which candidates are known to be no match.
     known : ndarray of int8, shape (n_candidates,), optional
         Labels: 1 the same person, -1 not, 0 not known.
+    block : ndarray of int64, shape (n_candidates,), optional
+        The number of each pair's block, of two parties; by default all are of one.
+    pairs_of_block : ndarray of float64, shape (n_blocks,), optional
+        How many pairs there are in each.
     """
     evidence = Evidence(
-        seen=SeenPairs.of(spec, correlations),
+        seen=SeenPairs.of(spec, correlations, block=block, covered=_all(pairs_of_block, spec)),
         classes=coincidence_classes(spec),
         n_pairs=float(max(n_pairs, 1)),
         n_expected=most_matches if n_expected is None else n_expected,
@@ -89,9 +104,14 @@ def fit_pass_model(
         known=np.zeros(len(correlations), dtype=np.int8) if known is None else known,
         same=expected_same(spec),
         similar=expected_similar(spec),
+        pairs_of_block=np.array([float(n_pairs)]) if pairs_of_block is None else pairs_of_block,
     )
     usual = _usual(evidence, n_records)
     state, n_rounds, converged = _em(evidence, usual)
+    for _ in range(_TIMES_COUNTED):
+        evidence = _with_counts(spec, correlations, evidence, state)
+        state, n_more, converged = _em(evidence, _for_blocks(evidence, state))
+        n_rounds += n_more
     is_sound = all(np.isfinite(x).all() for x in (state.shares, state.same, state.similar))
     doubts = _doubts(evidence, state, n_rounds, converged=converged, is_sound=is_sound)
     state = _believed(evidence, state) if is_sound else usual
@@ -110,8 +130,40 @@ def _usual(evidence: Evidence, n_records: int) -> PassParameters:
         same=evidence.same,
         similar=evidence.similar,
         coincident=evidence.classes.shares,
-        lonelier=np.ones(1 + len(evidence.seen.groups)),
+        lonelier=np.ones((len(evidence.pairs_of_block), 1 + len(evidence.seen.groups))),
     )
+
+
+def _all(pairs_of_block: _Floats | None, spec: EncodingSpec) -> npt.NDArray[np.bool_]:
+    n_blocks = 1 if pairs_of_block is None else len(pairs_of_block)
+    return np.ones((n_blocks, len(spec.passes)), dtype=np.bool_)
+
+
+def _with_counts(
+    spec: EncodingSpec, correlations: _Floats, evidence: Evidence, state: PassParameters
+) -> Evidence:
+    """Return the evidence with what the matches say of each block: its passes, and what is missing."""
+    odds = pair_log_odds(evidence.seen, state, evidence.classes)
+    match = expit(odds) * (evidence.known >= 0)
+    covered = covered_passes(spec, correlations, evidence.seen, match)
+    seen = SeenPairs.of(spec, correlations, block=evidence.seen.block, covered=covered)
+    near = ~seen.lonely
+    few = expected_patterns(
+        seen.alive[near],
+        match[near],
+        seen.block[near],
+        seen.covered_salts,
+        salts_that_share(spec, seen.groups),
+    )
+    evidence = replace(evidence, seen=seen)
+    if few is None:
+        return replace(evidence, few=lonely_if_independent(evidence, state))
+    return replace(evidence, few=np.column_stack([few.none, few.alone]))
+
+
+def _for_blocks(evidence: Evidence, state: PassParameters) -> PassParameters:
+    independent = np.maximum(lonely_if_independent(evidence, state), _FEWEST)
+    return replace(state, lonelier=np.maximum(evidence.few, _FEWEST) / independent)
 
 
 def _em(evidence: Evidence, state: PassParameters) -> tuple[PassParameters, int, bool]:
@@ -149,7 +201,8 @@ def _model(
         n_pairs=round(evidence.n_pairs),
         n_rounds=n_rounds,
         converged=converged,
-        missed=_missed(evidence, state),
+        missed=_missed(evidence, match),
+        covered=evidence.seen.covered,
         warnings=tuple(doubts),
     )
 
@@ -174,16 +227,13 @@ def _believed(evidence: Evidence, state: PassParameters) -> PassParameters:
     return replace(state, shares=shares)
 
 
-def _missed(evidence: Evidence, state: PassParameters) -> float:
+def _missed(evidence: Evidence, match: _Floats) -> float:
     """Return how many matches are expected to be no candidates in any pass."""
-    total = 0.0
-    for c in range(N_MATCHING):
-        dead = 1.0
-        for group in evidence.seen.groups:
-            seen = max(float(state.similar[c, k] @ evidence.seen_alive[k]) for k in group)
-            dead *= 1 - float(state.same[c, group[0]]) * seen
-        total += dead * float(state.shares[c]) * evidence.n_pairs
-    return total * max(float(state.lonelier.max()), 1.0)
+    few = evidence.few
+    if few is None:
+        return 0.0
+    lonely = float(match[evidence.seen.lonely].sum())
+    return float(few[:, 0].sum()) + max(float(few[:, 1:].sum()) - lonely, 0.0)
 
 
 def _doubts(

@@ -45,9 +45,11 @@ class PassModel(PassParameters):
         Probability of each similarity of two filters with the same salt.
     coincident : ndarray of float64, shape (n_fields,)
         Share of strangers who have the value of a field in common, among all pairs.
-    lonelier : ndarray of float64, shape (1 + n_salts,)
+    lonelier : ndarray of float64, shape (n_blocks, 1 + n_salts)
         How many times as probable matches are than with independent salts to be alive with no salt, and
-        with each alone.
+        with each alone, by block of pairs.
+    covered : ndarray of bool, shape (n_blocks, n_passes)
+        The passes that tell something about a block's pairs.
     fields : tuple of FieldWeights
         What each pass tells, see :meth:`field_weights`.
     n_pairs : int
@@ -63,6 +65,7 @@ class PassModel(PassParameters):
     """
 
     spec: EncodingSpec
+    covered: npt.NDArray[np.bool_]
     fields: tuple[FieldWeights, ...]
     n_pairs: int
     n_rounds: int
@@ -89,7 +92,9 @@ class PassModel(PassParameters):
         """
         return self.fields
 
-    def log_evidence(self, correlations: _Floats) -> _Floats:
+    def log_evidence(
+        self, correlations: _Floats, *, block: npt.NDArray[np.int64] | None = None
+    ) -> _Floats:
         """Return how far the log odds of each pair are above those of any pair, shape (n_pairs,).
 
         What two records of a group tell whom other records brought together: that the others did so is
@@ -97,15 +102,23 @@ class PassModel(PassParameters):
         """
         match = float(self.shares[:N_MATCHING].sum())
         prior = float(np.log(match / max(1 - match, _FEWEST)))
-        return np.asarray(self.log_odds(correlations) - prior)
+        return np.asarray(self.log_odds(correlations, block=block) - prior)
 
     def log_odds(
-        self, correlations: _Floats, *, unknown: npt.NDArray[np.bool_] | None = None
+        self,
+        correlations: _Floats,
+        *,
+        block: npt.NDArray[np.int64] | None = None,
+        unknown: npt.NDArray[np.bool_] | None = None,
     ) -> _Floats:
         """Return the natural log of the odds of a match, shape (n_pairs,).
 
         `correlations` are those of each pair in each pass, shape (n_pairs, n_passes); `unknown`, of the
-        same shape, are passes that are taken not to have been compared.
+        same shape, are passes that are taken not to have been compared. `block` is the number of each
+        pair's block, see :func:`~linkkit.linkage.classify.pass_coverage.blocks_of`; all are of the first
+        by default.
         """
-        seen = SeenPairs.of(self.spec, correlations, unknown)
+        seen = SeenPairs.of(
+            self.spec, correlations, unknown, block=block, covered=self.covered
+        )
         return pair_log_odds(seen, self, coincidence_classes(self.spec))

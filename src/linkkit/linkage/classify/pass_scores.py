@@ -9,6 +9,7 @@ from scipy.special import ndtr
 from linkkit.linkage.block import PassPlan
 from linkkit.linkage.classify.competition import compete
 from linkkit.linkage.classify.known_strangers import Strangers
+from linkkit.linkage.classify.pass_coverage import blocks_of
 from linkkit.linkage.classify.pass_learning import fit_pass_model
 from linkkit.linkage.classify.pass_levels import pass_levels
 from linkkit.linkage.classify.pass_model import PassModel
@@ -62,7 +63,14 @@ def fit_passes(
         seen=_seen(pool, plan),
         strangers=_strangers(pool, pairs, plan),
         known=known,
+        block=blocks_of(pool, pairs.left, pairs.right),
+        pairs_of_block=_pairs_of_block(pool),
     )
+
+
+def _pairs_of_block(pool: Pool) -> npt.NDArray[np.float64]:
+    everybody = np.ones((len(pool), len(pool.parties)), dtype=np.bool_)
+    return pairs_by_parties(pool, everybody).reshape(-1).astype(np.float64)
 
 
 def _seen(pool: Pool, plan: PassPlan) -> npt.NDArray[np.float64]:
@@ -106,7 +114,7 @@ def score_passes(pool: Pool, pairs: PassPairs, model: PassModel) -> ScoredPairs:
     ScoredPairs
         One for each pair, in the same order.
     """
-    log_odds = pass_log_odds(pairs, model)
+    log_odds = pass_log_odds(pool, pairs, model)
     probability = compete(pool, pairs.left, pairs.right, np.exp(np.clip(log_odds, -700, 700)))
     certain = np.clip(probability, 1e-300, 1 - 1e-15)
     return ScoredPairs(
@@ -118,6 +126,6 @@ def score_passes(pool: Pool, pairs: PassPairs, model: PassModel) -> ScoredPairs:
     )
 
 
-def pass_log_odds(pairs: PassPairs, model: PassModel) -> npt.NDArray[np.float64]:
+def pass_log_odds(pool: Pool, pairs: PassPairs, model: PassModel) -> npt.NDArray[np.float64]:
     """Return the natural log of the odds of a match of each pair, judged for itself."""
-    return model.log_odds(pairs.correlations)
+    return model.log_odds(pairs.correlations, block=blocks_of(pool, pairs.left, pairs.right))
