@@ -15,7 +15,7 @@ import numpy.typing as npt
 from linkkit.exchange import EncodingSpec, PassSpec
 from linkkit.linkage.classify.pass_coincidences import Coincidences
 from linkkit.linkage.classify.pass_levels import ALIVE_FROM
-from linkkit.linkage.classify.pass_priors import N_MATCHING
+from linkkit.linkage.classify.pass_priors import N_MATCHING, WORN
 from linkkit.linkage.classify.pass_similarities import SIMILARITIES, normal_density, similar_at
 
 __all__ = [
@@ -51,16 +51,19 @@ class PassParameters:
         Probability of each similarity of two filters with the same salt.
     coincident : ndarray of float64, shape (n_fields,)
         Share of strangers who have the value of a field in common, among all pairs.
-    lonelier : ndarray of float64, shape (n_blocks, 1 + n_salts)
-        How many times as probable matches are than with independent salts to be alive with no salt, and
-        with each alone, by block of pairs.
+    similar_lonely : ndarray of float64, shape (n_passes, n_similarities)
+        The same of matches that are alive with one salt alone, whoever they are.
+    lonely : ndarray of float64, shape (n_blocks, 1 + n_salts)
+        By block, which share of all its pairs are matches that are alive with no salt, and with each
+        alone, over how many worn matches are so with independent salts.
     """
 
     shares: _Floats
     same: _Floats
     similar: _Floats
     coincident: _Floats
-    lonelier: _Floats
+    similar_lonely: _Floats
+    lonely: _Floats
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,9 +185,12 @@ class SeenPairs:
         """Which salts tell something about a block's pairs, shape (n_blocks, n_salts)."""
         return np.column_stack([self.covered[:, group].any(axis=1) for group in self.groups])
 
-    def lonelier(self, learned: _Floats) -> _Floats:
-        """Return how many times as probable each lonely pair is, from that by block and salt."""
-        return np.asarray(learned[self.block[self.lonely], self.lonely_salt[self.lonely]])
+    def of_lonely_matches(self, learned: PassParameters) -> _Floats:
+        """Return how probable lonely pairs are as matches over noise, times the share of such matches."""
+        groups, places = self.groups, self.places[:, self.lonely]
+        same, similar = learned.same[[WORN]], learned.similar_lonely[None]
+        found = _class_ratios(self.tables, places, groups, same, similar)[0]
+        return found * learned.lonely[self.block[self.lonely], self.lonely_salt[self.lonely]]
 
     def ratios(self, same: _Floats, similar: _Floats) -> _Floats:
         """Return the likelihood of each pair in each class over that of noise."""
@@ -199,9 +205,10 @@ class SeenPairs:
 
 def pair_log_odds(seen: SeenPairs, learned: PassParameters, classes: Coincidences) -> _Floats:
     """Return the natural log of the odds of a match of each pair."""
-    ratios = seen.ratios(learned.same, learned.similar)
-    ratios[:N_MATCHING, seen.lonely] *= seen.lonelier(learned.lonelier)
-    logs = np.log(np.maximum(ratios, 1e-300)) + np.log(learned.shares)[:, None]
+    joint = seen.ratios(learned.same, learned.similar) * learned.shares[:, None]
+    joint[:N_MATCHING, seen.lonely] = 0.0
+    joint[WORN, seen.lonely] = seen.of_lonely_matches(learned)
+    logs = np.log(np.maximum(joint, 1e-300))
     match, other = (np.logaddexp.reduce(x, axis=0) for x in np.split(logs, [N_MATCHING]))
     shared = learned.coincident @ seen.of_coincidence(classes)
     other[seen.near] = np.logaddexp(other[seen.near], np.log(np.maximum(shared, 1e-300)))

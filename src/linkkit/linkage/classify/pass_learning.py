@@ -22,11 +22,12 @@ from linkkit.linkage.classify.pass_levels import pass_weights
 from linkkit.linkage.classify.pass_model import PassModel
 from linkkit.linkage.classify.pass_coverage import covered_passes
 from linkkit.linkage.classify.pass_patterns import expected_patterns, salts_that_share
-from linkkit.linkage.classify.pass_priors import N_MATCHING, expected_same
+from linkkit.linkage.classify.pass_priors import N_MATCHING, WORN, expected_same
 from linkkit.linkage.classify.pass_round import (
     Evidence,
     lonely_if_independent,
     next_round,
+    share_of_lonely,
     with_rest,
 )
 from linkkit.linkage.classify.pass_similarities import expected_similar
@@ -44,7 +45,7 @@ another salt than theirs, while errors of one person are now in this field and n
 
 _INCREDIBLE = 1e-6
 _MAX_ROUNDS = 300
-_TIMES_COUNTED = 3
+_LEAST_COUNTED = (2, 2, 2)
 _CONVERGED = 1e-4
 _FEWEST = 1e-12
 
@@ -108,9 +109,9 @@ def fit_pass_model(
     )
     usual = _usual(evidence, n_records)
     state, n_rounds, converged = _em(evidence, usual)
-    for _ in range(_TIMES_COUNTED):
-        evidence = _with_counts(spec, correlations, evidence, state)
-        state, n_more, converged = _em(evidence, _for_blocks(evidence, state))
+    for least in _LEAST_COUNTED:
+        evidence = _with_counts(spec, correlations, evidence, state, least=least)
+        state, n_more, converged = _em(evidence, replace(state, lonely=_lonely(evidence, state)))
         n_rounds += n_more
     is_sound = all(np.isfinite(x).all() for x in (state.shares, state.same, state.similar))
     doubts = _doubts(evidence, state, n_rounds, converged=converged, is_sound=is_sound)
@@ -125,13 +126,15 @@ def _usual(evidence: Evidence, n_records: int) -> PassParameters:
     worn = 0.5 * _WORN_AMONG_MATCHES * evidence.n_expected
     others = np.array(_OTHERS_PER_RECORD) * n_records
     first = np.concatenate([[0.5 * evidence.n_expected - worn, worn], others])
-    return PassParameters(
+    state = PassParameters(
         shares=with_rest(first / evidence.n_pairs),
         same=evidence.same,
         similar=evidence.similar,
         coincident=evidence.classes.shares,
-        lonelier=np.ones((len(evidence.pairs_of_block), 1 + len(evidence.seen.groups))),
+        similar_lonely=evidence.similar[WORN],
+        lonely=np.zeros((len(evidence.pairs_of_block), 1 + len(evidence.seen.groups))),
     )
+    return replace(state, lonely=_lonely(evidence, state))
 
 
 def _all(pairs_of_block: _Floats | None, spec: EncodingSpec) -> npt.NDArray[np.bool_]:
@@ -140,20 +143,26 @@ def _all(pairs_of_block: _Floats | None, spec: EncodingSpec) -> npt.NDArray[np.b
 
 
 def _with_counts(
-    spec: EncodingSpec, correlations: _Floats, evidence: Evidence, state: PassParameters
+    spec: EncodingSpec,
+    correlations: _Floats,
+    evidence: Evidence,
+    state: PassParameters,
+    *,
+    least: int,
 ) -> Evidence:
     """Return the evidence with what the matches say of each block: its passes, and what is missing."""
     odds = pair_log_odds(evidence.seen, state, evidence.classes)
     match = expit(odds) * (evidence.known >= 0)
     covered = covered_passes(spec, correlations, evidence.seen, match)
     seen = SeenPairs.of(spec, correlations, block=evidence.seen.block, covered=covered)
-    near = ~seen.lonely
+    near = ~seen.lonely if least > 1 else slice(None)
     few = expected_patterns(
         seen.alive[near],
         match[near],
         seen.block[near],
         seen.covered_salts,
         salts_that_share(spec, seen.groups),
+        least=least,
     )
     evidence = replace(evidence, seen=seen)
     if few is None:
@@ -161,9 +170,9 @@ def _with_counts(
     return replace(evidence, few=np.column_stack([few.none, few.alone]))
 
 
-def _for_blocks(evidence: Evidence, state: PassParameters) -> PassParameters:
-    independent = np.maximum(lonely_if_independent(evidence, state), _FEWEST)
-    return replace(state, lonelier=np.maximum(evidence.few, _FEWEST) / independent)
+def _lonely(evidence: Evidence, state: PassParameters) -> _Floats:
+    few = lonely_if_independent(evidence, state) if evidence.few is None else evidence.few
+    return share_of_lonely(evidence, few, state.same[WORN])
 
 
 def _em(evidence: Evidence, state: PassParameters) -> tuple[PassParameters, int, bool]:
@@ -196,7 +205,8 @@ def _model(
         same=state.same,
         similar=state.similar,
         coincident=state.coincident,
-        lonelier=state.lonelier,
+        similar_lonely=state.similar_lonely,
+        lonely=state.lonely,
         fields=pass_weights(spec, correlations, match, n_pairs=evidence.n_pairs),
         n_pairs=round(evidence.n_pairs),
         n_rounds=n_rounds,

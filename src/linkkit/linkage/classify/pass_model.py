@@ -45,9 +45,11 @@ class PassModel(PassParameters):
         Probability of each similarity of two filters with the same salt.
     coincident : ndarray of float64, shape (n_fields,)
         Share of strangers who have the value of a field in common, among all pairs.
-    lonelier : ndarray of float64, shape (n_blocks, 1 + n_salts)
-        How many times as probable matches are than with independent salts to be alive with no salt, and
-        with each alone, by block of pairs.
+    similar_lonely : ndarray of float64, shape (n_passes, n_similarities)
+        The same of matches that are alive with one salt alone, whoever they are.
+    lonely : ndarray of float64, shape (n_blocks, 1 + n_salts)
+        By block, which share of all its pairs are matches that are alive with no salt, and with each
+        alone, over how many worn matches are so with independent salts.
     covered : ndarray of bool, shape (n_blocks, n_passes)
         The passes that tell something about a block's pairs.
     fields : tuple of FieldWeights

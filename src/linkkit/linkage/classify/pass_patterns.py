@@ -25,9 +25,16 @@ _SPREAD_OF_SALT = 4.0
 _SPREAD_OF_SHARED = 2.0
 _MOST_NATS = 8.0
 _FEWEST = 1e-9
+_FIRST_UNEVEN, _MOST_UNEVEN = 0.5, 4.0
+
+_UNEVEN_SHARE, _GAIN = 1 / 3, 10.0
 
 _Floats = npt.NDArray[np.float64]
 _Bools = npt.NDArray[np.bool_]
+
+_ALIKE: tuple[_Floats, _Floats] = (np.zeros(1), np.ones(1))
+_PLACES, _SHARES = np.polynomial.hermite_e.hermegauss(9)
+_UNEVEN: tuple[_Floats, _Floats] = (_PLACES, _SHARES / _SHARES.sum())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,17 +104,22 @@ def expected_patterns(
     counts = np.bincount(cells, weights=weight, minlength=len(kinds) * len(patterns))
     counts = counts.reshape(len(kinds), -1)
     n_alive = patterns.sum(axis=1)
-    counts[:, n_alive < least] = 0.0
+    visible = n_alive >= least
+    counts[:, ~visible] = 0.0
     shown = [(np.arange(len(patterns)) & int(row @ bits)) for row in kinds]
-    chances = _fitted(features, counts, shown, n_alive >= least, n_salts)
-    seen = np.array([float(row[n_alive >= least].sum()) for row in chances])
-    of_block = np.bincount(
-        block, weights=weight * (n_alive[pattern] >= least), minlength=n_blocks
-    )
-    there = of_block / np.maximum(seen[kind], _FEWEST) * (seen[kind] > _FEWEST)
-    return PatternCounts(
-        none=there * chances[kind, 0], alone=there[:, None] * chances[kind][:, bits]
-    )
+    of_block = np.bincount(block, weights=weight * visible[pattern], minlength=n_blocks)
+    logs, losses = [], []
+    for nodes in (_ALIKE, _UNEVEN):
+        chances, loss = _fitted(features, counts, shown, visible, n_salts, nodes=nodes)
+        seen = chances[:, visible].sum(axis=1)
+        there = np.where(seen > _FEWEST, 1 / np.maximum(seen, _FEWEST), 0.0)
+        few = there[:, None] * chances[:, np.concatenate([[0], bits])]
+        logs.append(np.log(np.maximum(few, _FEWEST)))
+        losses.append(loss)
+    gain = max(losses[0] - losses[1], 0.0)
+    share = _UNEVEN_SHARE * gain / (gain + _GAIN)
+    found = of_block[:, None] * np.exp((1 - share) * logs[0] + share * logs[1])[kind]
+    return PatternCounts(none=found[:, 0], alone=found[:, 1:])
 
 
 def _fitted(
@@ -116,36 +128,43 @@ def _fitted(
     shown: list[npt.NDArray[np.int64]],
     visible: _Bools,
     n_salts: int,
-) -> _Floats:
-    """Return how probable each pattern is that shows, by kind of block, as is likeliest."""
-    n = features.shape[1]
+    *,
+    nodes: tuple[_Floats, _Floats],
+) -> tuple[_Floats, float]:
+    """Return how probable each pattern is that shows, by kind of block, as is likeliest, and how unlikely."""
+    size, n = features.shape
+    places, shares = nodes
     spread = np.where(np.arange(n) < n_salts, _SPREAD_OF_SALT, _SPREAD_OF_SHARED)
-    size = len(features)
+    n_alive = features[:, :n_salts].sum(axis=1)
 
-    def chances(parameters: _Floats) -> tuple[_Floats, _Floats]:
-        logs = features @ parameters
-        whole = np.exp(logs - logs.max())
-        whole /= whole.sum()
-        return whole, np.array([np.bincount(x, weights=whole, minlength=size) for x in shown])
+    def chances(parameters: _Floats) -> _Floats:
+        logs = features @ parameters[:-1] + parameters[-1] * places[:, None] * n_alive
+        whole = np.exp(logs - logs.max(axis=1, keepdims=True))
+        return np.asarray(whole / whole.sum(axis=1, keepdims=True))
 
     def loss(parameters: _Floats) -> tuple[float, _Floats]:
-        whole, rows = chances(parameters)
-        value = float(((parameters / spread) ** 2).sum()) / 2
-        slope = parameters / spread**2
-        for show, row, found in zip(shown, rows, counts, strict=True):
-            total = float(found.sum())
-            if not total:
-                continue
+        by_node = chances(parameters)
+        whole = shares @ by_node
+        value = float(((parameters[:-1] / spread) ** 2).sum() + parameters[-1] ** 2) / 2
+        each = np.zeros(size)
+        for show, found in zip(shown, counts, strict=True):
+            row = np.bincount(show, weights=whole, minlength=size)
             seen = max(float(row[visible].sum()), _FEWEST)
             there = found > 0
             value -= float(found[there] @ np.log(np.maximum(row[there], 1e-300)))
-            value += total * float(np.log(seen))
-            each = np.where(there, found / np.maximum(row, 1e-300), 0.0) - visible * (total / seen)
-            slope -= (whole * each[show]) @ features
+            value += float(found.sum()) * float(np.log(seen))
+            rate = np.where(there, found / np.maximum(row, 1e-300), 0.0)
+            each += (rate - visible * (float(found.sum()) / seen))[show]
+        slope = np.concatenate([parameters[:-1] / spread**2, parameters[-1:]])
+        for share, place, chance in zip(shares, places, by_node, strict=True):
+            part = share * chance * (each - float(chance @ each))
+            slope[:-1] -= part @ features
+            slope[-1] -= place * float(part @ n_alive)
         return value, slope
 
-    first = np.where(np.arange(n) < n_salts, 1.0, 1.0)
-    best = minimize(
-        loss, first, jac=True, method="L-BFGS-B", bounds=[(-_MOST_NATS, _MOST_NATS)] * n
-    )
-    return chances(best.x)[1]
+    first = np.append(np.ones(n), _FIRST_UNEVEN)
+    bounds = [(-_MOST_NATS, _MOST_NATS)] * n + [(0.0, _MOST_UNEVEN)]
+    best = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds)
+    whole = shares @ chances(best.x)
+    rows = [np.bincount(show, weights=whole, minlength=size) for show in shown]
+    return np.array(rows), float(best.fun)

@@ -17,14 +17,19 @@ import numpy.typing as npt
 
 from linkkit.linkage.classify.known_strangers import Strangers
 from linkkit.linkage.classify.pass_coincidences import Coincidences, share_seen
-from linkkit.linkage.classify.pass_evidence import PassParameters, SeenPairs, alive_ratios
-from linkkit.linkage.classify.pass_priors import N_MATCHING, PASS_CLASSES
+from linkkit.linkage.classify.pass_evidence import (
+    SALTS_OF_MATCHES,
+    PassParameters,
+    SeenPairs,
+    alive_ratios,
+)
+from linkkit.linkage.classify.pass_priors import N_MATCHING, PASS_CLASSES, WORN
 from linkkit.linkage.classify.pass_similarities import SIMILARITIES, similar_at
 
-__all__ = ["Evidence", "lonely_if_independent", "next_round", "with_rest"]
+__all__ = ["Evidence", "lonely_if_independent", "next_round", "share_of_lonely", "with_rest"]
 
-_CAREFUL, _WORN = 0, 1
-_MATCHES, _UNRELATED = (_CAREFUL, _WORN), len(PASS_CLASSES) - 1
+_CAREFUL = 0
+_MATCHES, _UNRELATED = (_CAREFUL, WORN), len(PASS_CLASSES) - 1
 _TWINS, _HOUSEHOLD = PASS_CLASSES.index("twins"), PASS_CLASSES.index("household")
 _TWINS_AMONG_SIBLINGS = 0.03
 
@@ -39,13 +44,15 @@ the careful matches are no twenty-fifth of all who could match, fewer worn ones 
 _IS_TAIL = SIMILARITIES > 0.35
 _PRIOR_PAIRS = 40.0
 _PRIOR_SHARE = 0.05
+_PRIOR_LONELY = 20.0
 _PRIOR_STRANGERS = 5.0
 _PRIOR_COINCIDENT = 1.0
 _STRANGERS_OFF = 50.0
 _FEWEST = 1e-12
 _LEAST_SEEN = 0.2
 _MOST_COINCIDENT = 4.0
-_MOST_OFF = 2.0
+_MOST_OFF = 1.5
+_LEAST_OFF = 1.0
 _LEAST_STEP = 0.5
 
 _Floats = npt.NDArray[np.float64]
@@ -128,7 +135,8 @@ def next_round(evidence: Evidence, state: PassParameters) -> PassParameters:
         same=same,
         similar=similar,
         coincident=_learned_coincidences(evidence, coincident),
-        lonelier=_learned_lonelier(evidence, state, joint),
+        similar_lonely=_learned_similar_lonely(evidence, state, joint),
+        lonely=_learned_lonely(evidence, state, joint),
     )
 
 
@@ -149,10 +157,11 @@ def _shared_out(evidence: Evidence, state: PassParameters) -> tuple[_Floats, _Fl
     """
     seen, strangers = evidence.seen, evidence.strangers
     joint = seen.ratios(state.same, state.similar)
-    joint[:N_MATCHING, seen.lonely] *= seen.lonelier(state.lonelier) * evidence.boost
+    joint *= state.shares[:, None]
+    joint[:N_MATCHING, seen.lonely] = 0.0
+    joint[WORN, seen.lonely] = seen.of_lonely_matches(state) * evidence.boost
     joint[:N_MATCHING, strangers.known | (evidence.known < 0)] = 0.0
     joint[N_MATCHING:, evidence.known > 0] = 0.0
-    joint *= state.shares[:, None]
     shared = seen.of_coincidence(evidence.classes)
     shared *= state.coincident[:, None]
     shared[:, evidence.known[seen.near] > 0] = 0.0
@@ -202,7 +211,7 @@ def _bounded(evidence: Evidence, state: PassParameters, mass: _Floats) -> _Float
     share = careful / max(min(evidence.most_matches, evidence.n_expected), 1.0)
     most_worn = float(np.clip(_WORN_PER_SHARE * share, _LEAST_WORN, _MOST_WORN))
     most_worn = min(most_worn, _MOST_WORN_IF_COARSE) if is_coarse else most_worn
-    mass[_WORN] = min(float(mass[_WORN]), most_worn * careful)
+    mass[WORN] = min(float(mass[WORN]), most_worn * careful)
     mass[:N_MATCHING] *= min(
         evidence.most_matches / max(float(mass[:N_MATCHING].sum()), _FEWEST), 1.0
     )
@@ -210,8 +219,28 @@ def _bounded(evidence: Evidence, state: PassParameters, mass: _Floats) -> _Float
     return mass
 
 
-def _learned_lonelier(evidence: Evidence, state: PassParameters, joint: _Floats) -> _Floats:
-    """Return how many times as probable lonely matches are as with independent salts.
+def _learned_similar_lonely(evidence: Evidence, state: PassParameters, joint: _Floats) -> _Floats:
+    """Return how similar lonely matches are, from those that are alive with two salts."""
+    seen = evidence.seen
+    n_alive = seen.alive.sum(axis=1)
+    few = joint[:N_MATCHING].sum(axis=0) * (n_alive == SALTS_OF_MATCHES)
+    rows = []
+    for g, group in enumerate(seen.groups):
+        for k in group:
+            table = seen.tables[k]
+            by_place = np.bincount(
+                seen.places[k], few * seen.alive[:, g], minlength=len(table.ratios)
+            )
+            by_place[-1] = 0.0
+            lively = table.ratios * state.similar_lonely[k]
+            found = by_place @ (lively / lively.sum(axis=1, keepdims=True))
+            found += _PRIOR_LONELY * state.similar[WORN, k]
+            rows.append((k, found / found.sum()))
+    return np.array([row for _, row in sorted(rows, key=lambda one: one[0])])
+
+
+def _learned_lonely(evidence: Evidence, state: PassParameters, joint: _Floats) -> _Floats:
+    """Return the share of lonely matches by block and salt, as `PassParameters` has it.
 
     As many as are expected, or, within bounds, as are found: matches are not learned from them, and
     nothing else would keep strangers of a coarse salt from being taken for matches, each for itself, and
@@ -227,8 +256,14 @@ def _learned_lonelier(evidence: Evidence, state: PassParameters, joint: _Floats)
     )
     more = found / np.maximum(few.sum(axis=0), _FEWEST)
     too_many = factor * np.maximum(_MOST_OFF / np.maximum(more, _FEWEST), _LEAST_STEP)
-    factor = np.where(more > _MOST_OFF, too_many, np.maximum(more, 1 / _MOST_OFF))
-    return np.asarray(factor * few / np.maximum(lonely_if_independent(evidence, state), _FEWEST))
+    factor = np.where(more > _MOST_OFF, too_many, np.maximum(more, _LEAST_OFF))
+    return share_of_lonely(evidence, factor * few, state.same[WORN])
+
+
+def share_of_lonely(evidence: Evidence, few: _Floats, worn: _Floats) -> _Floats:
+    """Return the share of lonely matches as `PassParameters` has it, for so many of them."""
+    independent = _share_lonely(evidence.seen, worn) * evidence.pairs_of_block[:, None]
+    return np.asarray(few / np.maximum(independent, _FEWEST))
 
 
 def _few(evidence: Evidence, state: PassParameters) -> _Floats:
@@ -239,8 +274,9 @@ def _few(evidence: Evidence, state: PassParameters) -> _Floats:
 
 def _times_expected(evidence: Evidence, state: PassParameters) -> _Floats:
     """Return how many times as many lonely matches are believed as are expected, by salt."""
-    believed = (state.lonelier * lonely_if_independent(evidence, state)).sum(axis=0)
-    return np.asarray(believed / np.maximum(_few(evidence, state).sum(axis=0), _FEWEST))
+    independent = _share_lonely(evidence.seen, state.same[WORN]) * evidence.pairs_of_block[:, None]
+    expected = np.maximum(_few(evidence, state).sum(axis=0), _FEWEST)
+    return np.asarray((state.lonely * independent).sum(axis=0) / expected)
 
 
 def lonely_if_independent(evidence: Evidence, state: PassParameters) -> _Floats:
