@@ -6,7 +6,12 @@ match and u probabilities, and a match weight and probability for each pair.
 
 from linkkit.linkage.classify.model import FieldWeights, MatchModel, first_weights, fit_model
 from linkkit.linkage.classify.pass_model import PassModel
-from linkkit.linkage.classify.pass_scores import fit_passes, pass_log_odds, score_passes
+from linkkit.linkage.classify.pass_scores import (
+    fit_passes,
+    pass_log_odds,
+    score_passes,
+    unseen_matches,
+)
 from linkkit.linkage.classify.record_model import RecordModel
 from linkkit.linkage.classify.record_scores import fit_records, record_log_odds, score_records
 from linkkit.linkage.classify.scores import ScoredPairs, score_pairs
@@ -25,5 +30,6 @@ __all__ = [
     "record_log_odds",
     "score_pairs",
     "score_passes",
+    "unseen_matches",
     "score_records",
 ]

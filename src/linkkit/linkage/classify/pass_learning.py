@@ -48,6 +48,7 @@ _MAX_ROUNDS = 300
 _LEAST_COUNTED = (2, 2, 2)
 _CONVERGED = 1e-4
 _FEWEST = 1e-12
+_FEW_NEAR = 1e-3
 
 _Floats = npt.NDArray[np.float64]
 
@@ -211,7 +212,7 @@ def _model(
         n_pairs=round(evidence.n_pairs),
         n_rounds=n_rounds,
         converged=converged,
-        missed=_missed(evidence, match),
+        few=_few_for_each(evidence, match),
         covered=evidence.seen.covered,
         warnings=tuple(doubts),
     )
@@ -234,16 +235,19 @@ def _believed(evidence: Evidence, state: PassParameters) -> PassParameters:
         return state
     shares = state.shares.copy()
     shares[:N_MATCHING] *= _INCREDIBLE
-    return replace(state, shares=shares)
+    return replace(state, shares=shares, lonely=state.lonely * _INCREDIBLE)
 
 
-def _missed(evidence: Evidence, match: _Floats) -> float:
-    """Return how many matches are expected to be no candidates in any pass."""
-    few = evidence.few
+def _few_for_each(evidence: Evidence, match: _Floats) -> _Floats:
+    """Return how many matches are alive with no salt, and with one, for each that is alive with more."""
+    seen, few = evidence.seen, evidence.few
+    near = np.bincount(
+        seen.block[seen.near], weights=match[seen.near], minlength=len(seen.covered)
+    )
     if few is None:
-        return 0.0
-    lonely = float(match[evidence.seen.lonely].sum())
-    return float(few[:, 0].sum()) + max(float(few[:, 1:].sum()) - lonely, 0.0)
+        return np.zeros((len(near), 2))
+    both = np.column_stack([few[:, 0], few[:, 1:].sum(axis=1)])
+    return np.asarray(both / np.maximum(near, _FEW_NEAR)[:, None])
 
 
 def _doubts(

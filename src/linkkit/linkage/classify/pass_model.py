@@ -60,8 +60,9 @@ class PassModel(PassParameters):
         Rounds of EM.
     converged : bool
         Whether EM came to rest.
-    missed : float
-        Expected number of matching pairs that are no candidates.
+    few : ndarray of float64, shape (n_blocks, 2)
+        How many matches are expected to be alive with no salt, and with one alone, for each that is
+        alive with more, by block.
     warnings : tuple of str
         What makes the model doubtful.
     """
@@ -72,7 +73,7 @@ class PassModel(PassParameters):
     n_pairs: int
     n_rounds: int
     converged: bool
-    missed: float = 0.0
+    few: _Floats
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

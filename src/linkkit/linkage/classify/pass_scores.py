@@ -10,6 +10,7 @@ from linkkit.linkage.block import PassPlan
 from linkkit.linkage.classify.competition import compete
 from linkkit.linkage.classify.known_strangers import Strangers
 from linkkit.linkage.classify.pass_coverage import blocks_of
+from linkkit.linkage.classify.pass_evidence import SeenPairs
 from linkkit.linkage.classify.pass_learning import fit_pass_model
 from linkkit.linkage.classify.pass_levels import pass_levels
 from linkkit.linkage.classify.pass_model import PassModel
@@ -24,7 +25,7 @@ from linkkit.linkage.compare.passes.matched import (
 from linkkit.linkage.compare.passes.pairs import PassPairs
 from linkkit.linkage.pool import Pool
 
-__all__ = ["fit_passes", "pass_log_odds", "score_passes"]
+__all__ = ["fit_passes", "pass_log_odds", "score_passes", "unseen_matches"]
 
 _LEAST_KNOWN = 0.02
 """Strangers are learned from those that are known if they are no smaller a share of all pairs."""
@@ -124,6 +125,22 @@ def score_passes(pool: Pool, pairs: PassPairs, model: PassModel) -> ScoredPairs:
         weight=np.log2(certain) - np.log2(1 - certain),
         probability=probability,
     )
+
+
+def unseen_matches(pool: Pool, pairs: PassPairs, model: PassModel, scored: ScoredPairs) -> float:
+    """Return how many matches are expected beside those that the scored pairs are expected to hold.
+
+    Who is alike in two salts or more is seen, and how many others there are follows from these; some of
+    the others are among the candidates and have their probabilities.
+    """
+    block = blocks_of(pool, pairs.left, pairs.right)
+    seen = SeenPairs.of(pool.spec, pairs.correlations, block=block, covered=model.covered)
+    near = np.bincount(
+        block[seen.near], weights=scored.probability[seen.near], minlength=len(model.few)
+    )
+    none, alone = near @ model.few
+    found = float(scored.probability[seen.lonely].sum())
+    return float(none) + max(float(alone) - found, 0.0)
 
 
 def pass_log_odds(pool: Pool, pairs: PassPairs, model: PassModel) -> npt.NDArray[np.float64]:
