@@ -45,7 +45,7 @@ another salt than theirs, while errors of one person are now in this field and n
 
 _INCREDIBLE = 1e-6
 _MAX_ROUNDS = 300
-_LEAST_COUNTED = (2, 2, 2)
+_TIMES_COUNTED = 3
 _CONVERGED = 1e-4
 _FEWEST = 1e-12
 _FEW_NEAR = 1e-3
@@ -66,6 +66,7 @@ def fit_pass_model(
     known: npt.NDArray[np.int8] | None = None,
     block: npt.NDArray[np.int64] | None = None,
     pairs_of_block: _Floats | None = None,
+    found: _Floats | None = None,
 ) -> PassModel:
     """Learn the model by EM from candidate pairs, all other pairs being unrelated.
 
@@ -94,6 +95,8 @@ def fit_pass_model(
         The number of each pair's block, of two parties; by default all are of one.
     pairs_of_block : ndarray of float64, shape (n_blocks,), optional
         How many pairs there are in each.
+    found : ndarray of float64, shape (n_candidates,), optional
+        How probable it was that each became a candidate, 0 to 1; 1 by default.
     """
     evidence = Evidence(
         seen=SeenPairs.of(spec, correlations, block=block, covered=_all(pairs_of_block, spec)),
@@ -107,11 +110,12 @@ def fit_pass_model(
         same=expected_same(spec),
         similar=expected_similar(spec),
         pairs_of_block=np.array([float(n_pairs)]) if pairs_of_block is None else pairs_of_block,
+        found=np.ones(len(correlations)) if found is None else found,
     )
     usual = _usual(evidence, n_records)
     state, n_rounds, converged = _em(evidence, usual)
-    for least in _LEAST_COUNTED:
-        evidence = _with_counts(spec, correlations, evidence, state, least=least)
+    for _ in range(_TIMES_COUNTED):
+        evidence = _with_counts(spec, correlations, evidence, state)
         state, n_more, converged = _em(evidence, replace(state, lonely=_lonely(evidence, state)))
         n_rounds += n_more
     is_sound = all(np.isfinite(x).all() for x in (state.shares, state.same, state.similar))
@@ -148,22 +152,19 @@ def _with_counts(
     correlations: _Floats,
     evidence: Evidence,
     state: PassParameters,
-    *,
-    least: int,
 ) -> Evidence:
     """Return the evidence with what the matches say of each block: its passes, and what is missing."""
     odds = pair_log_odds(evidence.seen, state, evidence.classes)
     match = expit(odds) * (evidence.known >= 0)
     covered = covered_passes(spec, correlations, evidence.seen, match)
     seen = SeenPairs.of(spec, correlations, block=evidence.seen.block, covered=covered)
-    near = ~seen.lonely if least > 1 else slice(None)
+    near = seen.near
     few = expected_patterns(
         seen.alive[near],
-        match[near],
+        match[near] / evidence.found[near],
         seen.block[near],
         seen.covered_salts,
         salts_that_share(spec, seen.groups),
-        least=least,
     )
     evidence = replace(evidence, seen=seen)
     if few is None:
@@ -241,13 +242,13 @@ def _believed(evidence: Evidence, state: PassParameters) -> PassParameters:
 def _few_for_each(evidence: Evidence, match: _Floats) -> _Floats:
     """Return how many matches are alive with no salt, and with one, for each that is alive with more."""
     seen, few = evidence.seen, evidence.few
-    near = np.bincount(
-        seen.block[seen.near], weights=match[seen.near], minlength=len(seen.covered)
-    )
+    block, there, n_blocks = seen.block[seen.near], match[seen.near], len(seen.covered)
+    near = np.bincount(block, weights=there, minlength=n_blocks)
+    every = np.bincount(block, weights=there / evidence.found[seen.near], minlength=n_blocks)
     if few is None:
-        return np.zeros((len(near), 2))
-    both = np.column_stack([few[:, 0], few[:, 1:].sum(axis=1)])
-    return np.asarray(both / np.maximum(near, _FEW_NEAR)[:, None])
+        few = np.zeros((n_blocks, 2))
+    counts = np.column_stack([few[:, 0], few[:, 1:].sum(axis=1), every - near])
+    return np.asarray(counts / np.maximum(near, _FEW_NEAR)[:, None])
 
 
 def _doubts(

@@ -60,9 +60,9 @@ class PassModel(PassParameters):
         Rounds of EM.
     converged : bool
         Whether EM came to rest.
-    few : ndarray of float64, shape (n_blocks, 2)
-        How many matches are expected to be alive with no salt, and with one alone, for each that is
-        alive with more, by block.
+    few : ndarray of float64, shape (n_blocks, 3)
+        By block, for each candidate that matches and is alive with two salts or more: how many matches are
+        expected to be alive with no salt, with one alone, and with more but no candidates.
     warnings : tuple of str
         What makes the model doubtful.
     """

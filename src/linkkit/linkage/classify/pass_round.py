@@ -80,6 +80,8 @@ class Evidence:
         Labels: 1 the same person, -1 not, 0 not known.
     pairs_of_block : ndarray of float64, shape (n_blocks,)
         How many pairs there are in each block.
+    found : ndarray of float64, shape (n_pairs,)
+        How probable it was that each became a candidate.
     few : ndarray of float64, shape (n_blocks, 1 + n_salts), optional
         How many matches are expected to be alive with no salt, and with each alone, where more than
         independent salts say so.
@@ -96,6 +98,7 @@ class Evidence:
     strangers: Strangers
     known: npt.NDArray[np.int8]
     pairs_of_block: _Floats
+    found: _Floats
     few: _Floats | None = None
 
     @property

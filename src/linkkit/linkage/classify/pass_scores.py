@@ -27,6 +27,7 @@ from linkkit.linkage.pool import Pool
 
 __all__ = ["fit_passes", "pass_log_odds", "score_passes", "unseen_matches"]
 
+_LEAST_FOUND = 0.1
 _LEAST_KNOWN = 0.02
 """Strangers are learned from those that are known if they are no smaller a share of all pairs."""
 
@@ -66,7 +67,18 @@ def fit_passes(
         known=known,
         block=blocks_of(pool, pairs.left, pairs.right),
         pairs_of_block=_pairs_of_block(pool),
+        found=_found(plan, pairs),
     )
+
+
+def _found(plan: PassPlan, pairs: PassPairs) -> npt.NDArray[np.float64]:
+    """Return how probable it was that each pair became a candidate, by how alike it is."""
+    missing = np.ones(len(pairs))
+    for k in range(len(plan.names)):
+        missing *= 1 - plan.share_found(k, pairs.correlations[:, k])
+    # Those with an equal filter meet before all others.
+    missing[(pairs.correlations == 1).any(axis=1)] = 0.0
+    return np.maximum(1 - missing, _LEAST_FOUND)
 
 
 def _pairs_of_block(pool: Pool) -> npt.NDArray[np.float64]:
@@ -138,9 +150,9 @@ def unseen_matches(pool: Pool, pairs: PassPairs, model: PassModel, scored: Score
     near = np.bincount(
         block[seen.near], weights=scored.probability[seen.near], minlength=len(model.few)
     )
-    none, alone = near @ model.few
+    none, alone, not_found = near @ model.few
     found = float(scored.probability[seen.lonely].sum())
-    return float(none) + max(float(alone) - found, 0.0)
+    return float(none + not_found) + max(float(alone) - found, 0.0)
 
 
 def pass_log_odds(pool: Pool, pairs: PassPairs, model: PassModel) -> npt.NDArray[np.float64]:
