@@ -155,7 +155,7 @@ def _with_counts(
 ) -> Evidence:
     """Return the evidence with what the matches say of each block: its passes, and what is missing."""
     odds = pair_log_odds(evidence.seen, state, evidence.classes)
-    match = expit(odds) * (evidence.known >= 0)
+    match = expit(odds) * ((evidence.known >= 0) & ~evidence.strangers.known)
     covered = covered_passes(spec, correlations, evidence.seen, match)
     seen = SeenPairs.of(spec, correlations, block=evidence.seen.block, covered=covered)
     near = seen.near

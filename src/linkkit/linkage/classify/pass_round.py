@@ -52,7 +52,6 @@ _FEWEST = 1e-12
 _LEAST_SEEN = 0.2
 _MOST_COINCIDENT = 4.0
 _MOST_OFF = 1.5
-_LEAST_OFF = 1.0
 _LEAST_STEP = 0.5
 
 _Floats = npt.NDArray[np.float64]
@@ -259,7 +258,7 @@ def _learned_lonely(evidence: Evidence, state: PassParameters, joint: _Floats) -
     )
     more = found / np.maximum(few.sum(axis=0), _FEWEST)
     too_many = factor * np.maximum(_MOST_OFF / np.maximum(more, _FEWEST), _LEAST_STEP)
-    factor = np.where(more > _MOST_OFF, too_many, np.maximum(more, _LEAST_OFF))
+    factor = np.where(more > _MOST_OFF, too_many, np.maximum(more, 1.0))
     return share_of_lonely(evidence, factor * few, state.same[WORN])
 
 
