@@ -4,6 +4,7 @@ Runs at the linkage unit, after comparison. In: agreement levels of pairs. Out: 
 match and u probabilities, and a match weight and probability for each pair.
 """
 
+from linkkit.linkage.classify.doubt import USUAL_DOUBT, Doubt
 from linkkit.linkage.classify.model import FieldWeights, MatchModel, first_weights, fit_model
 from linkkit.linkage.classify.pass_model import PassModel
 from linkkit.linkage.classify.pass_scores import (
@@ -17,6 +18,8 @@ from linkkit.linkage.classify.record_scores import fit_records, record_log_odds,
 from linkkit.linkage.classify.scores import ScoredPairs, score_pairs
 
 __all__ = [
+    "USUAL_DOUBT",
+    "Doubt",
     "FieldWeights",
     "MatchModel",
     "PassModel",
@@ -30,6 +33,6 @@ __all__ = [
     "record_log_odds",
     "score_pairs",
     "score_passes",
-    "unseen_matches",
     "score_records",
+    "unseen_matches",
 ]

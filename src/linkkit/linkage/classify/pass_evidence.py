@@ -190,7 +190,8 @@ class SeenPairs:
         groups, places = self.groups, self.places[:, self.lonely]
         same, similar = learned.same[[WORN]], learned.similar_lonely[None]
         found = _class_ratios(self.tables, places, groups, same, similar)[0]
-        return found * learned.lonely[self.block[self.lonely], self.lonely_salt[self.lonely]]
+        share = learned.lonely[self.block[self.lonely], self.lonely_salt[self.lonely]]
+        return np.asarray(found * share)
 
     def ratios(self, same: _Floats, similar: _Floats) -> _Floats:
         """Return the likelihood of each pair in each class over that of noise."""

@@ -17,10 +17,10 @@ from scipy.special import expit
 from linkkit.exchange import EncodingSpec
 from linkkit.linkage.classify.known_strangers import Strangers
 from linkkit.linkage.classify.pass_coincidences import coincidence_classes
+from linkkit.linkage.classify.pass_coverage import covered_passes
 from linkkit.linkage.classify.pass_evidence import PassParameters, SeenPairs, pair_log_odds
 from linkkit.linkage.classify.pass_levels import pass_weights
 from linkkit.linkage.classify.pass_model import PassModel
-from linkkit.linkage.classify.pass_coverage import covered_passes
 from linkkit.linkage.classify.pass_patterns import expected_patterns, salts_that_share
 from linkkit.linkage.classify.pass_priors import N_MATCHING, WORN, expected_same
 from linkkit.linkage.classify.pass_round import (

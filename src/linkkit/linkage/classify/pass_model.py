@@ -121,7 +121,5 @@ class PassModel(PassParameters):
         pair's block, see :func:`~linkkit.linkage.classify.pass_coverage.blocks_of`; all are of the first
         by default.
         """
-        seen = SeenPairs.of(
-            self.spec, correlations, unknown, block=block, covered=self.covered
-        )
+        seen = SeenPairs.of(self.spec, correlations, unknown, block=block, covered=self.covered)
         return pair_log_odds(seen, self, coincidence_classes(self.spec))

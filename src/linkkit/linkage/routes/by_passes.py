@@ -21,8 +21,9 @@ from linkkit.linkage.block.keys import (
 )
 from linkkit.linkage.block.passes import CHANCE_PER_RECORD, table_seconds
 from linkkit.linkage.classify import fit_passes, score_passes, unseen_matches
-from linkkit.linkage.classify.pass_coverage import blocks_of
+from linkkit.linkage.classify.doubt import Doubt
 from linkkit.linkage.classify.known_labels import verdicts
+from linkkit.linkage.classify.pass_coverage import blocks_of
 from linkkit.linkage.compare import compare_passes, find_pairs
 from linkkit.linkage.compare.kept import PAIR_TYPES, TOO_MANY
 from linkkit.linkage.compare.passes.pairs import PassPairs
@@ -46,6 +47,7 @@ from linkkit.linkage.routes.work import (
 
 __all__ = ["forecast_passes", "link_passes"]
 
+_DOUBT = Doubt(nats=2.5, times_unseen=3.0)
 _LEAST_CHANCE = 0.02
 _BYTES_IN_TABLES = 40
 _BYTES_OF_SIGNS = 40
@@ -94,7 +96,7 @@ def link_passes(work: Work) -> Found:
     plan = replace(plan, n_pairs=count_pairs(whole), warnings=warnings + plan.warnings)
     return Found(
         plan=plan, scored=scored, model=model, score=score, measure=candidates.correlations,
-        n_unseen=n_unseen, warnings=model.warnings,
+        n_unseen=n_unseen, doubt=_DOUBT, warnings=model.warnings,
     )  # fmt: skip
 
 
