@@ -43,6 +43,7 @@ _FEW, _LEAST_SAME = 0.02, 0.6
 """Fathers and sons of one name, say, are so few of those who could match; what makes them alike is never
 another salt than theirs, while errors of one person are now in this field and now in that."""
 
+_LEAST_MATCHES, _MANY_OTHERS = 20.0, 0.5
 _INCREDIBLE = 1e-6
 _MAX_ROUNDS = 300
 _TIMES_COUNTED = 3
@@ -267,3 +268,18 @@ def _doubts(
         yield f"the parties seem to share {whom}: {n_matches:.0f} matching pairs are expected"
     elif not converged:
         yield f"the model did not come to rest in {n_rounds} rounds; probabilities are rough"
+    else:
+        yield from _relatives(evidence, state)
+
+
+def _relatives(evidence: Evidence, state: PassParameters) -> Iterator[str]:
+    """Yield that many other people are much alike, as the parts of families that all share are."""
+    near = evidence.seen.near
+    match = expit(pair_log_odds(evidence.seen, state, evidence.classes)[near])
+    n_match, n_others = float(match.sum()), float((1 - match).sum())
+    if n_match >= _LEAST_MATCHES and n_others > _MANY_OTHERS * n_match:
+        yield (
+            f"beside {n_match:.0f} pairs that seem to be of one person, {n_others:.0f} that seem not to be "
+            "are alike in two salts or more, as in families or where a salt is coarse: more links "
+            "may be wrong than estimated"
+        )
