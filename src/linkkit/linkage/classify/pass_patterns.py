@@ -171,7 +171,7 @@ class _Table:
         best = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds)
         whole = shares @ self._at_places(best.x, places)
         rows = [np.bincount(show, weights=whole, minlength=len(whole)) for show in self.shown]
-        return np.array(rows), float(best.fun)
+        return np.asarray(rows, dtype=np.float64), float(best.fun)
 
     def _at_places(self, parameters: _Floats, places: _Floats) -> _Floats:
         n_alive = self.features[:, : self.n_salts].sum(axis=1)
