@@ -181,7 +181,7 @@ def link(
         chosen = choose_people(
             work.pool, found.scored, found.score,
             threshold=threshold, max_false_match_rate=max_false_match_rate,
-            n_unseen=found.n_unseen, labels=work.labels, assignment=assignment,
+            n_unseen=found.n_unseen, labels=work.labels, assignment=assignment, doubt=found.doubt,
         )  # fmt: skip
         doubts = (
             *doubts_of_parties(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.special import expit, logit
 
 from linkkit.engines import slices_of
-from linkkit.linkage.classify import ScoredPairs
+from linkkit.linkage.classify import USUAL_DOUBT, Doubt, ScoredPairs
 from linkkit.linkage.pool import Pool
 
 __all__ = ["LinkageQuality", "estimate_quality", "links_in_groups"]
@@ -20,9 +20,7 @@ _LEAST_EXPECTED = 0.5
 
 _LARGEST_GROUP = 40
 _DEVIATIONS = 1.645
-_SHIFT = 1.0
 _SHIFT_OF_FEW = 10.0
-_UNSEEN_MORE = 2.0
 _PAIRS_ANYWAY = 1.0
 _CERTAIN = 1e-12
 
@@ -49,7 +47,7 @@ class LinkageQuality:
         expected at all.
     precision_interval, recall_interval : tuple of float
         Where the true values lie with a probability of about 90 %, if the model is about right: it holds
-        chance, and match weights that are all off by one to some nats.
+        chance, and match weights that are all off by one to some nats, more in profiles with passes.
     """
 
     n_links: int
@@ -84,7 +82,12 @@ class _Links(NamedTuple):
 
 
 def estimate_quality(
-    pool: Pool, scored: ScoredPairs, person: npt.NDArray[np.int64], *, n_unseen: float = 0.0
+    pool: Pool,
+    scored: ScoredPairs,
+    person: npt.NDArray[np.int64],
+    *,
+    n_unseen: float = 0.0,
+    doubt: Doubt = USUAL_DOUBT,
 ) -> LinkageQuality:
     """Estimate precision and recall of a partition into people.
 
@@ -101,16 +104,18 @@ def estimate_quality(
         The smallest position of a record of the same person.
     n_unseen : float
         How many pairs of one person are expected not to be candidates.
+    doubt : Doubt
+        How far the model may be off.
     """
     links = _links(pool, scored, person)
     n_links, unseen = len(links.of_links), max(n_unseen - links.through_others, 0.0)
     middle = _shares(links, unseen, 0.0)
     expected = float(links.of_links.sum() + links.missed.sum())
-    shift = _SHIFT + _SHIFT_OF_FEW / (expected + _SHIFT_OF_FEW)
+    shift = doubt.nats + _SHIFT_OF_FEW / (expected + _SHIFT_OF_FEW)
     ends = [
         _shares(links, unseen * factor, sign * shift)
         for sign in (-1, 1)
-        for factor in (1 / _UNSEEN_MORE, _UNSEEN_MORE)
+        for factor in (1 / doubt.times_unseen, doubt.times_unseen)
     ]
     of_chance = float((links.of_links * (1 - links.of_links)).sum())
     of_missed = of_chance + float((links.missed * (1 - links.missed)).sum()) + unseen

@@ -22,6 +22,7 @@ from linkkit.linkage.classify import (
     record_log_odds,
     score_pairs,
 )
+from linkkit.linkage.classify.pass_coverage import blocks_of
 from linkkit.linkage.classify.pass_levels import pass_levels
 from linkkit.linkage.classify.scores import FrequencyTable, frequency_table
 from linkkit.linkage.compare import (
@@ -202,15 +203,20 @@ class _PassJudge(Judge):
 
     def weights(self, left: _Ints, right: _Ints) -> _Floats:
         pairs = compare_passes(self.pool, left, right)
-        return np.asarray(self.model.log_evidence(pairs.correlations) / _LOG2, dtype=np.float64)
+        block = blocks_of(self.pool, left, right)
+        evidence = self.model.log_evidence(pairs.correlations, block=block)
+        return np.asarray(evidence / _LOG2, dtype=np.float64)
 
     def parts(self, left: int, right: int) -> list[WeightPart]:
         alike = compare_passes(self.pool, np.array([left]), np.array([right])).correlations
         levels = pass_levels(self.pool.spec, alike)[0] - 1
+        block = blocks_of(self.pool, np.array([left]), np.array([right]))
 
         def worth(known: npt.NDArray[np.bool_]) -> _Floats:
             correlations = np.repeat(alike, len(known), axis=0)
-            odds = self.model.log_odds(correlations, unknown=~known)
+            odds = self.model.log_odds(
+                correlations, block=np.repeat(block, len(known)), unknown=~known
+            )
             return np.asarray(odds / _LOG2, dtype=np.float64)
 
         n = alike.shape[1]

@@ -20,8 +20,10 @@ from linkkit.linkage.block.keys import (
     repeated_warnings,
 )
 from linkkit.linkage.block.passes import CHANCE_PER_RECORD, table_seconds
-from linkkit.linkage.classify import fit_passes, score_passes
+from linkkit.linkage.classify import fit_passes, score_passes, unseen_matches
+from linkkit.linkage.classify.doubt import Doubt
 from linkkit.linkage.classify.known_labels import verdicts
+from linkkit.linkage.classify.pass_coverage import blocks_of
 from linkkit.linkage.compare import compare_passes, find_pairs
 from linkkit.linkage.compare.kept import PAIR_TYPES, TOO_MANY
 from linkkit.linkage.compare.passes.pairs import PassPairs
@@ -46,6 +48,7 @@ from linkkit.linkage.routes.work import (
 
 __all__ = ["forecast_passes", "link_passes"]
 
+_DOUBT = Doubt(nats=2.5, times_unseen=3.0)
 _LEAST_CHANCE = 0.02
 _BYTES_IN_TABLES = 40
 _BYTES_OF_SIGNS = 40
@@ -83,15 +86,18 @@ def link_passes(work: Work) -> Found:
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         # Asked for pairs that others brought together.
-        evidence = model.log_evidence(compare_passes(whole, left, right).correlations)
+        evidence = model.log_evidence(
+            compare_passes(whole, left, right).correlations, block=blocks_of(whole, left, right)
+        )
         return np.asarray(evidence / np.log(2), dtype=np.float64)
 
     scored = score_passes(pool, candidates, model)
+    n_unseen = unseen_matches(pool, candidates, model, scored)
     scored = replace(scored, left=rows[scored.left], right=rows[scored.right])
     plan = replace(plan, n_pairs=count_pairs(whole), warnings=warnings + plan.warnings)
     found = Found(
         plan=plan, scored=scored, model=model, score=score, measure=candidates.correlations,
-        n_unseen=model.missed, warnings=model.warnings,
+        n_unseen=n_unseen, doubt=_DOUBT, warnings=model.warnings,
     )  # fmt: skip
     return held_against_strangers(all_work, found, rows)
 

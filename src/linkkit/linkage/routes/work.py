@@ -18,6 +18,7 @@ from linkkit.engines import Progress, available_memory, bytes_text, silent
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import Block, Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
+from linkkit.linkage.classify.doubt import USUAL_DOUBT, Doubt
 from linkkit.linkage.cluster import ScorePairs
 from linkkit.linkage.earlier import Earlier
 from linkkit.linkage.forecast import LinkForecast
@@ -127,7 +128,8 @@ class Route(NamedTuple):
 class Found(NamedTuple):
     """Candidate pairs scored, what was measured of each, and how they were found.
 
-    `n_unseen` pairs of one person are expected not to be among them; `warnings` say what is doubtful.
+    `n_unseen` pairs of one person are expected not to be among them; `doubt` is how far the model may be
+    off, and `warnings` say what is doubtful.
     """
 
     plan: Plan
@@ -137,6 +139,7 @@ class Found(NamedTuple):
     measure: npt.NDArray[Any]
     floor: float = 0.0
     n_unseen: float = 0.0
+    doubt: Doubt = USUAL_DOUBT
     warnings: tuple[str, ...] = ()
 
 
