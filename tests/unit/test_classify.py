@@ -119,7 +119,9 @@ def test_the_model_shows_no_more_than_counts(fitted: MatchModel) -> None:
 
 def scored(model: MatchModel, levels: list[int], share: float = 0.01) -> float:
     frequencies = FrequencyTable(
-        fields=np.array([0]), share=np.full((2, 1), share, dtype=np.float32)
+        fields=np.array([0]),
+        share=np.full((2, 1), share, dtype=np.float32),
+        alone=np.ones(1, dtype=np.bool_),
     )
     one = np.zeros(1, dtype=np.int64)
     pairs = ComparedPairs(left=one, right=one + 1, codes=packed(np.array([levels])))

@@ -82,7 +82,9 @@ def two_parties(n_shared: int, *, seed: int = 1, strangers: bool = True) -> Any:
     )  # fmt: skip
     pairs = ComparedPairs(left=left[kept], right=right[kept], codes=codes[kept])
     common = FrequencyTable(
-        fields=np.zeros(0, dtype=np.int64), share=np.zeros((2 * N, 0), np.float32)
+        fields=np.zeros(0, dtype=np.int64),
+        share=np.zeros((2 * N, 0), np.float32),
+        alone=np.zeros(0, dtype=np.bool_),
     )
     return SimpleNamespace(
         pool=pool, pairs=pairs, learner=learner, frequencies=common, match=match[kept],

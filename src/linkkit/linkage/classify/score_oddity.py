@@ -67,7 +67,7 @@ def gain_over_strangers(evidence: Evidence, fit: Fit) -> float:
     among known strangers, over that of one rate for both. 0 where candidates have no more, or no
     stranger is known.
     """
-    if not evidence.n_strangers:
+    if not evidence.n_strangers or not evidence.n_pairs:
         return 0.0
     of_matches = np.log(fit.shares[:N_MATCHING].sum()) - np.log(fit.shares[N_MATCHING:].sum())
     likely = _scores(evidence.levels, fit) + of_matches > 0

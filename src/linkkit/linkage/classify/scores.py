@@ -22,7 +22,8 @@ from linkkit.linkage.pool import Pool
 __all__ = ["FrequencyTable", "ScoredPairs", "frequency_table", "score_pairs"]
 
 _EQUAL = 4
-_COUNTED = ("given_name", "surname", "name", "postal_code", "text")
+_NAMES = ("given_name", "surname", "name")
+_COUNTED = (*_NAMES, "postal_code", "text")
 """Kinds of which a few values may be common and most rare. Dates are as good as evenly spread, and an address is a home's."""
 _UNRELATED = CLASSES.index("unrelated")
 _NAMESAKES = CLASSES.index("namesakes")  # the first of those who have nothing but chance in common
@@ -70,10 +71,14 @@ class FrequencyTable:
         Which fields.
     share : ndarray of float32, shape (n_records, n_names)
         Share of records that hold a record's value, of those that have the field; 0 where it is missing.
+    alone : ndarray of bool, shape (n_names,)
+        Whether the field is a name, which counts by itself. Postal codes and texts may follow from each other,
+        so that of those that are equal in a pair the one counts that says most.
     """
 
     fields: npt.NDArray[np.int64]
     share: npt.NDArray[np.float32]
+    alone: npt.NDArray[np.bool_]
 
 
 def frequency_table(pool: Pool, keys: npt.NDArray[np.uint64] | None = None) -> FrequencyTable:
@@ -87,7 +92,10 @@ def frequency_table(pool: Pool, keys: npt.NDArray[np.uint64] | None = None) -> F
     for column, f in enumerate(fields):
         position, n_alike = block_sizes(keys, (f,))
         share[position, column] = np.maximum(n_alike, 2) / max(len(position), 1)
-    return FrequencyTable(fields=np.array(fields, dtype=np.int64), share=share)
+    alone = [pool.spec.filters[f].kind in _NAMES for f in fields]
+    return FrequencyTable(
+        fields=np.array(fields, dtype=np.int64), share=share, alone=np.array(alone, dtype=np.bool_)
+    )
 
 
 Room = Callable[[int, type[np.generic]], npt.NDArray[Any]]
@@ -159,10 +167,16 @@ def _judged(
     family = np.logaddexp(logs[:, _HOUSEHOLD], logs[:, _RELATIVES])
     at_home = np.logaddexp(logs[:, _TWINS] + np.log(twins), family)
     by_chance = np.logaddexp.reduce(logs[:, _NAMESAKES:], axis=1)[pattern]
+    most = np.zeros(len(left))
     for column, f in enumerate(frequencies.fields):
         equal = np.flatnonzero((levels[:, f] == _EQUAL)[pattern])
         share = frequencies.share[left[equal], column].astype(np.float64)
-        by_chance[equal] += np.log(share / max(model.levels[_UNRELATED, f, _EQUAL], 1e-9))
+        more = np.log(share / max(model.levels[_UNRELATED, f, _EQUAL], 1e-9))
+        if frequencies.alone[column]:
+            by_chance[equal] += more
+        else:
+            most[equal] = np.where(np.abs(more) > np.abs(most[equal]), more, most[equal])
+    by_chance += most
     same += model.corrections_of(levels)
     log_odds = same[pattern] - np.logaddexp(at_home[pattern], by_chance)
     return levels[pattern], log_odds

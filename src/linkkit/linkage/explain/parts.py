@@ -141,7 +141,9 @@ class _FieldJudge(Judge):
         """Return the weights of one pair with other levels, and names that are rare in some fields only."""
         n = len(codes)
         table = FrequencyTable(
-            fields=self.frequencies.fields[fields], share=self.frequencies.share[:, fields]
+            fields=self.frequencies.fields[fields],
+            share=self.frequencies.share[:, fields],
+            alone=self.frequencies.alone[fields],
         )
         one, other = np.full(n, left, dtype=np.int64), np.full(n, right, dtype=np.int64)
         pairs = ComparedPairs(left=one, right=other, codes=codes)
