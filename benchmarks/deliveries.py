@@ -8,7 +8,7 @@ The data sets are those of `quality_profiles.py`. Each party's records are dealt
 random. F1 is of pairs of records of one person. `changed` counts what became of person ids on the way.
 With `--shuffles`, rows and parties are shuffled before they are encoded under the same secret, with fresh record
 tokens, and the partitions into people that equal the first one are counted. `--large N M` adds M rows of
-two large files to N, and prints the processor time beside that of all N + M at once.
+two large files to N, and prints processor time and comparisons beside those of all N + M at once.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def people_of(
 
 
 def large(profile: str, n: int, n_more: int) -> dict[str, Any]:
-    """Return the processor time of adding some rows, and of linking all at once."""
+    """Return the processor time and the comparisons of adding some rows, and of linking all at once."""
     files = large_files(n + n_more)
     agreement = lk.Agreement.from_document(large_agreement(files.parties, profile=profile))
     secret = lk.Secret.generate()
@@ -144,7 +144,7 @@ def large(profile: str, n: int, n_more: int) -> dict[str, Any]:
     ]
     rng = np.random.default_rng(1)
     first = [rng.permutation(len(extract)) < n for extract in extracts]
-    seconds = {}
+    seconds, comparisons = dict[str, float](), dict[str, int]()
     previous: lk.LinkResult | None = None
     for name, parts in (
         ("warm", [rows_of(x, np.arange(2_000)) for x in extracts]),
@@ -155,9 +155,15 @@ def large(profile: str, n: int, n_more: int) -> dict[str, Any]:
         began = time.process_time()
         result = lk.link(parts, previous=previous if name == "added" else None, n_threads=1)
         seconds[name] = round(time.process_time() - began, 2)
+        comparisons[name] = result.plan.n_comparisons
         previous = result if name == "before" else previous
-    del seconds["warm"]
-    return {"rows_before": n, "rows_added": n_more, "cpu_seconds": seconds}
+    del seconds["warm"], comparisons["warm"]
+    return {
+        "rows_before": n,
+        "rows_added": n_more,
+        "cpu_seconds": seconds,
+        "comparisons": comparisons,
+    }
 
 
 def lines(given: argparse.Namespace) -> Iterator[dict[str, Any]]:

@@ -32,6 +32,7 @@ from run_linkkit import agreement_of, groups_of
 
 import linkkit as lk
 from linkkit.linkage.compare import ComparedPairs
+from linkkit.linkage.compare.fields.pairs import unpack
 from linkkit.linkage.pool import Pool
 from linkkit.linkage.routes import by_fields
 from linkkit.partner.standardize import standardize
@@ -97,7 +98,8 @@ def compare_by(plain: PlainText) -> None:
             first = np.where(pool.clean[party], starts[party + 1], left + 1)
             right = np.arange(int(first.min()), len(pool))
             codes = plain.compare(rows[left][:, None], rows[right][None, :])
-            worth = by_fields._weight_of(codes.ravel(), weights).reshape(codes.shape)
+            levels = unpack(codes.ravel(), n_fields=len(weights))
+            worth = weights[np.arange(len(weights)), levels].sum(axis=1).reshape(codes.shape)
             one, other = np.nonzero((worth >= floor) & (right >= first[:, None]))
             found.append((left[one], right[other], codes[one, other]))
         left, right, codes = (np.concatenate(part) for part in zip(*found, strict=True))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from linkkit.errors import LinkkitError as LinkkitError
     from linkkit.exchange import Crosswalk as Crosswalk
     from linkkit.exchange import EncodedExtract as EncodedExtract
+    from linkkit.exchange import HouseholdChanges as HouseholdChanges
     from linkkit.exchange import Identity as Identity
     from linkkit.exchange import PayloadExtract as PayloadExtract
     from linkkit.exchange import PersonChanges as PersonChanges
@@ -58,6 +59,7 @@ _HOMES = {
     "LinkkitError": "linkkit.errors",
     "PairLabels": "linkkit.linkage",
     "PayloadExtract": "linkkit.exchange",
+    "HouseholdChanges": "linkkit.exchange",
     "PersonChanges": "linkkit.exchange",
     "PreflightReport": "linkkit.partner.preflight",
     "ProtectedDataset": "linkkit.steward.protect",
@@ -90,6 +92,7 @@ __all__ = [
     "Crosswalk",
     "EncodeResult",
     "EncodedExtract",
+    "HouseholdChanges",
     "Identity",
     "IntegratedDataset",
     "LinkForecast",

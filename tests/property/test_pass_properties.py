@@ -290,10 +290,9 @@ def test_the_scan_finds_what_the_plain_scan_finds(seed, n, n_first):
     )
     assert _pass_kernels.scan_pairs(*options, out[0, :1], out[1, :1]) == found
     distances = np.zeros(len(left), dtype=np.int64)
-    _pass_kernels.distances_of_pairs(words, order[left], order[right], distances)
-    assert np.array_equal(
-        distances, compared_plainly.distances_of_pairs(words, order[left], order[right])
-    )
+    pairs = words, words[:, ::-1].copy(), order[left], order[right]
+    _pass_kernels.distances_of_pairs(*pairs, distances)
+    assert np.array_equal(distances, compared_plainly.distances_of_pairs(*pairs))
 
 
 @given(
@@ -320,28 +319,28 @@ def test_a_table_finds_what_the_plain_table_finds(seed, sizes, bits, n_centers):
     mask = np.uint64((1 << bits) - 1)
     signs, keys = np.zeros((n, 4), np.uint64), np.zeros((n, 2), np.uint64)
     for start, out in ((first, signs), (first + 4, keys)):
-        kernels.gather_words(words, rows, start, out)
-        plain = tables_plainly.gather_words(words, rows, start, out.shape[1])
+        plain, places = np.zeros_like(out), rng.permutation(n)
+        for gather, room in ((kernels.gather_words, out), (tables_plainly.gather_words, plain)):
+            gather(words, rows[places], places, start, room)
         assert np.array_equal(out, plain)
+        assert np.array_equal(out, words[rows, start : start + out.shape[1]])
     ends, order = np.zeros(1 << bits, np.int64), np.empty(n, np.int32)
     ordered = np.empty_like(signs)
     kernels.sort_table(keys, column, np.uint64(shift), mask, signs, ends, order, ordered)
     assert np.array_equal(ordered, signs[order])
-    most_signs, most_sure, most = 110 + int(rng.integers(0, 20)), int(rng.integers(0, 90)), 440
+    most_signs = 110 + int(rng.integers(0, 20))
     side = np.zeros((4, n + kernels.LANES), np.uint64)
     is_near = np.zeros(kernels.LANES, np.uint8)
     options = (
-        ends, order, ordered, np.cumsum(sizes), clean, words, rows, first, 16,
-        np.uint64(most_signs), np.uint64(most_sure), np.uint64(most), *side, is_near,
+        ends, order, ordered, np.cumsum(sizes), clean, rows, np.uint64(most_signs), *side, is_near,
         is_near.view(np.uint64),
     )  # fmt: skip
-    out = np.empty((2, n * n + 1), dtype=np.int64)
-    found = kernels.join_table(*options, out[0], out[1])
-    left, right = tables_plainly.join_table(
-        words[:, first:16], rows, party, clean, keys[:, column] >> np.uint64(shift) & mask,
-        n_signed=4, most_signs=most_signs, most_sure=most_sure, most=most,
-    )  # fmt: skip
-    assert sorted(zip(*out[:, :found].tolist(), strict=True)) == sorted(
-        zip(left.tolist(), right.tolist(), strict=True)
+    out = np.empty((3, n * n + 1), dtype=np.int64)
+    found = kernels.join_table(*options, *out)
+    plain = tables_plainly.join_table(
+        signs, rows, party, clean, keys[:, column] >> np.uint64(shift) & mask, most_signs=most_signs
     )
-    assert kernels.join_table(*options, out[0, :1], out[1, :1]) == found
+    assert sorted(zip(*out[:, :found].tolist(), strict=True)) == sorted(
+        zip(*(side.tolist() for side in plain), strict=True)
+    )
+    assert kernels.join_table(*options, *out[:, :1]) == found

@@ -80,6 +80,7 @@ def test_text(  # noqa: PLR0917
         st.tuples(st.integers(0, 99), st.integers(0, 99), st.booleans()), min_size=1, max_size=4
     ),
 )
+@example(n_columns=5, n_rows=2, strays=[(0, 2, True), (1, 0, False), (1, 4, False), (1, 2, True)])
 def test_stray_quotes_lose_no_row(
     tmp_path_factory: pytest.TempPathFactory,
     n_columns: int,

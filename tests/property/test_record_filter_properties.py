@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkkit.exchange import EncodingSpec, RecordFilterSpec
-from linkkit.linkage.classify.record_model import runners_up, smooth_log_rate
+from linkkit.linkage.classify.record_curves import runners_up, smooth_log_rate
 from linkkit.linkage.compare import compare_filters
 from linkkit.linkage.compare.vectors.record_filters import SCALE, candidate_floor, dice_of_pairs
 from linkkit.linkage.pool import Pool

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import combinations
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import AllPairs, KeyPass, count_pairs, plan_blocking
 from linkkit.linkage.block._key_reference import block_ranges
+from linkkit.linkage.block.content import copied_records
 from linkkit.linkage.block.keys import filter_keys, sorted_blocks
 from linkkit.linkage.compare import N_LEVELS, compare_all, make_comparison
-from linkkit.linkage.pool import Pool
+from linkkit.linkage.link import link
+from linkkit.linkage.pool import Pool, make_pool
 
 MakePool = Callable[..., Pool]
 
@@ -241,3 +245,22 @@ def test_a_plan_says_how_many_true_pairs_it_expects_to_compare(random_pool: Make
     assert plan_blocking(holes, block="blocks").pair_completeness < whole - 0.2
     assert plan_blocking(full).pair_completeness == 1
     assert "of true pairs expected among them" in str(plan_blocking(full, block="blocks"))
+
+
+@pytest.mark.parametrize("n", [100, 101])
+def test_many_equal_records_of_a_file_with_duplicates_are_told(
+    plain_agreement: Any, encode_plainly: Any, made_people: Any, n: int
+) -> None:
+    agreement = plain_agreement(("north", "south"), clean=("north",))
+    everybody = made_people(150, seed=3)
+    copies = pd.concat([everybody.iloc[[0]]] * n, ignore_index=True)
+    copies["id"] = [f"copy-{i}" for i in range(n)]
+    files = [
+        encode_plainly(everybody, agreement, "north"),
+        encode_plainly(pd.concat([everybody.iloc[1:90], copies]), agreement, "south"),
+    ]
+    told = copied_records(make_pool(files))
+    assert len(told) == (n > 100)
+    if told:
+        assert told[0].startswith(f"{n} of {89 + n} records of 'south' are equal to more than 100")
+        assert told[0] in link(files).warnings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import get_args
 
 import numpy as np
@@ -12,8 +13,9 @@ from linkkit.exchange import FilterSpec
 from linkkit.linkage import LinkResult
 from linkkit.linkage.classify import MatchModel, first_weights, fit_model, score_pairs
 from linkkit.linkage.classify.priors import CLASSES, N_MATCHING, expected_levels, of_unknown_use
-from linkkit.linkage.classify.scores import FrequencyTable
+from linkkit.linkage.classify.scores import FrequencyTable, frequency_table
 from linkkit.linkage.compare import LEVELS, N_LEVELS, ComparedPairs
+from linkkit.linkage.pool import Pool
 
 KINDS = ("given_name", "surname", "date", "postal_code", "phone")
 FILTERS = [FilterSpec(name=kind, kind=kind, n_bits=512, n_hashes=20) for kind in KINDS]
@@ -117,7 +119,9 @@ def test_the_model_shows_no_more_than_counts(fitted: MatchModel) -> None:
 
 def scored(model: MatchModel, levels: list[int], share: float = 0.01) -> float:
     frequencies = FrequencyTable(
-        fields=np.array([0]), share=np.full((2, 1), share, dtype=np.float32)
+        fields=np.array([0]),
+        share=np.full((2, 1), share, dtype=np.float32),
+        alone=np.ones(1, dtype=np.bool_),
     )
     one = np.zeros(1, dtype=np.int64)
     pairs = ComparedPairs(left=one, right=one + 1, codes=packed(np.array([levels])))
@@ -227,3 +231,13 @@ def test_a_phone_that_a_family_keeps_is_no_proof_after_one_of_them_moved(
     assert n_relatives > 200
     kept_phone = [DISAGREE if kind not in ("surname", "phone") else EQUAL for kind in kinds]
     assert scored(model, kept_phone) < 0
+
+
+def test_what_is_common_is_counted_for_names_postal_codes_and_texts(
+    random_pool: Callable[..., Pool],
+) -> None:
+    kinds = ("given_name", "date", "postal_code", "text", "street_address")
+    table = frequency_table(random_pool((40, 30), clean=(True, True), kinds=kinds))
+    assert table.fields.tolist() == [0, 2, 3]
+    assert ((table.share >= 0) & (table.share <= 1)).all()
+    assert table.share.max() > 0.05

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import stat
 from dataclasses import replace
+from html import escape
 from itertools import permutations
 from math import factorial
 
@@ -12,14 +14,15 @@ import pandas as pd
 import pytest
 
 from linkkit.agreement import Agreement
-from linkkit.errors import OptionError
+from linkkit.errors import OptionError, WrongStageError
 from linkkit.linkage import PairLabels, link
 from linkkit.linkage.block import keys as block_keys
 from linkkit.linkage.block.keys import pairs_of_blocks, sorted_blocks
-from linkkit.linkage.explain import trace
+from linkkit.linkage.explain import bits_text, trace
 from linkkit.linkage.explain.shapley import MOST_EXACT, shares
 from linkkit.linkage.explain.trace import trace_pair
 from linkkit.partner.encode import encode
+from linkkit.report import explanation_page
 
 # --- shares --------------------------------------------------------------------------------------
 
@@ -210,18 +213,25 @@ def test_what_is_not_linked_has_a_reason(linked):
             assert re.search("holds each person once|mean weight", " ".join(item.why))
 
 
-def test_a_frame_a_text_and_a_page_say_the_same(linked):
+def test_a_frame_a_text_and_a_page_say_the_same(linked, tmp_path):
     row = some_pairs(linked).iloc[-1]
     item = linked.explain(row.left_token, row.right_token)
     frame = item.to_pandas()
     assert frame["bits"].tolist() == [part.bits for part in item.parts]
     assert frame["total"].iloc[-1] == pytest.approx(item.match_weight, abs=1e-8)
-    text, page = str(item), item._repr_html_()
+    text, piece = str(item), item._repr_html_()
+    whole = explanation_page(item, tmp_path / "why.html").read_text(encoding="utf-8")
     for part in item.parts:
-        assert f"{part.bits:+.2f}" in text
-        assert f"{part.bits:+.2f}" in page
+        for shown in (text, piece, whole):
+            assert bits_text(part.bits) in shown
+            assert "-0.00" not in shown
     assert item.headline in text
-    assert page.count("<svg") == len(item.parts) + 1
+    assert piece.count("<svg") == whole.count("<svg") == len(item.parts) + 1
+    assert "<link" not in whole
+    assert "http" not in whole
+    assert stat.S_IMODE((tmp_path / "why.html").stat().st_mode) == 0o600
+    for item_met in item.found_by:
+        assert escape(item_met.name) in whole
     assert repr(item) == (
         f"<PairExplanation: linked, {item.match_weight:.1f} bits in {len(item.parts)} parts>"
     )
@@ -415,6 +425,13 @@ def test_a_label_is_a_reason_either_way(by_fields, people, plain_agreement, secr
     assert joined.linked
     assert joined.why[0] == "a label says that they are one person's"
     assert joined.path[0].match_weight == np.inf
+    # What a label adds is not called the work of other candidates.
+    said = [part for item in (joined, apart) for part in item.parts if part.kind == "label"]
+    assert said
+    assert {part.note for part in said} <= {
+        "somebody judged that they are one person",
+        "somebody judged that they are two people",
+    }
 
 
 def test_records_are_linked_through_others(plain_agreement, secret, made_people):
@@ -453,9 +470,9 @@ def test_records_are_linked_through_others(plain_agreement, secret, made_people)
 @pytest.mark.parametrize(
     ("tokens", "problem"),
     [
-        (("xyz", None), "the first token is none"),
-        ((7, None), "the first token is none"),
-        ((None, "00"), "the second token is none"),
+        (("xyz", None), "the first token is no record token"),
+        ((7, None), "the first token is no record token"),
+        ((None, "00"), "the second token is no record token"),
         (("00" * 16, None), "the linkage has no record with the first token"),
         ((None, "00" * 16), "the linkage has no record with the second token"),
         ((None, None), "both tokens are of one record"),
@@ -489,3 +506,8 @@ def test_the_chart_draws_every_part_from_where_the_one_before_ended(by_fields):
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == [*(x.label for x in drawn), "match weight"]
     assert row.left_token not in " ".join(names)
+
+
+def test_a_page_is_made_of_an_explanation_only(tmp_path):
+    with pytest.raises(WrongStageError, match="takes a PairExplanation, not str"):
+        explanation_page("why", tmp_path / "why.html")

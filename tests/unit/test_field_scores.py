@@ -16,6 +16,7 @@ from linkkit.linkage.classify.field_scores import NOBODY_SHARED, fit_fields, kno
 from linkkit.linkage.classify.label_fit import correction_by_labels
 from linkkit.linkage.classify.model import Learner, Strangers
 from linkkit.linkage.classify.priors import CLASSES
+from linkkit.linkage.classify.score_oddity import gain_over_strangers, pattern_log_oddity
 from linkkit.linkage.classify.scores import FrequencyTable
 from linkkit.linkage.classify.unseen import Unseen, draw_unseen
 from linkkit.linkage.compare import ComparedPairs
@@ -81,7 +82,9 @@ def two_parties(n_shared: int, *, seed: int = 1, strangers: bool = True) -> Any:
     )  # fmt: skip
     pairs = ComparedPairs(left=left[kept], right=right[kept], codes=codes[kept])
     common = FrequencyTable(
-        fields=np.zeros(0, dtype=np.int64), share=np.zeros((2 * N, 0), np.float32)
+        fields=np.zeros(0, dtype=np.int64),
+        share=np.zeros((2 * N, 0), np.float32),
+        alone=np.zeros(0, dtype=np.bool_),
     )
     return SimpleNamespace(
         pool=pool, pairs=pairs, learner=learner, frequencies=common, match=match[kept],
@@ -253,3 +256,32 @@ def test_a_pair_that_meets_in_no_block_is_unseen() -> None:
 
 def test_classes_of_matches_come_first() -> None:
     assert CLASSES[:2] == ("match", "moved")
+
+
+def test_strangers_of_a_kind_that_no_class_has_are_counted_by_how_alike_they_are() -> None:
+    made = two_parties(N // 2)
+    learner = made.learner
+    fit = first_fit(learner.evidence)
+    usual = pattern_log_oddity(learner.evidence, fit, learner.of_strangers)
+    alike = np.flatnonzero((learner.evidence.levels >= 3).sum(axis=1) >= 3)
+    # Sixty pairs of namesakes, of so many patterns that hardly any pattern shows it.
+    more = learner.evidence.strangers.copy()
+    np.add.at(more, np.resize(alike, 60), 1.0)
+    odd = pattern_log_oddity(replace(learner.evidence, strangers=more), fit, learner.of_strangers)
+    assert (usual >= 0).all()
+    assert (odd[alike] > usual[alike] + 1.0).all()
+
+
+def test_without_known_strangers_no_pattern_is_odd() -> None:
+    learner = two_parties(20, strangers=False).learner
+    fit = first_fit(learner.evidence)
+    assert not pattern_log_oddity(learner.evidence, fit, learner.of_strangers).any()
+    assert gain_over_strangers(learner.evidence, fit) == 0.0
+
+
+def test_more_pairs_than_among_strangers_are_evidence() -> None:
+    gains = [
+        gain_over_strangers(made.learner.evidence, first_fit(made.learner.evidence))
+        for made in (two_parties(0), two_parties(20), two_parties(N // 2))
+    ]
+    assert gains[0] < 6 < gains[1] < gains[2]

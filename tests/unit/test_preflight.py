@@ -119,6 +119,47 @@ def test_fields_are_measured_by_their_own_frequencies(agreement_of):
     assert postal.entropy_bits == pytest.approx(0.5 * math.log2(2) + 0.5 * math.log2(60))
 
 
+@pytest.mark.parametrize(
+    ("codes", "lost"),
+    [
+        ("0{:04d}", False),
+        ("{:04d}", True),
+        ("{:04d}.0", True),
+        ("70{:03d}", False),
+        ("ab{:02d} 1cd", False),
+        ("", False),
+    ],
+)
+def test_postal_codes_that_lost_their_zeros_are_seen(agreement_of, codes, lost):
+    frame = constructed().assign(postal_code=[codes.format(2101 + i) for i in range(64)])
+    report = lk.preflight(frame, agreement_of(), party="north")
+    assert ("lost_zeros" in codes_of(report)) is lost
+    if lost:
+        (item,) = (item for item in report.advice if item.code == "lost_zeros")
+        assert item.severity == "warning"
+        assert "64 of 64 codes in 'postal_code' have three or four digits" in item.message
+
+
+def test_postal_codes_where_phones_are_of_a_country_with_four_digits_are_as_they_should_be(
+    agreement_of,
+):
+    document = agreement_of(
+        kinds={
+            "given_name": "given_name",
+            "surname": "surname",
+            "postal_code": "postal_code",
+            "phone": "phone",
+        }
+    ).model_dump(mode="json", exclude_defaults=True)
+    frame = constructed().assign(postal_code=[f"{8001 + i}" for i in range(64)], phone="")
+    assert "lost_zeros" in codes_of(
+        lk.preflight(frame, Agreement.from_document(document), party="north")
+    )
+    document["linkage"]["fields"]["phone"]["region"] = "CH"
+    report = lk.preflight(frame, Agreement.from_document(document), party="north")
+    assert "lost_zeros" not in codes_of(report)
+
+
 def test_fields_are_measured_together_in_pairs_and_without_each(agreement_of):
     kinds = {"given_name": "given_name", "birth_date": "date", "sex": "sex"}
     frame = constructed().drop(columns=["surname", "postal_code"])

@@ -41,7 +41,7 @@ def test_what_is_saved_is_read_back_as_it_was(linked_town: LinkResult, saved: Pa
 
 
 def test_a_read_result_goes_on_as_the_one_in_memory(town: Any, tmp_path: Path) -> None:
-    first = link(town.encodings[:2])
+    first = link(town.encodings[:2], as_of=DAY)
     read = LinkResult.load(first.save(tmp_path / "first"))
     one = link(town.encodings[2:], previous=first, as_of=DAY)
     other = link(town.encodings[2:], previous=read, as_of=DAY)
@@ -50,7 +50,7 @@ def test_a_read_result_goes_on_as_the_one_in_memory(town: Any, tmp_path: Path) -
 
 
 def test_labels_and_changes_are_saved(field_town: Any, tmp_path: Path) -> None:
-    result = link(field_town.encodings)
+    result = link(field_town.encodings, as_of=DAY)
     linked = result.pairs.to_pandas().query("linked").iloc[0]
     labels = PairLabels.of([(linked["left_token"], linked["right_token"], False)])
     apart = link([], previous=result, labels=labels, as_of=DAY)
@@ -119,7 +119,7 @@ def small(
     agreement = plain_agreement()
     frame = made_people(40, seed=2)
     extracts = [encode_plainly(frame, agreement, party) for party in ("north", "south")]
-    return agreement, link(extracts)
+    return agreement, link(extracts, as_of=DAY)
 
 
 def test_it_can_be_sealed_to_the_linkage_unit_itself(
@@ -184,3 +184,15 @@ def test_the_steward_gets_the_changes(
     assert sum(len(portion) for portion in portions) == len(read)
     with pytest.raises(SealError):
         PersonChanges.load(path, agreement=agreement, identity=identities["linkage_unit"])
+
+
+def test_no_result_is_replaced_unasked(linked_town: LinkResult, tmp_path: Path) -> None:
+    path = linked_town.save(tmp_path / "2026.linked")
+    before = path.read_bytes()
+    with pytest.raises(OptionError, match="exists") as e:
+        linked_town.save(path)
+    assert "overwrite=True" in str(e.value.hint)
+    assert path.read_bytes() == before
+    path.write_bytes(b"other")
+    linked_town.save(path, overwrite=True)
+    assert path.read_bytes() == before

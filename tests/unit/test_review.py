@@ -403,6 +403,27 @@ def test_files_do_as_well_as_frames(review, encoded, people, agreed, tmp_path):
     assert len(answers) == len(request)
 
 
+@pytest.fixture
+def asked_north(review, encoded):
+    return review.requests["north"], encoded["north"].token_map
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", " =", "\t=", "\uff1d"])
+def test_no_cell_of_the_sheet_is_a_formula(asked_north, people, agreed, tmp_path, start):
+    frame = people["north"].assign(remark=f"{start}1+2", n=[-1.5] * len(people["north"]))
+    request, home = asked_north
+    sheet = open_review(request, home, frame, agreement=agreed)
+    read = pd.read_csv(sheet.save(tmp_path / "sheet.csv"), dtype=str, keep_default_na=False)
+    assert set(read["your remark"]) == {f"'{start}1+2"}
+    for name in read.columns:
+        assert not read[name].str.strip().str.startswith(("=", "+", "-", "@", "\uff1d")).any()
+    # The sheet in memory has cells as they are, and what is answered in the file counts.
+    assert sheet.to_pandas()["your remark"].iloc[0].strip().endswith("1+2")
+    assert not sheet.to_pandas()["your remark"].str.startswith("'").any()
+    read.assign(answer="same").to_csv(tmp_path / "filled.csv", index=False)
+    assert len(answer_review(request, tmp_path / "filled.csv")) == len(request)
+
+
 def test_another_extract_is_noticed(review, encoded, people, agreed):
     request, home = review.requests["north"], encoded["north"].token_map
     with pytest.raises(ExtractError, match="rows are not there, and 0 have another row id"):

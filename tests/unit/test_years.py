@@ -79,7 +79,7 @@ def extracts(
 
 @pytest.fixture(scope="module")
 def whole(extracts: dict[str, EncodedExtract]) -> LinkResult:
-    return link(list(extracts.values()))
+    return link(list(extracts.values()), as_of=FIRST)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,18 @@ def test_two_deliveries_make_the_people_of_one(
     assert second.n_records == whole.n_records
     assert second.plan.n_known == 100 * 90 + 190 * 80 + 80 * 79 // 2
     assert second.plan.n_comparisons < whole.plan.n_comparisons
+
+
+def test_a_delivery_makes_its_part_of_the_comparisons_of_blocks(
+    extracts: dict[str, EncodedExtract],
+) -> None:
+    old = [rows_of(x, np.flatnonzero(np.arange(len(x)) % 10 > 0)) for x in extracts.values()]
+    new = [rows_of(x, np.arange(0, len(x), 10)) for x in extracts.values()]
+    once = link(list(extracts.values()), block="blocks")
+    second = link(new, previous=link(old, block="blocks"), block="blocks")
+    assert set(second.plan.names) <= set(once.plan.names)
+    assert 0 < second.plan.n_comparisons < once.plan.n_comparisons / 2
+    assert people(second) == people(once)
 
 
 def test_ids_stay_and_changes_tell_what_became_of_the_others(
@@ -248,7 +260,7 @@ def test_without_the_record_that_held_it_together_a_person_falls_apart(
     same = link([], previous=later, labels=PairLabels.of([(b, a, True)]))
     assert ids(same)[a] == ids(same)[b] == ids(same)[c]
     assert same.changes.to_pandas()["kind"].tolist().count("merge") == 1
-    retired = {i.tobytes().hex() for i in same.kept.retired_ids}
+    retired = {i.tobytes().hex() for i in same.kept.people.retired}
     assert retired == set(same.changes.to_pandas().query("kind == 'merge'")["old_person_id"])
     # An id of before is never given to anybody else again.
     again = link([], previous=same, labels=apart)

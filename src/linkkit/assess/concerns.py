@@ -14,6 +14,7 @@ from linkkit.assess.completeness import field_completeness
 from linkkit.assess.evidence import field_evidence
 from linkkit.assess.inputs import people_of_pool, require_result
 from linkkit.assess.overlap import overlaps
+from linkkit.exchange.changes import IdChanges
 from linkkit.linkage import LinkResult
 
 __all__ = ["Concern", "ConcernCode", "find_concerns"]
@@ -26,8 +27,8 @@ ConcernCode = Literal[
     "many_undecided",
     "passes_skipped",
     "records_set_aside",
-    "delivery_odd",
     "person_ids_changed",
+    "household_ids_changed",
     "field_says_nothing",
     "field_missing",
     "field_often_missing",
@@ -190,24 +191,19 @@ def _set_aside(result: LinkResult) -> Iterator[Concern]:
 
 
 def _delivery(result: LinkResult) -> Iterator[Concern]:
-    if result.warnings:
-        yield Concern(
-            code="delivery_odd",
-            severity="warning",
-            message="The delivery does not fit what was linked before: "
-            + "; ".join(result.warnings)
-            + ".",
-            advice="Ask the party. A record id that was given to somebody else makes two people one, and "
-            "tokens of another agreement or party withdraw nobody.",
-        )
-    if len(result.changes):
-        yield Concern(
-            code="person_ids_changed",
-            severity="note",
-            message=f"Over all deliveries, person ids changed: {result.changes}.",
-            advice="Give the steward the changes with the crosswalk, so that what was stored under an "
-            "earlier id is found.",
-        )
+    every: tuple[tuple[ConcernCode, str, IdChanges], ...] = (
+        ("person_ids_changed", "person", result.changes),
+        ("household_ids_changed", "household", result.household_changes),
+    )
+    for code, what, changes in every:
+        if len(changes):
+            yield Concern(
+                code=code,
+                severity="note",
+                message=f"Over all deliveries, {what} ids changed: {changes}.",
+                advice="Give the steward the changes with the crosswalk, so that what was stored under an "
+                "earlier id is found.",
+            )
 
 
 def _silent_fields(result: LinkResult) -> Iterator[Concern]:

@@ -45,7 +45,7 @@ __all__ = ["explain", "link"]
 @click.option(
     "--max-false-match-rate",
     type=float,
-    help="Share of links that are expected to be wrong, at most; chooses the threshold.",
+    help="Share of links that are expected to be wrong, at most; makes auto stricter, never looser.",
 )
 @click.option("--households", is_flag=True, help="Group people into households, too.")
 @click.option(
@@ -75,6 +75,7 @@ __all__ = ["explain", "link"]
     "--withdrawn", type=FILE, help="Record tokens to be forgotten: a text file, one on a line."
 )
 @click.option("--changes", type=FILE, help="Where to write what became of person ids.")
+@click.option("--household-changes", type=FILE, help="Where to write what became of household ids.")
 @click.option("--max-pairs", type=int, help="The most candidate pairs to keep.")
 @click.option("--memory-limit", help="Memory to use beside the encodings, such as '2 GB'.")
 @click.option(
@@ -103,36 +104,39 @@ def link(
     Opens the parties' ENCODINGS and writes a crosswalk, sealed to the steward.
     """
     import linkkit as lk
+    from linkkit.linkage import check_link_options
 
     files = {name: options.pop(name) for name in _FILES}
     _check(encodings, out, files, options, forecast=forecast)
-    written = [path for path in (out, files["state"], files["changes"]) if path is not None]
+    written = [path for path in (out, *(files[name] for name in _WRITTEN)) if path is not None]
     inputs = [*encodings, agreement_file, identity_file, *(files[name] for name in _READ)]
     others = [files["report"], files["pairs"]]
     require_free(written, inputs, overwrite=overwrite, others=others)
+    options["threshold"] = _threshold(options["threshold"])
+    check_link_options(**options)
+    how = {name: options.pop(name) for name in ("block", "max_pairs", "n_threads", "households")}
+    options["withdrawn"] = _tokens_of(files["withdrawn"])
+    options["labels"] = None if files["labels"] is None else lk.PairLabels.load(files["labels"])
     document, own = lk.Agreement.load(agreement_file), lk.Identity.load(identity_file)
     opening: dict[str, Any] = {
         "agreement": document,
         "identity": own,
         "deliveries": ledger_of(deliveries, identity_file),
     }
-    extracts = [lk.EncodedExtract.load(file, **opening) for file in encodings]
-    how = {name: options.pop(name) for name in ("block", "max_pairs", "n_threads")}
     if files["previous"] is not None:
         how["previous"] = lk.LinkResult.load(files["previous"], agreement=document, identity=own)
+    extracts = [lk.EncodedExtract.load(file, **opening) for file in encodings]
     if forecast or out is None:
         click.echo(str(lk.forecast_link(extracts, **how)))
         return
-    how |= options | {"threshold": _threshold(options["threshold"])}
-    how["withdrawn"] = _tokens_of(files["withdrawn"])
-    how["labels"] = None if files["labels"] is None else lk.PairLabels.load(files["labels"])
     with lk.progress_bar() as progress:
-        result = lk.link(extracts, progress=progress, **how)
+        result = lk.link(extracts, progress=progress, **how, **options)
     _write(result, out, files, agreement=document, identity=own)
 
 
 _READ = ("previous", "withdrawn", "labels")
-_FILES = ("report", "pairs", "state", "changes", *_READ)
+_WRITTEN = ("state", "changes", "household_changes")
+_FILES = ("report", "pairs", *_WRITTEN, *_READ)
 
 
 def _check(
@@ -161,7 +165,6 @@ def _check(
         name: options[name] for name in ("memory_limit", "work_folder", "max_false_match_rate")
     }
     idle = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
-    idle += ["--households"] if options["households"] else []
     idle += ["--threshold"] if options["threshold"] != "auto" else []
     idle += ["--assignment"] if options["assignment"] != "greedy" else []
     if forecast and idle:
@@ -180,7 +183,8 @@ def _write(
     identity: Identity,
 ) -> None:
     """Write what was asked for, the crosswalk last, and say where it is."""
-    report, pairs, state, changes = (files[name] for name in _FILES[:4])
+    report, pairs, state = files["report"], files["pairs"], files["state"]
+    changes, household_changes = files["changes"], files["household_changes"]
     if report is not None:
         from linkkit.report import linkage_report
 
@@ -188,14 +192,18 @@ def _write(
     if pairs is not None:
         result.pairs.save(pairs)
     if state is not None:
-        result.save(state, agreement=agreement, identity=identity)
+        # Whether an earlier file may be replaced was asked before.
+        result.save(state, agreement=agreement, identity=identity, overwrite=True)
     if changes is not None:
         result.changes.save(changes, agreement=agreement, identity=identity)
+    if household_changes is not None:
+        result.household_changes.save(household_changes, agreement=agreement, identity=identity)
     result.crosswalk.save(out, agreement=agreement, identity=identity)
     click.echo(str(result))
-    if len(result.n_records) == 1:
+    if len(result.n_records) == 1 and not result.pairs.pool.clean.all():
         click.echo("only one party was given: its own duplicates were looked for")
-    click.echo(f"To the steward: {out}" + ("" if changes is None else f" and {changes}"))
+    sent = [str(file) for file in (out, changes, household_changes) if file is not None]
+    click.echo(f"To the steward: {' and '.join(sent)}")
     if state is not None:
         click.echo(f"Stays here, for reviews, explanations and the next delivery: {state}")
     if report is None:
@@ -224,7 +232,6 @@ def explain(
     STATE is what 'linkkit link --state' wrote; tokens are in hexadecimal.
     """
     import linkkit as lk
-    from linkkit.exchange.atomic import atomic_file
 
     _require_suffix(html, ".html")
     require_free([], [state, agreement_file, identity_file], overwrite=overwrite, others=[html])
@@ -233,8 +240,9 @@ def explain(
     explanation = result.explain(token, other_token)
     click.echo(str(explanation))
     if html is not None:
-        with atomic_file(html, private=True) as file:
-            file.write(explanation._repr_html_().encode())
+        from linkkit.report import explanation_page
+
+        explanation_page(explanation, html)
         click.echo(f"Stays here: {html}")
 
 

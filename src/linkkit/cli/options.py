@@ -187,7 +187,9 @@ def require_free(
         elif path.exists() and path in sealed and not _is_sealed(path):
             problems.append(f"'{path}' exists and is no file that this command writes")
     if problems:
-        or_replace = "" if overwrite is None else ", or replace it with --overwrite"
+        # An input, and what is no file of this kind, is not replaced by --overwrite either.
+        may = overwrite is not None and all(text.endswith("' exists") for text in problems)
+        or_replace = ", or replace it with --overwrite" if may else ""
         raise OptionError(problems, hint=f"Choose another path{or_replace}.")
 
 

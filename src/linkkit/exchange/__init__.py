@@ -4,7 +4,7 @@ Every zone uses it. It knows identities, which open and sign files; it knows no 
 """
 
 from linkkit.exchange.artifacts import Crosswalk, EncodedExtract, Filter, PayloadExtract
-from linkkit.exchange.changes import PersonChanges
+from linkkit.exchange.changes import HouseholdChanges, PersonChanges
 from linkkit.exchange.container import is_sealed, read_manifest
 from linkkit.exchange.identity import Identity, PublicIdentity
 from linkkit.exchange.manifest import ArtifactKind, Manifest
@@ -27,6 +27,7 @@ __all__ = [
     "EncodingSpec",
     "Filter",
     "FilterSpec",
+    "HouseholdChanges",
     "Identity",
     "KeyField",
     "KeySpec",

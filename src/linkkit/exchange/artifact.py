@@ -14,7 +14,7 @@ from linkkit.errors import MismatchError, SealError
 from linkkit.exchange.identity import Identity
 from linkkit.exchange.manifest import ArtifactKind, Manifest
 from linkkit.exchange.ordered import OrderCheck
-from linkkit.exchange.tables import open_table, save_table, table_writer
+from linkkit.exchange.tables import SealedTable, open_table, save_table, table_writer
 
 __all__ = ["Artifact"]
 
@@ -170,13 +170,17 @@ class Artifact:
             When a newer delivery was accepted already.
         """
         with open_table(path, cls._kind, agreement, identity, deliveries=deliveries) as sealed:
-            table = sealed.read()
-            cls._check(table, sealed.manifest, agreement)
-            artifact = cls.from_table(table, sealed.manifest)
+            artifact = cls._of_sealed(sealed, agreement)
         # What was read is as large as what is returned; whoever loads several files needs the memory.
-        del table
         pa.default_memory_pool().release_unused()
         return artifact
+
+    @classmethod
+    def _of_sealed(cls, sealed: SealedTable, agreement: Agreement) -> Self:
+        """Return the artifact of an opened file, checked."""
+        table = sealed.read()
+        cls._check(table, sealed.manifest, agreement)
+        return cls.from_table(table, sealed.manifest)
 
     @classmethod
     def load_batches(

@@ -8,8 +8,8 @@ offers no choice.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Self, cast
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,8 @@ from linkkit.exchange.columns import (
 )
 from linkkit.exchange.manifest import ArtifactKind, Manifest
 from linkkit.exchange.spec import EncodingSpec
-from linkkit.exchange.tables import load_table, save_table, sealed_note
+from linkkit.exchange.table_artifact import PartyTable, TableArtifact
+from linkkit.exchange.tables import SealedTable, load_table, save_table, sealed_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,6 +181,44 @@ class EncodedExtract(Artifact):
         )
 
     @classmethod
+    def _of_sealed(cls, sealed: SealedTable, agreement: Agreement) -> Self:
+        """Return the extract of an opened file, of which only a portion is held twice."""
+        nobody = sealed.schema.empty_table()
+        cls._check(nobody, sealed.manifest, agreement)
+        whole = cls.from_table(nobody, sealed.manifest)._with_room(sealed.manifest.n_rows)
+        end = 0
+        for rows in sealed.batches():
+            cls._check(rows, sealed.manifest, agreement)
+            start, end = end, end + len(rows)
+            if end <= len(whole):  # with more rows than stated, the file is refused at its end
+                whole._put(slice(start, end), cls.from_table(rows, sealed.manifest))
+        return whole
+
+    def _with_room(self, n: int) -> Self:
+        """Return an extract that is made in the same way, of `n` rows that are not known yet."""
+
+        def room(content: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            return np.empty((n, *content.shape[1:]), dtype=content.dtype)
+
+        filters = {
+            name: Filter(words=room(item.words), present=room(item.present))
+            for name, item in self.filters.items()
+        }
+        return replace(
+            self,
+            tokens=room(self.tokens),
+            filters=filters,
+            block_keys=room(self.block_keys),
+        )
+
+    def _put(self, rows: slice, portion: Self) -> None:
+        """Fill in some rows."""
+        self.tokens[rows], self.block_keys[rows] = portion.tokens, portion.block_keys
+        for name, item in portion.filters.items():
+            self.filters[name].words[rows] = item.words
+            self.filters[name].present[rows] = item.present
+
+    @classmethod
     def _check(cls, table: pa.Table, manifest: Manifest, agreement: Agreement) -> None:
         # The spec says what stands in the table.
         spec = _require_spec(manifest)
@@ -189,7 +228,7 @@ class EncodedExtract(Artifact):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class PayloadExtract(Artifact):
+class PayloadExtract(PartyTable):
     """A party's agreed variables, keyed by record token; no linkage field.
 
     Attributes
@@ -209,14 +248,7 @@ class PayloadExtract(Artifact):
     _recipient: ClassVar[str] = "steward"
     _strictly: ClassVar[bool] = False
 
-    party: str
-    agreement_id: str
-    agreement_fingerprint: str
-    table: pa.Table
     counts: Mapping[str, int] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return int(self.table.num_rows)
 
     def __repr__(self) -> str:
         return (
@@ -228,32 +260,13 @@ class PayloadExtract(Artifact):
         """Names of the payload variables."""
         return tuple(name for name in self.table.column_names if name not in ("token", "year"))
 
-    def to_manifest(self, n_rows: int) -> Manifest:
-        """Return what its file says of itself, with `n_rows` rows."""
-        return Manifest(
-            kind="payload-extract",
-            agreement_id=self.agreement_id,
-            agreement_fingerprint=self.agreement_fingerprint,
-            sender=self.party,
-            party=self.party,
-            n_rows=n_rows,
-            counts=dict(self.counts),
-        )
-
-    def to_table(self) -> pa.Table:
-        """Return the rows."""
-        return self.table
+    def _stated(self) -> dict[str, Any]:
+        # PartyTable's own, which super() without arguments does not find in a class with slots.
+        return {**PartyTable._stated(self), "counts": dict(self.counts)}
 
     @classmethod
-    def from_table(cls, table: pa.Table, manifest: Manifest) -> Self:
-        """Return the artifact of a file's rows and manifest."""
-        return cls(
-            party=manifest.sender,
-            agreement_id=manifest.agreement_id,
-            agreement_fingerprint=manifest.agreement_fingerprint,
-            table=table,
-            counts=manifest.counts,
-        )
+    def _read(cls, manifest: Manifest) -> dict[str, Any]:
+        return {"party": manifest.sender, "counts": manifest.counts}
 
     @classmethod
     def _check(cls, table: pa.Table, manifest: Manifest, agreement: Agreement) -> None:
@@ -261,7 +274,7 @@ class PayloadExtract(Artifact):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class Crosswalk(Artifact):
+class Crosswalk(TableArtifact):
     """Which record tokens belong to the same person; knows no payload.
 
     Attributes
@@ -277,13 +290,6 @@ class Crosswalk(Artifact):
     _kind: ClassVar[ArtifactKind] = "crosswalk"
     _recipient: ClassVar[str] = "steward"
     _ordered_by: ClassVar[tuple[str, ...]] = ("person_id", "token")
-
-    agreement_id: str
-    agreement_fingerprint: str
-    table: pa.Table
-
-    def __len__(self) -> int:
-        return int(self.table.num_rows)
 
     def __repr__(self) -> str:
         homes = f", {self.n_households} households" if self.has_households else ""
@@ -317,29 +323,6 @@ class Crosswalk(Artifact):
         for name in frame.columns.drop("party"):
             frame[name] = [value.hex() for value in frame[name]]
         return cast("pd.DataFrame", frame)
-
-    def to_manifest(self, n_rows: int) -> Manifest:
-        """Return what its file says of itself, with `n_rows` rows."""
-        return Manifest(
-            kind="crosswalk",
-            agreement_id=self.agreement_id,
-            agreement_fingerprint=self.agreement_fingerprint,
-            sender="linkage_unit",
-            n_rows=n_rows,
-        )
-
-    def to_table(self) -> pa.Table:
-        """Return the rows."""
-        return self.table
-
-    @classmethod
-    def from_table(cls, table: pa.Table, manifest: Manifest) -> Self:
-        """Return the artifact of a file's rows and manifest."""
-        return cls(
-            agreement_id=manifest.agreement_id,
-            agreement_fingerprint=manifest.agreement_fingerprint,
-            table=table,
-        )
 
     @classmethod
     def _check(cls, table: pa.Table, manifest: Manifest, agreement: Agreement) -> None:

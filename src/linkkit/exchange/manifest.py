@@ -29,6 +29,7 @@ ArtifactKind = Literal[
     "payload-extract",
     "crosswalk",
     "person-changes",
+    "household-changes",
     "link-result",
     "integrated-dataset",
     "protected-dataset",
@@ -45,6 +46,7 @@ _Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 _SENDERS = {
     "crosswalk": "linkage_unit",
     "person-changes": "linkage_unit",
+    "household-changes": "linkage_unit",
     "link-result": "linkage_unit",
     "integrated-dataset": "steward",
     "protected-dataset": "steward",
@@ -56,6 +58,7 @@ _FILES: dict[ArtifactKind, str] = {
     "payload-extract": "PARTY.payload, which a partner sends to the steward",
     "crosswalk": "the crosswalk, which the linkage unit sends to the steward",
     "person-changes": "what became of person ids, which the linkage unit sends to the steward",
+    "household-changes": "what became of household ids, which the linkage unit sends to the steward",
     "link-result": "what the linkage unit keeps from one delivery to the next",
     "integrated-dataset": "what 'linkkit integrate' writes",
     "protected-dataset": "what 'linkkit protect' writes",

@@ -160,7 +160,10 @@ def read_key_text(path: str | Path, *, described: str, encoding: str = "ascii") 
     except (OSError, ValueError) as error:
         problem = f"the file of {described} cannot be read ({type(error).__name__})"
     if problem:
-        raise SecretError(problem, hint="Keep it where only you may read it: chmod 600 FILE.")
+        hint = "Keep it where only you may read it: chmod 600 FILE."
+        if problem.startswith("there is no"):
+            hint = "Check the path. 'linkkit keys --help' lists the commands that make keys."
+        raise SecretError(problem, hint=hint)
     return text
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import pyarrow as pa
 
 from linkkit.agreement import Agreement
 from linkkit.errors import SealError
-from linkkit.exchange.artifact import Artifact
 from linkkit.exchange.columns import TOKEN_TYPE
 from linkkit.exchange.manifest import ArtifactKind, Manifest
+from linkkit.exchange.table_artifact import PartyTable
 
 __all__ = [
     "AGREEMENT_LEVELS",
@@ -62,7 +62,7 @@ _ANSWER_COLUMNS = {"pair_id": TOKEN_TYPE, "answer": pa.string(), "fact": pa.stri
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class ReviewRequest(Artifact):
+class ReviewRequest(PartyTable):
     """Pairs that a party is asked about, by the tokens of its own records.
 
     Attributes
@@ -81,11 +81,6 @@ class ReviewRequest(Artifact):
     _kind: ClassVar[ArtifactKind] = "review-request"
     _ordered_by: ClassVar[tuple[str, ...]] = ("pair_id", "token")
 
-    party: str
-    agreement_id: str
-    agreement_fingerprint: str
-    table: pa.Table
-
     def __len__(self) -> int:
         return len(self.table.column("pair_id").unique())
 
@@ -103,30 +98,8 @@ class ReviewRequest(Artifact):
         """Who may open the file: the party that is asked."""
         return self.party
 
-    def to_manifest(self, n_rows: int) -> Manifest:
-        """Return what its file says of itself, with `n_rows` rows."""
-        return Manifest(
-            kind="review-request",
-            agreement_id=self.agreement_id,
-            agreement_fingerprint=self.agreement_fingerprint,
-            sender="linkage_unit",
-            party=self.party,
-            n_rows=n_rows,
-        )
-
-    def to_table(self) -> pa.Table:
-        """Return the rows."""
-        return self.table
-
-    @classmethod
-    def from_table(cls, table: pa.Table, manifest: Manifest) -> Self:
-        """Return the artifact of a file's rows and manifest."""
-        return cls(
-            party=manifest.party or "",
-            agreement_id=manifest.agreement_id,
-            agreement_fingerprint=manifest.agreement_fingerprint,
-            table=table,
-        )
+    def _stated(self) -> dict[str, Any]:
+        return {"sender": "linkage_unit", "party": self.party}
 
     @classmethod
     def _check(cls, table: pa.Table, manifest: Manifest, agreement: Agreement) -> None:
@@ -144,7 +117,7 @@ class ReviewRequest(Artifact):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class ReviewAnswers(Artifact):
+class ReviewAnswers(PartyTable):
     """What a party answered: words of two closed lists, and nothing of any record.
 
     Attributes
@@ -162,43 +135,10 @@ class ReviewAnswers(Artifact):
     _recipient: ClassVar[str] = "linkage_unit"
     _ordered_by: ClassVar[tuple[str, ...]] = ("pair_id",)
 
-    party: str
-    agreement_id: str
-    agreement_fingerprint: str
-    table: pa.Table
-
-    def __len__(self) -> int:
-        return int(self.table.num_rows)
-
     def __repr__(self) -> str:
         said = Counter(self.table.column("answer").to_pylist())
         counts = ", ".join(f"{said[answer]} {answer}" for answer in ANSWERS)
         return f"<ReviewAnswers of '{self.party}': {counts}>"
-
-    def to_manifest(self, n_rows: int) -> Manifest:
-        """Return what its file says of itself, with `n_rows` rows."""
-        return Manifest(
-            kind="review-answers",
-            agreement_id=self.agreement_id,
-            agreement_fingerprint=self.agreement_fingerprint,
-            sender=self.party,
-            party=self.party,
-            n_rows=n_rows,
-        )
-
-    def to_table(self) -> pa.Table:
-        """Return the rows."""
-        return self.table
-
-    @classmethod
-    def from_table(cls, table: pa.Table, manifest: Manifest) -> Self:
-        """Return the artifact of a file's rows and manifest."""
-        return cls(
-            party=manifest.sender,
-            agreement_id=manifest.agreement_id,
-            agreement_fingerprint=manifest.agreement_fingerprint,
-            table=table,
-        )
 
     @classmethod
     def _check(cls, table: pa.Table, manifest: Manifest, agreement: Agreement) -> None:

@@ -8,6 +8,7 @@ from linkkit.linkage.explain import PairExplanation
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.labels import PairLabels
 from linkkit.linkage.link import forecast_link, link
+from linkkit.linkage.options import check_link_options
 from linkkit.linkage.result import LinkResult
 from linkkit.linkage.review import (
     Review,
@@ -24,6 +25,7 @@ __all__ = [
     "Review",
     "ReviewOutcome",
     "ReviewQuestions",
+    "check_link_options",
     "combine_answers",
     "forecast_link",
     "link",

@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeGuard, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from linkkit.engines import Progress, parse_bytes, silent, slices_of
-from linkkit.errors import OptionError, WrongStageError
-from linkkit.exchange import EncodedExtract, PersonChanges
+from linkkit.errors import WrongStageError
+from linkkit.exchange import EncodedExtract, HouseholdChanges, PersonChanges
 from linkkit.linkage.block import Block
+from linkkit.linkage.block.content import copied_records
 from linkkit.linkage.classify import ScoredPairs
 from linkkit.linkage.cluster import Assignment
 from linkkit.linkage.crosswalk import build_crosswalk
+from linkkit.linkage.doubts import doubts_of_links, doubts_of_parties
 from linkkit.linkage.forecast import LinkForecast
-from linkkit.linkage.households import FoundHomes, find_households, require_home_fields
+from linkkit.linkage.households import (
+    FoundHomes,
+    find_households,
+    memory_of_homes,
+    require_home_fields,
+)
 from linkkit.linkage.labels import PairLabels
 from linkkit.linkage.linked_pairs import LinkedPairs
+from linkkit.linkage.options import check_link_options, since_when
 from linkkit.linkage.pool import Pool
 from linkkit.linkage.result import LinkResult
 from linkkit.linkage.routes import FIELDS, PASSES, RECORDS, Found, Route, Work
-from linkkit.linkage.threshold import Chosen, Threshold, choose_people, threshold_problems
+from linkkit.linkage.routes.work import most_matches
+from linkkit.linkage.threshold import Chosen, Threshold, choose_people
 from linkkit.linkage.years import (
     Delivery,
     Judged,
     Kept,
     bring_together,
+    carry_ids,
+    give_ids,
     judged_pairs,
-    name_people,
     withdrawn_tokens,
 )
 
@@ -61,18 +72,20 @@ def link(
     Parameters
     ----------
     extracts : sequence of EncodedExtract
-        One for each party; a single one when its party holds duplicates. With `previous`, of those
+        One for each party; a single one when its party holds duplicates, or for `households`. With `previous`, of those
         parties that deliver something now, and what they delivered before need not be in it.
     threshold : float or "auto"
         The least match probability, above 0 and at most 1, at which two records may be linked. "auto"
         takes the one with the highest expected F1, or the one that `max_false_match_rate` needs.
     max_false_match_rate : float, optional
         The share of links that are expected to be wrong, at most; above 0 and below 1. Fewer wrong links
-        cost right ones.
+        cost right ones. It makes "auto" stricter where that is needed, and never looser: where the
+        threshold of "auto" has fewer wrong links than that anyway, it stays.
     households : bool
         Whether to group people into households, too, by what all their records say of the home: the
         street address with its area, phones, mail addresses, guardians' names and surnames. The crosswalk gets a
-        column ``household_id``. It takes the profile ``field``, as other profiles mix these fields.
+        column ``household_id``; with `previous`, households keep their ids as people do. It takes the profile
+        ``field``, as other profiles mix these fields.
     labels : PairLabels, optional
         Pairs that people who see the records have judged, as :func:`~linkkit.linkage.combine_answers`
         gives them. They are kept: what is the same is linked, what is not is not. Those of the previous
@@ -87,7 +100,7 @@ def link(
     withdrawn : iterable of str, optional
         Tokens, in hexadecimal, of records that are to be forgotten. Whom they linked is found anew.
     as_of : date, optional
-        The date of what changes; today by default.
+        The date of what changes, not before that of the last delivery; today by default.
     block : {"auto", "exhaustive", "blocks"}
         Which pairs are compared: all, or those that meet in blocks of records that agree in two
         fields or in a blocking key of the partners, or with passes and with ``clkhash`` in sampled
@@ -142,13 +155,14 @@ def link(
     >>> sorted(result.n_records)
     ['district', 'jobs', 'summer']
     """
-    unfit = threshold_problems(threshold, max_false_match_rate)
-    _check_options(block, max_pairs, n_threads, problems=unfit)
-    _check_flag(households)
-    _check_places(work_folder, progress)
-    _check_years(assignment, as_of)
+    check_link_options(
+        threshold=threshold, max_false_match_rate=max_false_match_rate, households=households,
+        assignment=assignment, block=block, max_pairs=max_pairs, memory_limit=memory_limit,
+        work_folder=work_folder, n_threads=n_threads, progress=progress,
+    )  # fmt: skip
+    since = since_when(as_of, previous.kept.as_of if isinstance(previous, LinkResult) else None)
     limit = None if memory_limit is None else parse_bytes(memory_limit, option="memory_limit")
-    delivery = _delivered(extracts, previous, withdrawn)
+    delivery = _delivered(extracts, previous, withdrawn, households=households)
     judged = judged_pairs(delivery.pool, delivery.labels, labels)
     work = Work(
         pool=delivery.pool,
@@ -160,25 +174,34 @@ def link(
         progress=progress or silent,
         labels=judged.pairs,
         earlier=delivery.earlier,
+        memory_afterwards=memory_of_homes(delivery.pool) if households else 0,
     )
-    if households:
-        require_home_fields(delivery.pool.spec)
     with work.until_done:
         found = _route(work.pool).link(work)
         chosen = choose_people(
             work.pool, found.scored, found.score,
             threshold=threshold, max_false_match_rate=max_false_match_rate,
-            n_unseen=found.n_unseen, labels=work.labels, assignment=assignment,
+            n_unseen=found.n_unseen, labels=work.labels, assignment=assignment, doubt=found.doubt,
         )  # fmt: skip
-        changes = None if previous is None else previous.changes
+        doubts = (
+            *doubts_of_parties(
+                work.pool, found.scored, chosen.person, found.score, told=found.warnings
+            ),
+            *doubts_of_links(
+                chosen.quality, most_links=most_matches(work.pool), told=found.warnings
+            ),
+        )
+        found = found._replace(warnings=found.warnings + doubts)
         homes = find_households(work.pool, chosen.person) if households else None
-        return _result(delivery, found, chosen, judged, homes=homes, changes=changes, as_of=as_of)
+        return _result(delivery, found, chosen, judged, homes=homes, previous=previous, as_of=since)
 
 
 def _delivered(
     extracts: Sequence[EncodedExtract],
     previous: LinkResult | None,
     withdrawn: Iterable[str] | None = None,
+    *,
+    households: bool = False,
 ) -> Delivery:
     if previous is not None and not isinstance(previous, LinkResult):
         raise WrongStageError(
@@ -187,8 +210,12 @@ def _delivered(
         )
     tokens = withdrawn_tokens(withdrawn)
     if previous is None:
-        return bring_together(extracts, None, None, tokens)
-    return bring_together(extracts, previous.pairs, previous.kept, tokens)
+        delivery = bring_together(extracts, None, None, tokens, alone=households)
+    else:
+        delivery = bring_together(extracts, previous.pairs, previous.kept, tokens)
+    if households:
+        require_home_fields(delivery.pool.spec)
+    return delivery
 
 
 def _result(
@@ -198,18 +225,22 @@ def _result(
     judged: Judged,
     *,
     homes: FoundHomes | None,
-    changes: PersonChanges | None,
-    as_of: dt.date | None,
+    previous: LinkResult | None,
+    as_of: dt.date,
 ) -> LinkResult:
     pool, scored, person = delivery.pool, found.scored, chosen.person
-    named = name_people(delivery, person, reviewed=judged.new, as_of=as_of or dt.date.today())
-    household = None if homes is None else homes.household
-    crosswalk = build_crosswalk(pool, person, named.ids, household)
-    changes = changes or PersonChanges.none(
-        agreement_id=pool.agreement_id, agreement_fingerprint=pool.agreement_fingerprint
-    )
+    how: dict[str, Any] = {"reviewed": judged.new, "as_of": as_of}
+    people = give_ids(delivery, delivery.people, person, of="person", **how)
+    if homes is None:
+        households, household_ids = carry_ids(delivery.households, as_of=as_of), None
+    else:
+        households = give_ids(
+            delivery, delivery.households, homes.household, of="household", unit=person, **how
+        )
+        household_ids = households.of_records
+    changes, household_changes = _changes_before(pool, previous)
     return LinkResult(
-        crosswalk=crosswalk,
+        crosswalk=build_crosswalk(pool, person, people.of_records, household_ids),
         pairs=LinkedPairs(pool=pool, scored=scored, linked=_linked(scored, person)),
         quality=chosen.quality,
         model=found.model,
@@ -217,27 +248,50 @@ def _result(
         threshold=chosen.threshold,
         n_records=dict(zip(pool.parties, pool.party_sizes().tolist(), strict=True)),
         labels=judged.pairs,
-        changes=changes.with_more(named.changes),
+        changes=changes.with_more(people.changes),
+        household_changes=household_changes.with_more(households.changes),
         kept=Kept(
             made=delivery.made,
             superseded=delivery.superseded,
             measure=found.measure,
             floor=found.floor,
-            person_ids=named.of_records(person),
-            retired_ids=named.retired_ids,
+            people=people.kept,
+            households=households.kept,
+            as_of=as_of,
             labels=judged.labels,
         ),
-        warnings=delivery.warnings + judged.warnings + _of_one_file(pool, found.warnings),
+        warnings=(
+            *delivery.warnings,
+            *judged.warnings,
+            *copied_records(pool),
+            *_of_one_file(pool, found.warnings),
+        ),
         households=None if homes is None else homes.summary,
     )
 
 
+def _changes_before(
+    pool: Pool, previous: LinkResult | None
+) -> tuple[PersonChanges, HouseholdChanges]:
+    if previous is not None:
+        return previous.changes, previous.household_changes
+    under = {
+        "agreement_id": pool.agreement_id,
+        "agreement_fingerprint": pool.agreement_fingerprint,
+    }
+    return PersonChanges.none(**under), HouseholdChanges.none(**under)
+
+
 def _of_one_file(pool: Pool, warnings: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what is said of several parties as it is of one alone."""
+    """Return what is said of several parties as it is of one alone; nothing, where nobody can be in it twice."""
     if len(pool.parties) > 1:
         return warnings
+    if pool.clean.all():
+        return ()
     return tuple(
-        text.replace("the parties seem to share", "the file seems to hold twice")
+        text.replace(
+            "the parties seem to share nobody", "the file seems to hold nobody twice"
+        ).replace("the parties seem to share", "the file seems to hold twice")
         for text in warnings
     )
 
@@ -246,6 +300,7 @@ def forecast_link(
     extracts: Sequence[EncodedExtract],
     *,
     previous: LinkResult | None = None,
+    households: bool = False,
     block: Block = "auto",
     max_pairs: int | None = None,
     n_threads: int | None = None,
@@ -258,6 +313,8 @@ def forecast_link(
         As for :func:`link`.
     previous : LinkResult, optional
         What was linked before.
+    households : bool
+        Whether people are to be grouped into households, too.
     block : {"auto", "exhaustive", "blocks"}
         Which pairs are compared.
     max_pairs : int, optional
@@ -290,8 +347,8 @@ def forecast_link(
     >>> forecast.plan.is_exhaustive
     True
     """
-    _check_options(block, max_pairs, n_threads)
-    delivery = _delivered(extracts, previous)
+    check_link_options(households=households, block=block, max_pairs=max_pairs, n_threads=n_threads)
+    delivery = _delivered(extracts, previous, households=households)
     work = Work(
         pool=delivery.pool,
         earlier=delivery.earlier,
@@ -299,7 +356,13 @@ def forecast_link(
         max_pairs=max_pairs,
         n_threads=n_threads,
     )
-    return _route(work.pool).forecast(work)
+    forecast = _route(work.pool).forecast(work)
+    more = memory_of_homes(work.pool) if households else 0
+    return dataclasses.replace(
+        forecast,
+        memory=forecast.memory + more,
+        memory_of_records=forecast.memory_of_records + more,
+    )
 
 
 def _linked(scored: ScoredPairs, person: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -314,46 +377,3 @@ def _route(pool: Pool) -> Route:
     if pool.spec.records:
         return RECORDS
     return PASSES if pool.spec.passes else FIELDS
-
-
-def _check_options(
-    block: object, max_pairs: object, n_threads: object, *, problems: Sequence[str] = ()
-) -> None:
-    problems = [*problems]
-    if block not in get_args(Block):
-        problems.append(f"'block' is one of {', '.join(get_args(Block))}")
-    if max_pairs is not None and not (_is_whole(max_pairs) and max_pairs >= 1):
-        problems.append("'max_pairs' is a number of pairs, 1 or more")
-    if n_threads is not None and not (_is_whole(n_threads) and n_threads >= 1):
-        problems.append("'n_threads' is 1 or more, or None for all processors")
-    if problems:
-        raise OptionError(problems, hint="Leave it out for the default.")
-
-
-def _check_years(assignment: object, as_of: object) -> None:
-    problems = []
-    if assignment not in get_args(Assignment):
-        problems.append(f"'assignment' is one of {', '.join(get_args(Assignment))}")
-    if as_of is not None and (not isinstance(as_of, dt.date) or isinstance(as_of, dt.datetime)):
-        problems.append("'as_of' is a date")
-    if problems:
-        raise OptionError(problems, hint="Leave it out for the default.")
-
-
-def _check_flag(households: object) -> None:
-    if not isinstance(households, bool):
-        raise OptionError("'households' is True or False", hint="Leave it out for the default.")
-
-
-def _check_places(work_folder: object, progress: object) -> None:
-    problems = []
-    if work_folder is not None and not (isinstance(work_folder, (str, Path)) and str(work_folder)):
-        problems.append("'work_folder' is the path of a folder")
-    if progress is not None and not callable(progress):
-        problems.append("'progress' is a function, such as 'with progress_bar() as progress' gives")
-    if problems:
-        raise OptionError(problems, hint="Leave it out for the default.")
-
-
-def _is_whole(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from linkkit.errors import LinkageError, MismatchError, WrongStageError
 from linkkit.exchange import EncodedExtract, EncodingSpec
 from linkkit.exchange.spec import spec_difference
+from linkkit.linkage.pass_words import PassWords
 
 __all__ = ["Made", "Pool", "checked_extracts", "make_pool", "part_of", "pool_of"]
 
@@ -78,11 +79,13 @@ class Pool:
     tokens : ndarray of uint8, shape (n_records, 16)
         Record tokens.
     words : ndarray of uint64, shape (n_records, n_words)
-        The filters of all fields, or passes, side by side; zero where a field is missing.
+        The filters of all fields side by side, zero where a field is missing; no column with passes.
     present : ndarray of bool, shape (n_records, n_fields)
         Which fields each record has, of those with a filter of their own; no column with passes.
     block_keys : ndarray of uint64, shape (n_records, n_keys)
         The blocking keys of the spec, 0 where a part of one is missing; no column without keys.
+    pass_words : PassWords
+        The filters of all passes; empty without passes.
     with_earlier : bool
         Whether the last "party" stands for the records of all parties that were compared before.
     """
@@ -97,6 +100,7 @@ class Pool:
     words: npt.NDArray[np.uint64]
     present: npt.NDArray[np.bool_]
     block_keys: npt.NDArray[np.uint64]
+    pass_words: PassWords = field(default_factory=PassWords)
     with_earlier: bool = False
 
     def __len__(self) -> int:
@@ -109,6 +113,13 @@ class Pool:
     def word_starts(self) -> npt.NDArray[np.int64]:
         """First word of each filter, and the number of words at the end; (n_filters + 1,)."""
         return np.cumsum([0] + [item.n_words for item in self.spec.columns], dtype=np.int64)
+
+    def filters_of(self, f: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+        """Return the filters of some records in a field or pass, shape (n, n_words)."""
+        if self.spec.passes:
+            return self.pass_words.of(f, rows)
+        first, last = self.word_starts[f : f + 2].tolist()
+        return np.asarray(self.words[rows, first:last])
 
     def party_starts(self) -> npt.NDArray[np.int64]:
         """Return the position of each party's first record, and how many records there are."""
@@ -124,11 +135,19 @@ def part_of(pool: Pool, rows: npt.NDArray[np.int64]) -> Pool:
     return replace(
         pool, party=pool.party[rows], tokens=pool.tokens[rows], words=pool.words[rows],
         present=pool.present[rows], block_keys=pool.block_keys[rows],
+        pass_words=pool.pass_words.part(rows),
     )  # fmt: skip
 
 
-def make_pool(extracts: Sequence[EncodedExtract]) -> Pool:
+def make_pool(extracts: Sequence[EncodedExtract], *, alone: bool = False) -> Pool:
     """Bring extracts together, after checking that they belong together.
+
+    Parameters
+    ----------
+    extracts : sequence of EncodedExtract
+        One for each party.
+    alone : bool
+        Whether one party that holds each person once is enough.
 
     Raises
     ------
@@ -143,11 +162,11 @@ def make_pool(extracts: Sequence[EncodedExtract]) -> Pool:
     known = checked_extracts(extracts)
     if not known:
         raise LinkageError("no extract is given", hint=_ONE_EACH)
-    if len(known) == 1 and known[0].one_record_per_person:
+    if len(known) == 1 and known[0].one_record_per_person and not alone:
         raise LinkageError(
             f"only party '{known[0].party}' is given, and its agreement says that it holds each "
             "person once, so there is nothing to link",
-            hint="Give the extracts of two or more parties.",
+            hint="Give the extracts of two or more parties, or ask for 'households'.",
         )
     return pool_of(known)
 
@@ -167,14 +186,17 @@ def pool_of(extracts: Sequence[EncodedExtract]) -> Pool:
         party=np.repeat(np.arange(len(extracts), dtype=np.int64), sizes),
         tokens=np.concatenate([extract.tokens[order] for extract, order in pairs]),
         words=_words(extracts, orders),
+        pass_words=_pass_words(extracts, orders),
         present=np.concatenate([_present(extract)[order] for extract, order in pairs]),
         block_keys=np.concatenate([extract.block_keys[order] for extract, order in pairs]),
     )
 
 
 def _words(extracts: Sequence[EncodedExtract], orders: Sequence[_Order]) -> npt.NDArray[np.uint64]:
-    """Return the filters of all parties side by side, without another copy of them."""
+    """Return the filters of all parties side by side, without another copy of them; none of passes."""
     columns = extracts[0].spec.columns
+    if extracts[0].spec.passes:
+        return np.zeros((sum(len(extract) for extract in extracts), 0), dtype=np.uint64)
     ends = np.cumsum([item.n_words for item in columns]).tolist()
     words = np.empty((sum(len(extract) for extract in extracts), ends[-1]), dtype=np.uint64)
     start = 0
@@ -189,6 +211,28 @@ def _words(extracts: Sequence[EncodedExtract], orders: Sequence[_Order]) -> npt.
             for item, end, content in zip(columns, ends, filters, strict=True):
                 mine[rows, end - item.n_words : end] = content[chosen]
     return words
+
+
+def _pass_words(extracts: Sequence[EncodedExtract], orders: Sequence[_Order]) -> PassWords:
+    """Return the filters of passes, which are not copied."""
+    passes = extracts[0].spec.passes
+    if not passes:
+        return PassWords()
+    words = PassWords(
+        runs=tuple(
+            tuple(extract.filters[item.name].words for item in passes) for extract in extracts
+        )
+    )
+    if all(isinstance(order, slice) for order in orders):
+        return words
+    return words.part(
+        np.concatenate(
+            [
+                start + np.arange(len(extract))[order]
+                for extract, order, start in zip(extracts, orders, words.starts, strict=False)
+            ]
+        )
+    )
 
 
 def _present(extract: EncodedExtract) -> npt.NDArray[np.bool_]:

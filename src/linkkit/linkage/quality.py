@@ -10,19 +10,17 @@ import numpy.typing as npt
 from scipy.special import expit, logit
 
 from linkkit.engines import slices_of
-from linkkit.linkage.classify import ScoredPairs
+from linkkit.linkage.classify import USUAL_DOUBT, Doubt, ScoredPairs
 from linkkit.linkage.pool import Pool
 
-__all__ = ["LinkageQuality", "estimate_quality"]
+__all__ = ["LinkageQuality", "estimate_quality", "links_in_groups"]
 
 _LEAST_EXPECTED = 0.5
 """With fewer true pairs expected than this there is no overlap, and nothing was missed."""
 
 _LARGEST_GROUP = 40
 _DEVIATIONS = 1.645
-_SHIFT = 1.0
 _SHIFT_OF_FEW = 10.0
-_UNSEEN_MORE = 2.0
 _PAIRS_ANYWAY = 1.0
 _CERTAIN = 1e-12
 
@@ -49,7 +47,7 @@ class LinkageQuality:
         expected at all.
     precision_interval, recall_interval : tuple of float
         Where the true values lie with a probability of about 90 %, if the model is about right: it holds
-        chance, and match weights that are all off by one to some nats.
+        chance, and match weights that are all off by one to some nats, more in profiles with passes.
     """
 
     n_links: int
@@ -84,7 +82,12 @@ class _Links(NamedTuple):
 
 
 def estimate_quality(
-    pool: Pool, scored: ScoredPairs, person: npt.NDArray[np.int64], *, n_unseen: float = 0.0
+    pool: Pool,
+    scored: ScoredPairs,
+    person: npt.NDArray[np.int64],
+    *,
+    n_unseen: float = 0.0,
+    doubt: Doubt = USUAL_DOUBT,
 ) -> LinkageQuality:
     """Estimate precision and recall of a partition into people.
 
@@ -101,16 +104,18 @@ def estimate_quality(
         The smallest position of a record of the same person.
     n_unseen : float
         How many pairs of one person are expected not to be candidates.
+    doubt : Doubt
+        How far the model may be off.
     """
     links = _links(pool, scored, person)
     n_links, unseen = len(links.of_links), max(n_unseen - links.through_others, 0.0)
     middle = _shares(links, unseen, 0.0)
     expected = float(links.of_links.sum() + links.missed.sum())
-    shift = _SHIFT + _SHIFT_OF_FEW / (expected + _SHIFT_OF_FEW)
+    shift = doubt.nats + _SHIFT_OF_FEW / (expected + _SHIFT_OF_FEW)
     ends = [
         _shares(links, unseen * factor, sign * shift)
         for sign in (-1, 1)
-        for factor in (1 / _UNSEEN_MORE, _UNSEEN_MORE)
+        for factor in (1 / doubt.times_unseen, doubt.times_unseen)
     ]
     of_chance = float((links.of_links * (1 - links.of_links)).sum())
     of_missed = of_chance + float((links.missed * (1 - links.missed)).sum()) + unseen
@@ -162,7 +167,7 @@ def _links(pool: Pool, scored: ScoredPairs, person: npt.NDArray[np.int64]) -> _L
     # Two records that were linked are candidates, unless they were linked for other reasons.
     n_of_two = int((n_records == 2).sum())
     of_two = np.concatenate(of_pairs)
-    of_more, through_others = _of_groups(scored, np.concatenate(inside), person, n_records)
+    of_more, through_others = links_in_groups(scored, np.concatenate(inside), person, n_records)
     return _Links(
         of_links=np.concatenate([of_two, np.zeros(n_of_two - len(of_two)), of_more]),
         through_others=through_others,
@@ -170,7 +175,7 @@ def _links(pool: Pool, scored: ScoredPairs, person: npt.NDArray[np.int64]) -> _L
     )
 
 
-def _of_groups(
+def links_in_groups(
     scored: ScoredPairs,
     rows: npt.NDArray[np.int64],
     person: npt.NDArray[np.int64],
@@ -179,7 +184,8 @@ def _of_groups(
     """Return the probability of each link in groups of three or more, and how many were no candidates.
 
     Two records of a group are of one person if they are alike, or if both are of one person with a
-    third.
+    third. The best of these ways counts: all of them compare the same two records with records that are
+    much the same, so that they are right or wrong together.
     """
     order = np.argsort(person, kind="stable")
     place = np.empty_like(order)
@@ -197,11 +203,11 @@ def _of_groups(
         number = np.searchsorted(groups, person[left])
         joint = np.zeros((len(groups), size, size))
         joint[number, place[left], place[right]] = joint[number, place[right], place[left]] = p
-        unlikely = 1 - joint
+        best = joint.copy()
         for k in range(size):
-            unlikely *= 1 - joint[:, :, [k]] * joint[:, [k], :]
+            np.maximum(best, joint[:, :, [k]] * joint[:, [k], :], out=best)
         one, other = np.triu_indices(size, k=1)
-        of_links = 1 - unlikely[:, one, other]
+        of_links = best[:, one, other]
         through += float(of_links[joint[:, one, other] == 0].sum())
         answer.append(of_links.ravel())
     return np.concatenate(answer), through

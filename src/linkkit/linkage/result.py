@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linkkit.agreement import Agreement
-from linkkit.exchange import Crosswalk, Identity, PersonChanges
+from linkkit.exchange import Crosswalk, HouseholdChanges, Identity, PersonChanges
+from linkkit.exchange.changes import IdChanges
 from linkkit.linkage.block import Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel
 from linkkit.linkage.explain import Linked, PairExplanation, explain_pair
@@ -46,6 +47,8 @@ class LinkResult:
     changes : PersonChanges
         What became of person ids over all deliveries: which were merged, split or withdrawn. For the
         steward.
+    household_changes : HouseholdChanges
+        The same of household ids.
     warnings : tuple of str
         What somebody should look at, with counts.
     kept : Kept
@@ -61,6 +64,7 @@ class LinkResult:
     n_records: dict[str, int]
     labels: LabelledPairs | None = None
     changes: PersonChanges
+    household_changes: HouseholdChanges
     kept: Kept
     warnings: tuple[str, ...] = ()
     households: Households | None = None
@@ -86,7 +90,7 @@ class LinkResult:
         Raises
         ------
         OptionError
-            When a token is none, or of no record of the linkage, or both are the same.
+            When a token is no record token, or of no record of the linkage, or both are the same.
 
         Examples
         --------
@@ -143,10 +147,16 @@ class LinkResult:
         warnings = "".join(f"\nwarning: {text}" for text in self.warnings)
         return (
             f"records: {sizes}\ncompared: {self.plan}\n{known}"
-            f"people: {self.crosswalk.n_people}\n{self.quality}{homes}"
-            + (f"\nperson ids, over all deliveries: {self.changes}" if len(self.changes) else "")
+            f"people: {self.crosswalk.n_people}{self._quality_text()}{homes}"
+            + _changed("person", self.changes)
+            + _changed("household", self.household_changes)
             + warnings
         )
+
+    def _quality_text(self) -> str:
+        """Return how good the links are; nothing of a file in which there can be none."""
+        pool = self.pairs.pool
+        return "" if len(pool.parties) == 1 and bool(pool.clean.all()) else f"\n{self.quality}"
 
     def save(
         self,
@@ -154,6 +164,7 @@ class LinkResult:
         *,
         agreement: Agreement | None = None,
         identity: Identity | None = None,
+        overwrite: bool = False,
     ) -> Path:
         """Write a file for the next delivery, which stays at the linkage unit; returns the path.
 
@@ -168,11 +179,13 @@ class LinkResult:
             The agreement, which states the linkage unit's key.
         identity : Identity, optional
             The linkage unit's identity.
+        overwrite : bool, default False
+            Whether an earlier result may be replaced. What the next delivery needs is in no other file.
 
         Raises
         ------
         OptionError
-            When only one of agreement and identity is given.
+            When only one of agreement and identity is given, or the file exists and is not to be replaced.
         MismatchError, NotAuthorizedError
             When the result is of another agreement, or the identity is not the linkage unit's.
         SealError
@@ -191,7 +204,7 @@ class LinkResult:
         """
         return save_result(
             path, self, made=self.kept.made, n_rows=len(self.pairs.pool), agreement=agreement,
-            identity=identity,
+            identity=identity, overwrite=overwrite,
         )  # fmt: skip
 
     @classmethod
@@ -226,3 +239,7 @@ class LinkResult:
         if agreement is not None:
             require_agreement(result.kept.made, agreement)
         return result
+
+
+def _changed(what: str, changes: IdChanges) -> str:
+    return f"\n{what} ids, over all deliveries: {changes}" if len(changes) else ""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.engines import slices_of
-from linkkit.linkage.classify import ScoredPairs
+from linkkit.linkage.classify import USUAL_DOUBT, Doubt, ScoredPairs
 from linkkit.linkage.cluster import Assignment, ScorePairs, cluster_records
 from linkkit.linkage.labels import LabelledPairs
 from linkkit.linkage.pool import Pool
@@ -61,6 +61,7 @@ def choose_people(
     n_unseen: float = 0.0,
     labels: LabelledPairs | None = None,
     assignment: Assignment = "greedy",
+    doubt: Doubt = USUAL_DOUBT,
 ) -> Chosen:
     """Cluster records at a threshold that is given, or that is found.
 
@@ -83,13 +84,16 @@ def choose_people(
         Pairs that are known to be of one person, or not.
     assignment : {"greedy", "optimal"}
         How two parties that hold each person once are assigned to each other.
+    doubt : Doubt
+        How far the model may be off, for the intervals of the estimates.
     """
 
     def clustered(least: float) -> Chosen:
         person = cluster_records(
             pool, scored, threshold=least, score=score, labels=labels, assignment=assignment
         )
-        return Chosen(least, person, estimate_quality(pool, scored, person, n_unseen=n_unseen))
+        quality = estimate_quality(pool, scored, person, n_unseen=n_unseen, doubt=doubt)
+        return Chosen(least, person, quality)
 
     if threshold != "auto":
         return clustered(float(threshold))

@@ -37,6 +37,9 @@ _OWN = "your "
 _ONLY_WITH: dict[Fact, str] = {"mixed": "unsure", "no_person": "different"}
 """Facts that leave one answer: of two people in one record neither can be said."""
 
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_BREAKS = ("\t", "\r", "\n")
+
 _Row = tuple[int, str | None]
 
 
@@ -71,9 +74,15 @@ class ReviewSheet:
         return frame
 
     def save(self, path: str | Path) -> Path:
-        """Write a CSV file that only its owner may read; raises :class:`SealError` if it cannot be."""
+        """Write a CSV file that only its owner may read; raises :class:`SealError` if it cannot be.
+
+        A cell of the extract that a spreadsheet would take for a formula gets an apostrophe before it.
+        """
+        frame = self.to_pandas()
+        for name in frame.columns[frame.columns.str.startswith(_OWN)]:
+            frame[name] = [_harmless(cell) for cell in frame[name]]
         # Spreadsheets take text with this mark for UTF-8.
-        text = "\ufeff" + self.to_pandas().to_csv(index=False, lineterminator="\n")
+        text = "\ufeff" + frame.to_csv(index=False, lineterminator="\n")
         return atomic_text(path, text, private=True)
 
 
@@ -225,6 +234,14 @@ def _problem(is_asked: bool, answer: str, fact: str) -> str:  # noqa: FBT001  # 
     if fact and (answer or "unsure") != (needed or "unsure"):
         return f"holds a fact with which the answer is '{needed}'"
     return ""
+
+
+def _harmless(cell: Any) -> Any:
+    """Return a cell that no spreadsheet computes (OWASP, "CSV Injection")."""
+    is_formula = isinstance(cell, str) and (
+        cell.lstrip().startswith(_FORMULA) or cell.startswith(_BREAKS)
+    )
+    return f"'{cell}" if is_formula else cell
 
 
 def _words() -> str:

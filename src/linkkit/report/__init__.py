@@ -6,12 +6,14 @@ the linkage is good enough. Figures need the extra ``plots``, which loads when o
 """
 
 from linkkit.report.charts import plot_match_weights, plot_threshold_curve
+from linkkit.report.explanation import explanation_page
 from linkkit.report.field_chart import plot_field_weights
 from linkkit.report.overlap_chart import plot_overlaps
 from linkkit.report.page import linkage_report
 from linkkit.report.waterfall_chart import plot_waterfall
 
 __all__ = [
+    "explanation_page",
     "linkage_report",
     "plot_field_weights",
     "plot_match_weights",

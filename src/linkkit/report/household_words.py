@@ -51,6 +51,17 @@ def household_facts(found: Households, cell: int | None) -> tuple[tuple[str, str
         ("Households", shown_count(found.n_households, cell)),
         ("Fields that tell of a home", ", ".join(x.replace("_", " ") for x in found.evidence)),
         ("People without any of them", shown_count(found.n_without_evidence, cell)),
-        ("Pairs of one household that are right, estimated", percent(found.precision)),
-        ("Pairs of one household that were found, estimated", percent(found.recall)),
+        (
+            "Pairs of one household that are right, estimated",
+            _with_interval(found.precision, found.precision_interval),
+        ),
+        (
+            "Pairs of one household that were found, estimated",
+            _with_interval(found.recall, found.recall_interval),
+        ),
     )
+
+
+def _with_interval(share: float, interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{percent(share)} ({percent(low)} to {percent(high)})"

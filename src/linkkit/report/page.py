@@ -6,7 +6,6 @@ It needs no other file, script or network, and holds no record token and no pers
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from linkkit.report.charts import plot_match_weights, plot_threshold_curve
 from linkkit.report.contents import Contents, gather
 from linkkit.report.field_chart import plot_field_weights
 from linkkit.report.overlap_chart import plot_overlaps
+from linkkit.report.rendered import rendered
 from linkkit.report.style import inline_svg
 
 __all__ = ["linkage_report"]
@@ -152,14 +152,8 @@ def _say_overlaps(found: Overlaps) -> str:
 
 
 def _render(contents: Contents, charts: dict[str, str]) -> str:
-    import jinja2
     from markupsafe import Markup
 
-    source = files("linkkit.report").joinpath("templates", "linkage.html.jinja")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(source.read_text(encoding="utf-8"))
     # The charts are linkkit's own SVG, in which matplotlib has escaped every label.
     marked: dict[str, Any] = {name: Markup(svg) for name, svg in charts.items()}  # noqa: S704
-    return template.render(page=contents, charts=marked) + "\n"
+    return rendered("linkage.html.jinja", page=contents, charts=marked)

@@ -48,6 +48,8 @@ CHANCE_PER_RECORD = 0.5
 _LEAST_DEVIATIONS = 1.0
 _BUDGET_SECONDS = 15.0
 _BUDGET_PER_RECORD = 6.0e-6
+_LEAST_BUDGET_SECONDS = 1.5
+"""What tables may cost, in all and for each record; and for the smallest delivery to many records."""
 
 _FIRST_PARTS = ((1_024, 1.65, 1.0e9), (512, 2.05, 1.5e9), (256, 2.4, 2.2e9))
 """Bits looked at first, standard errors above chance that they must show, pairs per second."""
@@ -202,12 +204,24 @@ def plan_passes(
         bits_per_table=0, n_meeting=n_pairs, n_comparisons=n_pairs * len(passes),
         pair_completeness=0.0, share_new=_share_new(pool),
     )  # fmt: skip
-    if block == "blocks" or (block == "auto" and n_pairs > EXHAUSTIVE_LIMIT):
+    if block == "blocks" or (block == "auto" and not _is_quick(pool, plan)):
         return plan_tables(pool.spec.passes, plan, n_members=len(pool), n_meeting=n_pairs)
     if n_pairs * len(passes) > _WHOLE_RATE * _BUDGET_SECONDS:
         n_first, first_deviations = _first_part(n_pairs * len(passes))
         plan = replace(plan, n_first_bits=n_first, first_deviations=first_deviations)
     return replace(plan, pair_completeness=completeness(passes, plan))
+
+
+def _is_quick(pool: Pool, plan: PassPlan) -> bool:
+    """Whether all pairs are compared in seconds; of a delivery, in as many as its tables may cost."""
+    if not pool.with_earlier or plan.n_pairs > EXHAUSTIVE_LIMIT:
+        return plan.n_pairs <= EXHAUSTIVE_LIMIT
+    return plan.n_comparisons / _FIRST_PARTS[0][2] <= _budget(plan, len(pool))
+
+
+def _budget(plan: PassPlan, n_members: int) -> float:
+    """Return what tables may cost, in seconds of one processor: of a delivery its share."""
+    return max(plan.share_new * budget_seconds(n_members), _LEAST_BUDGET_SECONDS)
 
 
 def _share_new(pool: Pool) -> float:
@@ -233,7 +247,7 @@ def plan_tables(
     n_meeting : int
         How many of their pairs can match.
     """
-    budget = plan.share_new * budget_seconds(n_members)
+    budget = _budget(plan, n_members)
     n_words = min(item.n_words for item in passes)
     found = []
     for bits in _BITS_OF_TABLE:

@@ -171,6 +171,8 @@ class BlockingPlan:
 
 def all_of(n_pairs: int, n_known: int) -> str:
     """Say that all pairs are compared, but for those that were before."""
+    if n_pairs == n_known:
+        return "no new pair" if n_known else "no pair"
     return f"all {n_pairs - n_known:,} pairs" + (" with new records" if n_known else "")
 
 
@@ -205,7 +207,11 @@ def all_keys(pool: Pool) -> npt.NDArray[np.uint64]:
 
 
 def plan_blocking(
-    pool: Pool, *, block: Block = "auto", keys: npt.NDArray[np.uint64] | None = None
+    pool: Pool,
+    *,
+    block: Block = "auto",
+    keys: npt.NDArray[np.uint64] | None = None,
+    whole: Pool | None = None,
 ) -> BlockingPlan:
     """Choose what to compare.
 
@@ -220,6 +226,9 @@ def plan_blocking(
         Whether all pairs, or those of blocks.
     keys : ndarray of uint64, shape (n_records, n_fields + n_keys), optional
         What :func:`all_keys` returns, if it is at hand.
+    whole : Pool, optional
+        All records, where some pairs of them were compared before and are not in `pool`. What is worth its
+        comparisons when all are made at once is worth its part of them.
 
     Raises
     ------
@@ -236,10 +245,12 @@ def plan_blocking(
     its records agree in one or two fields more.
     """
     n_pairs = count_pairs(pool)
-    if block == "exhaustive" or (block == "auto" and n_pairs <= EXHAUSTIVE_LIMIT):
+    n_whole = n_pairs if whole is None else count_pairs(whole)
+    if block == "exhaustive" or (block == "auto" and n_whole <= EXHAUSTIVE_LIMIT):
         return BlockingPlan(passes=(all_pairs(pool),), n_pairs=n_pairs)
     keys = all_keys(pool) if keys is None else keys
-    expected = _Expected(pool)
+    n_records = len(pool) if whole is None else len(whole) * n_pairs / max(n_whole, 1)
+    expected = _Expected(pool, n_records)
     passes: list[KeyPass] = []
     skipped: list[str] = []
     crowded: list[str] = []
@@ -319,8 +330,8 @@ def _splits(pool: Pool, keys: npt.NDArray[np.uint64], item: KeyPass) -> list[Key
 class _Expected:
     """Which matches no pass has found yet, by what is expected of matches before any is seen."""
 
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
+    def __init__(self, pool: Pool, n_records: float) -> None:
+        self.pool, self.n_records = pool, n_records
         self.fields = _distinctive(pool)[:_MOST_FIELDS]
         kinds: list[FieldKind] = [pool.spec.filters[f].kind for f in self.fields]
         equal = np.array([_EQUAL_IN_MATCHES.get(kind, 0.7) for kind in kinds])
@@ -339,10 +350,10 @@ class _Expected:
         """Whether a pass costs little, or little for each match that it alone would find."""
         if item.n_comparisons > PASS_LIMIT or not _share_uncrowded(item):
             return False
-        if item.n_comparisons <= FREE_PER_RECORD * len(self.pool):
+        if item.n_comparisons <= FREE_PER_RECORD * self.n_records:
             return True
         share = float((self.missed * self._agree(item)).sum()) * _share_uncrowded(item)
-        return item.n_comparisons <= DEAREST_MATCH * share * _MATCHES_PER_RECORD * len(self.pool)
+        return item.n_comparisons <= DEAREST_MATCH * share * _MATCHES_PER_RECORD * self.n_records
 
     def find(self, item: KeyPass) -> None:
         """Count the matches of a pass as found."""

@@ -16,6 +16,7 @@ from linkkit.linkage.classify.em import Evidence, Fit, first_fit, improve, log_e
 from linkkit.linkage.classify.label_fit import correction_by_labels
 from linkkit.linkage.classify.model import Learner, MatchModel
 from linkkit.linkage.classify.priors import N_MATCHING
+from linkkit.linkage.classify.score_oddity import gain_over_strangers
 from linkkit.linkage.classify.scores import FrequencyTable, Room, ScoredPairs, score_pairs
 from linkkit.linkage.compare import ComparedPairs
 from linkkit.linkage.labels import LabelledPairs
@@ -205,14 +206,18 @@ def _sound_fit(learner: Learner, most_matches: int, limit: float) -> tuple[Fit, 
 
 
 def _is_shared(learner: Learner, fit: Fit) -> bool:
-    """Whether candidates are more probable with people in common than without (likelihood ratio)."""
+    """Whether candidates are more probable with people in common than without (likelihood ratio).
+
+    Where strangers are known, more pairs that look like one person than among them are proof, too.
+    """
     evidence = learner.evidence
     if evidence.known[:, 0].any():
         return True
     nobody = first_fit(evidence, nobody=True)
     gain = log_evidence(evidence, fit) - log_evidence(evidence, nobody, nobody=True)
     n_matches = float(fit.shares[:N_MATCHING].sum()) * evidence.n_pairs
-    return gain > _LEAST_EVIDENCE and n_matches > _LEAST_MATCHES
+    is_more = max(gain, gain_over_strangers(evidence, fit)) > _LEAST_EVIDENCE
+    return is_more and n_matches > _LEAST_MATCHES
 
 
 def _is_collapsed(evidence: Evidence, fit: Fit, limit: float) -> bool:

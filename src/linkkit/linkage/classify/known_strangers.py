@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Strangers"]
+__all__ = ["Strangers", "not_so_clean"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -41,3 +41,12 @@ class Strangers:
         """Return that nothing is known."""
         nobody = np.zeros(n_pairs, dtype=np.bool_)
         return cls(known=nobody, counted=nobody, share=0.0, share_free=np.ones(n_pairs))
+
+
+def not_so_clean(party: str, seen: str) -> str:
+    """Say that a party seems to hold people more than once, by what was seen."""
+    return (
+        f"party '{party}' was declared to hold each person once, but {seen}; if it holds people more than "
+        "once, take 'one_record_per_person' from it in the agreement and encode again; else the fields "
+        "do not tell its people apart, so add one"
+    )

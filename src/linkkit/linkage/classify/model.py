@@ -25,7 +25,6 @@ from linkkit.linkage.classify.em import (
     first_fit,
     level_counts,
     log_joint,
-    oddity,
 )
 from linkkit.linkage.classify.priors import (
     CLASSES,
@@ -36,6 +35,7 @@ from linkkit.linkage.classify.priors import (
     learned_levels,
     of_unknown_use,
 )
+from linkkit.linkage.classify.score_oddity import pattern_log_oddity
 from linkkit.linkage.classify.unseen import Unseen
 from linkkit.linkage.compare import LEVELS, N_LEVELS
 from linkkit.linkage.compare.fields.pairs import unpack
@@ -304,6 +304,7 @@ class Learner:
     fields: tuple[str, ...]
     patterns: npt.NDArray[np.uint64]
     evidence: Evidence
+    of_strangers: npt.NDArray[np.uint64]
 
     @classmethod
     def of(
@@ -359,7 +360,10 @@ class Learner:
             n_comparable=strangers.comparable(patterns, n_fields=n_fields),
         )
         return cls(
-            fields=tuple(item.name for item in filters), patterns=patterns, evidence=evidence
+            fields=tuple(item.name for item in filters),
+            patterns=patterns,
+            evidence=evidence,
+            of_strangers=strangers.sample,
         )
 
     def matched(
@@ -385,7 +389,7 @@ class Learner:
             converged=fit.converged,
             completeness=self._completeness(fit),
             odd_codes=self.patterns if self.evidence.n_strangers else self.patterns[:0],
-            log_oddity=np.log(oddity(self.evidence, fit.shares, fit.tables))
+            log_oddity=pattern_log_oddity(self.evidence, fit, self.of_strangers)
             if self.evidence.n_strangers
             else np.zeros(0),
             warnings=warnings,

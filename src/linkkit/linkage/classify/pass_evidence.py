@@ -15,17 +15,26 @@ import numpy.typing as npt
 from linkkit.exchange import EncodingSpec, PassSpec
 from linkkit.linkage.classify.pass_coincidences import Coincidences
 from linkkit.linkage.classify.pass_levels import ALIVE_FROM
-from linkkit.linkage.classify.pass_priors import N_MATCHING
+from linkkit.linkage.classify.pass_priors import N_MATCHING, WORN
 from linkkit.linkage.classify.pass_similarities import SIMILARITIES, normal_density, similar_at
 
-__all__ = ["PassParameters", "RatioTable", "SeenPairs", "alive_ratios", "pair_log_odds"]
+__all__ = [
+    "SALTS_OF_MATCHES",
+    "PassParameters",
+    "RatioTable",
+    "SeenPairs",
+    "alive_ratios",
+    "pair_log_odds",
+]
 
 _FROM_HASHING = 0.02
 """How far two filters' similarity lies from that of their tokens."""
 
-_SALTS_OF_MATCHES = 2
+SALTS_OF_MATCHES = 2
+"""With fewer salts alive a pair is lonely."""
 
 _Floats = npt.NDArray[np.float64]
+_Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -42,16 +51,19 @@ class PassParameters:
         Probability of each similarity of two filters with the same salt.
     coincident : ndarray of float64, shape (n_fields,)
         Share of strangers who have the value of a field in common, among all pairs.
-    lonelier : ndarray of float64, shape (1 + n_salts,)
-        How many times as probable matches are than with independent salts to be alive with no salt, and
-        with each alone.
+    similar_lonely : ndarray of float64, shape (n_passes, n_similarities)
+        The same of matches that are alive with one salt alone, whoever they are.
+    lonely : ndarray of float64, shape (n_blocks, 1 + n_salts)
+        By block, which share of all its pairs are matches that are alive with no salt, and with each
+        alone, over how many worn matches are so with independent salts.
     """
 
     shares: _Floats
     same: _Floats
     similar: _Floats
     coincident: _Floats
-    lonelier: _Floats
+    similar_lonely: _Floats
+    lonely: _Floats
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +115,12 @@ class SeenPairs:
         The number of that salt, from 1; 0: none, or several.
     near : ndarray of int64
         All other pairs.
+    alive : ndarray of bool, shape (n_pairs, n_salts)
+        With which salts pairs are alive.
+    block : ndarray of int64, shape (n_pairs,)
+        The number of each pair's block: of which two parties it is.
+    covered : ndarray of bool, shape (n_blocks, n_passes)
+        The passes that tell something about a block's pairs.
     """
 
     tables: list[RatioTable]
@@ -111,24 +129,45 @@ class SeenPairs:
     lonely: npt.NDArray[np.bool_]
     lonely_salt: npt.NDArray[np.int64]
     near: npt.NDArray[np.int64]
+    alive: _Bools
+    block: npt.NDArray[np.int64]
+    covered: _Bools
 
     @classmethod
     def of(
         cls,
         spec: EncodingSpec,
         correlations: _Floats,
-        unknown: npt.NDArray[np.bool_] | None = None,
+        unknown: _Bools | None = None,
+        *,
+        block: npt.NDArray[np.int64] | None = None,
+        covered: _Bools | None = None,
     ) -> SeenPairs:
-        """Return pairs by their correlations, (n_pairs, n_passes); `unknown` ones tell nothing."""
+        """Return pairs by their correlations, (n_pairs, n_passes); `unknown` ones tell nothing.
+
+        Nor do passes that are not `covered`, in which pairs of a block are never alive. All pairs are of
+        one block, and all passes are covered, where nothing is said.
+        """
+        n_pairs, n_passes = correlations.shape
+        block = np.zeros(n_pairs, dtype=np.int64) if block is None else block
+        if covered is None:
+            n_blocks = int(block.max(initial=0)) + 1
+            covered = np.ones((n_blocks, n_passes), dtype=np.bool_)
         tables, groups = [RatioTable.of(item) for item in spec.passes], _by_salt(spec)
-        places = _places(tables, correlations)
+        tables = [table.with_nothing() for table in tables]
+        nothing = ~covered[block]
+        correlations = np.where(nothing, 0.0, correlations)
         if unknown is not None:
-            tables = [table.with_nothing() for table in tables]
-            places = np.where(unknown.T, [[len(table.ratios) - 1] for table in tables], places)
             # What was not looked at may be alive.
             correlations = np.where(unknown, 1.0, correlations)
+            nothing |= unknown
+        places = np.where(
+            nothing.T,
+            [[len(table.ratios) - 1] for table in tables],
+            _places(tables, correlations),
+        )
         alive = _alive_salts(spec, correlations, groups)
-        lonely = alive.sum(axis=1) < _SALTS_OF_MATCHES
+        lonely = alive.sum(axis=1) < SALTS_OF_MATCHES
         return cls(
             tables=tables,
             places=places,
@@ -136,7 +175,23 @@ class SeenPairs:
             lonely=lonely,
             lonely_salt=np.where(lonely, alive @ np.arange(1, len(groups) + 1), 0),
             near=np.flatnonzero(~lonely),
+            alive=alive,
+            block=block,
+            covered=covered,
         )
+
+    @property
+    def covered_salts(self) -> _Bools:
+        """Which salts tell something about a block's pairs, shape (n_blocks, n_salts)."""
+        return np.column_stack([self.covered[:, group].any(axis=1) for group in self.groups])
+
+    def of_lonely_matches(self, learned: PassParameters) -> _Floats:
+        """Return how probable lonely pairs are as matches over noise, times the share of such matches."""
+        groups, places = self.groups, self.places[:, self.lonely]
+        same, similar = learned.same[[WORN]], learned.similar_lonely[None]
+        found = _class_ratios(self.tables, places, groups, same, similar)[0]
+        share = learned.lonely[self.block[self.lonely], self.lonely_salt[self.lonely]]
+        return np.asarray(found * share)
 
     def ratios(self, same: _Floats, similar: _Floats) -> _Floats:
         """Return the likelihood of each pair in each class over that of noise."""
@@ -151,9 +206,10 @@ class SeenPairs:
 
 def pair_log_odds(seen: SeenPairs, learned: PassParameters, classes: Coincidences) -> _Floats:
     """Return the natural log of the odds of a match of each pair."""
-    ratios = seen.ratios(learned.same, learned.similar)
-    ratios[:N_MATCHING, seen.lonely] *= learned.lonelier[seen.lonely_salt[seen.lonely]]
-    logs = np.log(np.maximum(ratios, 1e-300)) + np.log(learned.shares)[:, None]
+    joint = seen.ratios(learned.same, learned.similar) * learned.shares[:, None]
+    joint[:N_MATCHING, seen.lonely] = 0.0
+    joint[WORN, seen.lonely] = seen.of_lonely_matches(learned)
+    logs = np.log(np.maximum(joint, 1e-300))
     match, other = (np.logaddexp.reduce(x, axis=0) for x in np.split(logs, [N_MATCHING]))
     shared = learned.coincident @ seen.of_coincidence(classes)
     other[seen.near] = np.logaddexp(other[seen.near], np.log(np.maximum(shared, 1e-300)))
@@ -198,7 +254,8 @@ def _places(tables: list[RatioTable], correlations: _Floats) -> npt.NDArray[np.i
         np.round(correlations[:, k] / table.step).astype(np.int64) - table.least
         for k, table in enumerate(tables)
     ]
-    return np.array([np.clip(x, 0, len(t.ratios) - 1) for x, t in zip(rows, tables, strict=True)])
+    # The last row of a table is of what tells nothing.
+    return np.array([np.clip(x, 0, len(t.ratios) - 2) for x, t in zip(rows, tables, strict=True)])
 
 
 def _by_salt(spec: EncodingSpec) -> list[list[int]]:

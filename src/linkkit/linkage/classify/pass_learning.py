@@ -12,15 +12,24 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from linkkit.exchange import EncodingSpec
 from linkkit.linkage.classify.known_strangers import Strangers
 from linkkit.linkage.classify.pass_coincidences import coincidence_classes
+from linkkit.linkage.classify.pass_coverage import covered_passes
 from linkkit.linkage.classify.pass_evidence import PassParameters, SeenPairs, pair_log_odds
 from linkkit.linkage.classify.pass_levels import pass_weights
 from linkkit.linkage.classify.pass_model import PassModel
-from linkkit.linkage.classify.pass_priors import N_MATCHING, expected_same
-from linkkit.linkage.classify.pass_round import Evidence, next_round, with_rest
+from linkkit.linkage.classify.pass_patterns import expected_patterns, salts_that_share
+from linkkit.linkage.classify.pass_priors import N_MATCHING, WORN, expected_same
+from linkkit.linkage.classify.pass_round import (
+    Evidence,
+    lonely_if_independent,
+    next_round,
+    share_of_lonely,
+    with_rest,
+)
 from linkkit.linkage.classify.pass_similarities import expected_similar
 
 __all__ = ["fit_pass_model"]
@@ -34,10 +43,13 @@ _FEW, _LEAST_SAME = 0.02, 0.6
 """Fathers and sons of one name, say, are so few of those who could match; what makes them alike is never
 another salt than theirs, while errors of one person are now in this field and now in that."""
 
+_LEAST_MATCHES, _MANY_OTHERS = 20.0, 0.5
 _INCREDIBLE = 1e-6
 _MAX_ROUNDS = 300
+_TIMES_COUNTED = 3
 _CONVERGED = 1e-4
 _FEWEST = 1e-12
+_FEW_NEAR = 1e-3
 
 _Floats = npt.NDArray[np.float64]
 
@@ -53,6 +65,9 @@ def fit_pass_model(
     n_expected: float | None = None,
     strangers: Strangers | None = None,
     known: npt.NDArray[np.int8] | None = None,
+    block: npt.NDArray[np.int64] | None = None,
+    pairs_of_block: _Floats | None = None,
+    found: _Floats | None = None,
 ) -> PassModel:
     """Learn the model by EM from candidate pairs, all other pairs being unrelated.
 
@@ -77,9 +92,15 @@ def fit_pass_model(
         Which candidates are known to be no match.
     known : ndarray of int8, shape (n_candidates,), optional
         Labels: 1 the same person, -1 not, 0 not known.
+    block : ndarray of int64, shape (n_candidates,), optional
+        The number of each pair's block, of two parties; by default all are of one.
+    pairs_of_block : ndarray of float64, shape (n_blocks,), optional
+        How many pairs there are in each.
+    found : ndarray of float64, shape (n_candidates,), optional
+        How probable it was that each became a candidate, 0 to 1; 1 by default.
     """
     evidence = Evidence(
-        seen=SeenPairs.of(spec, correlations),
+        seen=SeenPairs.of(spec, correlations, block=block, covered=_all(pairs_of_block, spec)),
         classes=coincidence_classes(spec),
         n_pairs=float(max(n_pairs, 1)),
         n_expected=most_matches if n_expected is None else n_expected,
@@ -89,9 +110,15 @@ def fit_pass_model(
         known=np.zeros(len(correlations), dtype=np.int8) if known is None else known,
         same=expected_same(spec),
         similar=expected_similar(spec),
+        pairs_of_block=np.array([float(n_pairs)]) if pairs_of_block is None else pairs_of_block,
+        found=np.ones(len(correlations)) if found is None else found,
     )
     usual = _usual(evidence, n_records)
     state, n_rounds, converged = _em(evidence, usual)
+    for _ in range(_TIMES_COUNTED):
+        evidence = _with_counts(spec, correlations, evidence, state)
+        state, n_more, converged = _em(evidence, replace(state, lonely=_lonely(evidence, state)))
+        n_rounds += n_more
     is_sound = all(np.isfinite(x).all() for x in (state.shares, state.same, state.similar))
     doubts = _doubts(evidence, state, n_rounds, converged=converged, is_sound=is_sound)
     state = _believed(evidence, state) if is_sound else usual
@@ -105,13 +132,50 @@ def _usual(evidence: Evidence, n_records: int) -> PassParameters:
     worn = 0.5 * _WORN_AMONG_MATCHES * evidence.n_expected
     others = np.array(_OTHERS_PER_RECORD) * n_records
     first = np.concatenate([[0.5 * evidence.n_expected - worn, worn], others])
-    return PassParameters(
+    state = PassParameters(
         shares=with_rest(first / evidence.n_pairs),
         same=evidence.same,
         similar=evidence.similar,
         coincident=evidence.classes.shares,
-        lonelier=np.ones(1 + len(evidence.seen.groups)),
+        similar_lonely=evidence.similar[WORN],
+        lonely=np.zeros((len(evidence.pairs_of_block), 1 + len(evidence.seen.groups))),
     )
+    return replace(state, lonely=_lonely(evidence, state))
+
+
+def _all(pairs_of_block: _Floats | None, spec: EncodingSpec) -> npt.NDArray[np.bool_]:
+    n_blocks = 1 if pairs_of_block is None else len(pairs_of_block)
+    return np.ones((n_blocks, len(spec.passes)), dtype=np.bool_)
+
+
+def _with_counts(
+    spec: EncodingSpec,
+    correlations: _Floats,
+    evidence: Evidence,
+    state: PassParameters,
+) -> Evidence:
+    """Return the evidence with what the matches say of each block: its passes, and what is missing."""
+    odds = pair_log_odds(evidence.seen, state, evidence.classes)
+    match = expit(odds) * ((evidence.known >= 0) & ~evidence.strangers.known)
+    covered = covered_passes(spec, correlations, evidence.seen, match)
+    seen = SeenPairs.of(spec, correlations, block=evidence.seen.block, covered=covered)
+    near = seen.near
+    few = expected_patterns(
+        seen.alive[near],
+        match[near] / evidence.found[near],
+        seen.block[near],
+        seen.covered_salts,
+        salts_that_share(spec, seen.groups),
+    )
+    evidence = replace(evidence, seen=seen)
+    if few is None:
+        return replace(evidence, few=lonely_if_independent(evidence, state))
+    return replace(evidence, few=np.column_stack([few.none, few.alone]))
+
+
+def _lonely(evidence: Evidence, state: PassParameters) -> _Floats:
+    few = lonely_if_independent(evidence, state) if evidence.few is None else evidence.few
+    return share_of_lonely(evidence, few, state.same[WORN])
 
 
 def _em(evidence: Evidence, state: PassParameters) -> tuple[PassParameters, int, bool]:
@@ -144,12 +208,14 @@ def _model(
         same=state.same,
         similar=state.similar,
         coincident=state.coincident,
-        lonelier=state.lonelier,
+        similar_lonely=state.similar_lonely,
+        lonely=state.lonely,
         fields=pass_weights(spec, correlations, match, n_pairs=evidence.n_pairs),
         n_pairs=round(evidence.n_pairs),
         n_rounds=n_rounds,
         converged=converged,
-        missed=_missed(evidence, state),
+        few=_few_for_each(evidence, match),
+        covered=evidence.seen.covered,
         warnings=tuple(doubts),
     )
 
@@ -171,19 +237,19 @@ def _believed(evidence: Evidence, state: PassParameters) -> PassParameters:
         return state
     shares = state.shares.copy()
     shares[:N_MATCHING] *= _INCREDIBLE
-    return replace(state, shares=shares)
+    return replace(state, shares=shares, lonely=state.lonely * _INCREDIBLE)
 
 
-def _missed(evidence: Evidence, state: PassParameters) -> float:
-    """Return how many matches are expected to be no candidates in any pass."""
-    total = 0.0
-    for c in range(N_MATCHING):
-        dead = 1.0
-        for group in evidence.seen.groups:
-            seen = max(float(state.similar[c, k] @ evidence.seen_alive[k]) for k in group)
-            dead *= 1 - float(state.same[c, group[0]]) * seen
-        total += dead * float(state.shares[c]) * evidence.n_pairs
-    return total * max(float(state.lonelier.max()), 1.0)
+def _few_for_each(evidence: Evidence, match: _Floats) -> _Floats:
+    """Return how many matches are alive with no salt, and with one, for each that is alive with more."""
+    seen, few = evidence.seen, evidence.few
+    block, there, n_blocks = seen.block[seen.near], match[seen.near], len(seen.covered)
+    near = np.bincount(block, weights=there, minlength=n_blocks)
+    every = np.bincount(block, weights=there / evidence.found[seen.near], minlength=n_blocks)
+    if few is None:
+        few = np.zeros((n_blocks, 2))
+    counts = np.column_stack([few[:, 0], few[:, 1:].sum(axis=1), every - near])
+    return np.asarray(counts / np.maximum(near, _FEW_NEAR)[:, None])
 
 
 def _doubts(
@@ -202,3 +268,18 @@ def _doubts(
         yield f"the parties seem to share {whom}: {n_matches:.0f} matching pairs are expected"
     elif not converged:
         yield f"the model did not come to rest in {n_rounds} rounds; probabilities are rough"
+    else:
+        yield from _relatives(evidence, state)
+
+
+def _relatives(evidence: Evidence, state: PassParameters) -> Iterator[str]:
+    """Yield that many other people are much alike, as the parts of families that all share are."""
+    near = evidence.seen.near
+    match = expit(pair_log_odds(evidence.seen, state, evidence.classes)[near])
+    n_match, n_others = float(match.sum()), float((1 - match).sum())
+    if n_match >= _LEAST_MATCHES and n_others > _MANY_OTHERS * n_match:
+        yield (
+            f"beside {n_match:.0f} pairs that seem to be of one person, {n_others:.0f} that seem not to be "
+            "are alike in two salts or more, as in families or where a salt is coarse: more links "
+            "may be wrong than estimated"
+        )

@@ -31,23 +31,14 @@ _Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class PassModel(PassParameters):
-    """The learned model.
+    """The learned model: :class:`~linkkit.linkage.classify.pass_evidence.PassParameters` and how they came about.
 
     Attributes
     ----------
     spec : EncodingSpec
         How the records were encoded.
-    shares : ndarray of float64, shape (n_classes,)
-        Share of each class among all pairs that could match.
-    same : ndarray of float64, shape (n_classes, n_passes)
-        Probability that both records of a pair have the same salt.
-    similar : ndarray of float64, shape (n_classes, n_passes, n_similarities)
-        Probability of each similarity of two filters with the same salt.
-    coincident : ndarray of float64, shape (n_fields,)
-        Share of strangers who have the value of a field in common, among all pairs.
-    lonelier : ndarray of float64, shape (1 + n_salts,)
-        How many times as probable matches are than with independent salts to be alive with no salt, and
-        with each alone.
+    covered : ndarray of bool, shape (n_blocks, n_passes)
+        The passes that tell something about a block's pairs.
     fields : tuple of FieldWeights
         What each pass tells, see :meth:`field_weights`.
     n_pairs : int
@@ -56,18 +47,20 @@ class PassModel(PassParameters):
         Rounds of EM.
     converged : bool
         Whether EM came to rest.
-    missed : float
-        Expected number of matching pairs that are no candidates.
+    few : ndarray of float64, shape (n_blocks, 3)
+        By block, for each candidate that matches and is alive with two salts or more: how many matches are
+        expected to be alive with no salt, with one alone, and with more but no candidates.
     warnings : tuple of str
         What makes the model doubtful.
     """
 
     spec: EncodingSpec
+    covered: npt.NDArray[np.bool_]
     fields: tuple[FieldWeights, ...]
     n_pairs: int
     n_rounds: int
     converged: bool
-    missed: float = 0.0
+    few: _Floats
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -89,7 +82,9 @@ class PassModel(PassParameters):
         """
         return self.fields
 
-    def log_evidence(self, correlations: _Floats) -> _Floats:
+    def log_evidence(
+        self, correlations: _Floats, *, block: npt.NDArray[np.int64] | None = None
+    ) -> _Floats:
         """Return how far the log odds of each pair are above those of any pair, shape (n_pairs,).
 
         What two records of a group tell whom other records brought together: that the others did so is
@@ -97,15 +92,21 @@ class PassModel(PassParameters):
         """
         match = float(self.shares[:N_MATCHING].sum())
         prior = float(np.log(match / max(1 - match, _FEWEST)))
-        return np.asarray(self.log_odds(correlations) - prior)
+        return np.asarray(self.log_odds(correlations, block=block) - prior)
 
     def log_odds(
-        self, correlations: _Floats, *, unknown: npt.NDArray[np.bool_] | None = None
+        self,
+        correlations: _Floats,
+        *,
+        block: npt.NDArray[np.int64] | None = None,
+        unknown: npt.NDArray[np.bool_] | None = None,
     ) -> _Floats:
         """Return the natural log of the odds of a match, shape (n_pairs,).
 
         `correlations` are those of each pair in each pass, shape (n_pairs, n_passes); `unknown`, of the
-        same shape, are passes that are taken not to have been compared.
+        same shape, are passes that are taken not to have been compared. `block` is the number of each
+        pair's block, see :func:`~linkkit.linkage.classify.pass_coverage.blocks_of`; all are of the first
+        by default.
         """
-        seen = SeenPairs.of(self.spec, correlations, unknown)
+        seen = SeenPairs.of(self.spec, correlations, unknown, block=block, covered=self.covered)
         return pair_log_odds(seen, self, coincidence_classes(self.spec))

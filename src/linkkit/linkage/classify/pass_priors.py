@@ -18,6 +18,7 @@ from linkkit.exchange import EncodingSpec, PassSpec, SaltField
 __all__ = [
     "N_MATCHING",
     "PASS_CLASSES",
+    "WORN",
     "coincidences",
     "equal_by_chance",
     "expected_overlap",
@@ -39,6 +40,9 @@ PASS_CLASSES: tuple[PassClass, ...] = (
 )
 N_MATCHING = 2
 """The first classes are of one person."""
+
+WORN = 1
+"""The second of them has errors in most fields."""
 
 _BY_CHANCE: dict[FieldKind, float] = {
     "given_name": 0.08,

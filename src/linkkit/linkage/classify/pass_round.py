@@ -17,18 +17,23 @@ import numpy.typing as npt
 
 from linkkit.linkage.classify.known_strangers import Strangers
 from linkkit.linkage.classify.pass_coincidences import Coincidences, share_seen
-from linkkit.linkage.classify.pass_evidence import PassParameters, SeenPairs, alive_ratios
-from linkkit.linkage.classify.pass_priors import N_MATCHING, PASS_CLASSES
+from linkkit.linkage.classify.pass_evidence import (
+    SALTS_OF_MATCHES,
+    PassParameters,
+    SeenPairs,
+    alive_ratios,
+)
+from linkkit.linkage.classify.pass_priors import N_MATCHING, PASS_CLASSES, WORN
 from linkkit.linkage.classify.pass_similarities import SIMILARITIES, similar_at
 
-__all__ = ["Evidence", "next_round", "with_rest"]
+__all__ = ["Evidence", "lonely_if_independent", "next_round", "share_of_lonely", "with_rest"]
 
-_CAREFUL, _WORN = 0, 1
-_MATCHES, _UNRELATED = (_CAREFUL, _WORN), len(PASS_CLASSES) - 1
+_CAREFUL = 0
+_MATCHES, _UNRELATED = (_CAREFUL, WORN), len(PASS_CLASSES) - 1
 _TWINS, _HOUSEHOLD = PASS_CLASSES.index("twins"), PASS_CLASSES.index("household")
 _TWINS_AMONG_SIBLINGS = 0.03
 
-_MOST_WORN, _MOST_WORN_IF_COARSE, _COARSE = 4.0, 0.002, 0.2
+_MOST_WORN, _MOST_WORN_IF_COARSE, _COARSE = 4.0, 0.002, 0.04
 """Errors in most fields are not the rule: where few pairs are as of one person without them, many with
 them are strangers."""
 
@@ -39,16 +44,14 @@ the careful matches are no twenty-fifth of all who could match, fewer worn ones 
 _IS_TAIL = SIMILARITIES > 0.35
 _PRIOR_PAIRS = 40.0
 _PRIOR_SHARE = 0.05
+_PRIOR_LONELY = 20.0
 _PRIOR_STRANGERS = 5.0
 _PRIOR_COINCIDENT = 1.0
 _STRANGERS_OFF = 50.0
 _FEWEST = 1e-12
 _LEAST_SEEN = 0.2
 _MOST_COINCIDENT = 4.0
-_MOST_LONELIER = 1.5
-_MOST_LONELY = 0.5
-_MOST_LONELY_IF_KNOWN = 0.12
-_MOST_LONELY_OF_SALT = 10.0
+_MOST_OFF = 1.5
 _LEAST_STEP = 0.5
 
 _Floats = npt.NDArray[np.float64]
@@ -74,6 +77,13 @@ class Evidence:
         Which candidates are known to be no match.
     known : ndarray of int8, shape (n_pairs,)
         Labels: 1 the same person, -1 not, 0 not known.
+    pairs_of_block : ndarray of float64, shape (n_blocks,)
+        How many pairs there are in each block.
+    found : ndarray of float64, shape (n_pairs,)
+        How probable it was that each became a candidate.
+    few : ndarray of float64, shape (n_blocks, 1 + n_salts), optional
+        How many matches are expected to be alive with no salt, and with each alone, where more than
+        independent salts say so.
     """
 
     seen: SeenPairs
@@ -86,6 +96,14 @@ class Evidence:
     similar: _Floats
     strangers: Strangers
     known: npt.NDArray[np.int8]
+    pairs_of_block: _Floats
+    found: _Floats
+    few: _Floats | None = None
+
+    @property
+    def covered_pairs(self) -> _Floats:
+        """How many pairs each pass tells something about, (n_passes,)."""
+        return np.asarray(self.pairs_of_block @ self.seen.covered, dtype=np.float64)
 
     @property
     def boost(self) -> _Floats:
@@ -101,37 +119,26 @@ class Evidence:
         return np.where(self.seen.lonely, lonely, 1.0)
 
 
-@dataclass(kw_only=True, slots=True)
-class _Lonely:
-    """Of matches that are alive with one salt at most: how many are expected, and how many believed."""
-
-    expected: float = 0.0
-    most: float = 0.0
-
-
 def next_round(evidence: Evidence, state: PassParameters) -> PassParameters:
     """Return what is learned from all pairs if they are what a state says they are."""
     seen = evidence.seen
     joint, coincident = _shared_out(evidence, state)
     mass = joint.sum(axis=1)
-    same, similar, lonely = state.same.copy(), state.similar.copy(), _Lonely()
+    same, similar = state.same.copy(), state.similar.copy()
     for c in _MATCHES:
         pairs = joint[c] * ~seen.lonely
-        mass[c] = _learn_matches(evidence, state, c, pairs, into=(same, similar), lonely=lonely)
+        mass[c] = _learn_matches(evidence, state, c, pairs, into=(same, similar))
     for group in seen.groups:
         for k, counts in _alive_counts(evidence, state, _UNRELATED, group, joint[_UNRELATED]):
             same[_UNRELATED, k], similar[_UNRELATED, k] = _learned_strangers(evidence, k, counts)
         same[:, group] = same[:, group].mean(axis=1, keepdims=True)
-    if not evidence.strangers.share:
-        lonely.most = min(lonely.most, _MOST_LONELIER * lonely.expected)
-    found = float(joint[:N_MATCHING, seen.lonely].sum())
-    usual = min(found, lonely.most) / max(lonely.expected, _FEWEST)
     return PassParameters(
         shares=with_rest(_bounded(evidence, state, mass) / evidence.n_pairs),
         same=same,
         similar=similar,
         coincident=_learned_coincidences(evidence, coincident),
-        lonelier=_learned_lonelier(evidence, state, joint, usual=usual),
+        similar_lonely=_learned_similar_lonely(evidence, state, joint),
+        lonely=_learned_lonely(evidence, state, joint),
     )
 
 
@@ -152,11 +159,11 @@ def _shared_out(evidence: Evidence, state: PassParameters) -> tuple[_Floats, _Fl
     """
     seen, strangers = evidence.seen, evidence.strangers
     joint = seen.ratios(state.same, state.similar)
-    lonely_salt = seen.lonely_salt[seen.lonely]
-    joint[:N_MATCHING, seen.lonely] *= state.lonelier[lonely_salt] * evidence.boost
+    joint *= state.shares[:, None]
+    joint[:N_MATCHING, seen.lonely] = 0.0
+    joint[WORN, seen.lonely] = seen.of_lonely_matches(state) * evidence.boost
     joint[:N_MATCHING, strangers.known | (evidence.known < 0)] = 0.0
     joint[N_MATCHING:, evidence.known > 0] = 0.0
-    joint *= state.shares[:, None]
     shared = seen.of_coincidence(evidence.classes)
     shared *= state.coincident[:, None]
     shared[:, evidence.known[seen.near] > 0] = 0.0
@@ -175,33 +182,38 @@ def _learn_matches(
     pairs: _Floats,
     *,
     into: tuple[_Floats, _Floats],
-    lonely: _Lonely,
 ) -> float:
     """Write what a class of matches is like `into` `same` and `similar`; return how many they are."""
     same, similar = into
-    shares = _share_lonely([float(state.same[c, group[0]]) for group in evidence.seen.groups])
-    mass = float(pairs.sum()) / max(1 - sum(shares), _LEAST_SEEN)
-    lonely.expected += sum(shares) * mass
-    lonely.most += _MOST_LONELY * float(pairs.sum())
-    for g, group in enumerate(evidence.seen.groups):
-        unseen = shares[g + 1] * mass
+    seen = evidence.seen
+    shares = _share_lonely(seen, state.same[c])
+    near = np.bincount(seen.block, weights=pairs, minlength=len(shares))
+    masses = near / np.maximum(1 - shares.sum(axis=1), _LEAST_SEEN)
+    for g, group in enumerate(seen.groups):
         for k, counts in _alive_counts(evidence, state, c, group, pairs):
+            covered = seen.covered[:, k]
             same[c, k], similar[c, k] = _learned_matches(
-                evidence, (c, k), counts, mass=mass, unseen=unseen
+                evidence,
+                (c, k),
+                counts,
+                mass=float(masses[covered].sum()),
+                unseen=float((shares[:, g + 1] * masses)[covered].sum()),
             )
-    return mass
+    return float(masses.sum())
 
 
 def _bounded(evidence: Evidence, state: PassParameters, mass: _Floats) -> _Floats:
     """Return how many pairs each class has, within what can be believed."""
     mass = mass.copy()
     # Where nobody is known to be a stranger, a coarse salt makes strangers look like worn matches.
-    is_coarse = not evidence.strangers.share and float(state.lonelier.min()) < _COARSE
+    is_coarse = (
+        not evidence.strangers.share and float(_times_expected(evidence, state).min()) < _COARSE
+    )
     careful = float(mass[_CAREFUL])
     share = careful / max(min(evidence.most_matches, evidence.n_expected), 1.0)
     most_worn = float(np.clip(_WORN_PER_SHARE * share, _LEAST_WORN, _MOST_WORN))
     most_worn = min(most_worn, _MOST_WORN_IF_COARSE) if is_coarse else most_worn
-    mass[_WORN] = min(float(mass[_WORN]), most_worn * careful)
+    mass[WORN] = min(float(mass[WORN]), most_worn * careful)
     mass[:N_MATCHING] *= min(
         evidence.most_matches / max(float(mass[:N_MATCHING].sum()), _FEWEST), 1.0
     )
@@ -209,31 +221,71 @@ def _bounded(evidence: Evidence, state: PassParameters, mass: _Floats) -> _Float
     return mass
 
 
-def _learned_lonelier(
-    evidence: Evidence, state: PassParameters, joint: _Floats, *, usual: float
-) -> _Floats:
-    """Return how many times as probable lonely matches are as with independent salts, by salt.
+def _learned_similar_lonely(evidence: Evidence, state: PassParameters, joint: _Floats) -> _Floats:
+    """Return how similar lonely matches are, from those that are alive with two salts."""
+    seen = evidence.seen
+    n_alive = seen.alive.sum(axis=1)
+    few = joint[:N_MATCHING].sum(axis=0) * (n_alive == SALTS_OF_MATCHES)
+    rows = []
+    for g, group in enumerate(seen.groups):
+        for k in group:
+            table = seen.tables[k]
+            by_place = np.bincount(
+                seen.places[k], few * seen.alive[:, g], minlength=len(table.ratios)
+            )
+            by_place[-1] = 0.0
+            lively = table.ratios * state.similar_lonely[k]
+            found = by_place @ (lively / lively.sum(axis=1, keepdims=True))
+            found += _PRIOR_LONELY * state.similar[WORN, k]
+            rows.append((k, found / found.sum()))
+    return np.array([row for _, row in sorted(rows, key=lambda one: one[0])])
 
-    So much less than usually that there are no more than a multiple of what is expected: matches are
-    not learned from them, and nothing else would keep strangers of a coarse salt from being taken for
-    matches, each for itself, and then from being missing among strangers.
+
+def _learned_lonely(evidence: Evidence, state: PassParameters, joint: _Floats) -> _Floats:
+    """Return the share of lonely matches by block and salt, as `PassParameters` has it.
+
+    As many as are expected, or, within bounds, as are found: matches are not learned from them, and
+    nothing else would keep strangers of a coarse salt from being taken for matches, each for itself, and
+    then from being missing among strangers.
     """
     seen = evidence.seen
-    masses = state.shares[:N_MATCHING] * evidence.n_pairs
-    shares = [
-        _share_lonely([float(state.same[c, group[0]]) for group in seen.groups]) for c in _MATCHES
-    ]
-    allowed = _MOST_LONELY_OF_SALT * (masses @ np.array(shares))
-    if evidence.strangers.share:
-        allowed = np.maximum(allowed, _MOST_LONELY_IF_KNOWN * float(masses.sum()))
+    few, factor = _few(evidence, state), _times_expected(evidence, state)
     open_ = seen.lonely & (evidence.known == 0)
     found = np.bincount(
         seen.lonely_salt[open_],
         weights=joint[:N_MATCHING, open_].sum(axis=0),
-        minlength=len(allowed),
+        minlength=few.shape[1],
     )
-    step = np.clip(allowed / np.maximum(found, _FEWEST), _LEAST_STEP, 1 / _LEAST_STEP)
-    return np.asarray(np.minimum(np.maximum(state.lonelier, _FEWEST) * step, usual))
+    more = found / np.maximum(few.sum(axis=0), _FEWEST)
+    too_many = factor * np.maximum(_MOST_OFF / np.maximum(more, _FEWEST), _LEAST_STEP)
+    factor = np.where(more > _MOST_OFF, too_many, np.maximum(more, 1.0))
+    return share_of_lonely(evidence, factor * few, state.same[WORN])
+
+
+def share_of_lonely(evidence: Evidence, few: _Floats, worn: _Floats) -> _Floats:
+    """Return the share of lonely matches as `PassParameters` has it, for so many of them."""
+    independent = _share_lonely(evidence.seen, worn) * evidence.pairs_of_block[:, None]
+    return np.asarray(few / np.maximum(independent, _FEWEST))
+
+
+def _few(evidence: Evidence, state: PassParameters) -> _Floats:
+    if evidence.few is None:
+        return lonely_if_independent(evidence, state)
+    return np.maximum(evidence.few, _FEWEST)
+
+
+def _times_expected(evidence: Evidence, state: PassParameters) -> _Floats:
+    """Return how many times as many lonely matches are believed as are expected, by salt."""
+    independent = _share_lonely(evidence.seen, state.same[WORN]) * evidence.pairs_of_block[:, None]
+    expected = np.maximum(_few(evidence, state).sum(axis=0), _FEWEST)
+    return np.asarray((state.lonely * independent).sum(axis=0) / expected)
+
+
+def lonely_if_independent(evidence: Evidence, state: PassParameters) -> _Floats:
+    """Return how many matches are alive with no salt, and with each alone, if salts are independent."""
+    shares = [_share_lonely(evidence.seen, state.same[c]) for c in _MATCHES]
+    of_pairs = np.tensordot(state.shares[:N_MATCHING], np.array(shares), axes=1)
+    return np.asarray(of_pairs * evidence.pairs_of_block[:, None])
 
 
 def _learned_coincidences(evidence: Evidence, counts: _Floats) -> _Floats:
@@ -257,15 +309,21 @@ def _alive_counts(
     alive = pairs * ratios / (ratios + (1 - state.same[c, group[0]]))
     for k in group:
         by_place = np.bincount(places[k], alive, minlength=len(tables[k].ratios))
+        by_place[-1] = 0.0
         lively: _Floats = tables[k].ratios * state.similar[c, k]
         yield k, by_place @ (lively / lively.sum(axis=1, keepdims=True))
 
 
-def _share_lonely(same: list[float]) -> list[float]:
-    """Return how often no salt agrees, and how often each agrees alone, if they do independently."""
-    dead = np.array([1 - x for x in same])
-    none = float(dead.prod())
-    return [none, *(none / max(float(d), _FEWEST) * (1 - float(d)) for d in dead)]
+def _share_lonely(seen: SeenPairs, same: _Floats) -> _Floats:
+    """Return how often no salt agrees, and how often each agrees alone, if they do independently.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_blocks, 1 + n_salts)
+    """
+    dead = 1 - same[[group[0] for group in seen.groups]] * seen.covered_salts
+    none = dead.prod(axis=1, keepdims=True)
+    return np.column_stack([none, none / np.maximum(dead, _FEWEST) * (1 - dead)])
 
 
 def _learned_matches(
@@ -288,11 +346,12 @@ def _learned_strangers(evidence: Evidence, k: int, counts: _Floats) -> tuple[flo
     many as expected, by a few pairs' worth.
     """
     prior, seen = float(evidence.same[_UNRELATED, k]), evidence.seen_alive[k]
-    expected = evidence.n_pairs * prior * evidence.similar[_UNRELATED, k]
+    n_pairs = max(float(evidence.covered_pairs[k]), 1.0)
+    expected = n_pairs * prior * evidence.similar[_UNRELATED, k]
     visible = float(expected @ seen)
     as_expected = (float(counts.sum()) + _PRIOR_STRANGERS) / (visible + _PRIOR_STRANGERS)
     expected = expected * np.where(_IS_TAIL, as_expected, 1.0)
     there = (counts + _PRIOR_STRANGERS) / (seen + _PRIOR_STRANGERS / np.maximum(expected, 1e-9))
-    same = float(there.sum()) / evidence.n_pairs
+    same = float(there.sum()) / n_pairs
     least, most = prior / _STRANGERS_OFF, min(prior * _STRANGERS_OFF, 0.5)
     return float(np.clip(same, least, most)), there / there.sum()

@@ -9,6 +9,8 @@ from scipy.special import ndtr
 from linkkit.linkage.block import PassPlan
 from linkkit.linkage.classify.competition import compete
 from linkkit.linkage.classify.known_strangers import Strangers
+from linkkit.linkage.classify.pass_coverage import blocks_of
+from linkkit.linkage.classify.pass_evidence import SeenPairs
 from linkkit.linkage.classify.pass_learning import fit_pass_model
 from linkkit.linkage.classify.pass_levels import pass_levels
 from linkkit.linkage.classify.pass_model import PassModel
@@ -23,8 +25,9 @@ from linkkit.linkage.compare.passes.matched import (
 from linkkit.linkage.compare.passes.pairs import PassPairs
 from linkkit.linkage.pool import Pool
 
-__all__ = ["fit_passes", "pass_log_odds", "score_passes"]
+__all__ = ["fit_passes", "pass_log_odds", "score_passes", "unseen_matches"]
 
+_LEAST_FOUND = 0.1
 _LEAST_KNOWN = 0.02
 """Strangers are learned from those that are known if they are no smaller a share of all pairs."""
 
@@ -62,7 +65,25 @@ def fit_passes(
         seen=_seen(pool, plan),
         strangers=_strangers(pool, pairs, plan),
         known=known,
+        block=blocks_of(pool, pairs.left, pairs.right),
+        pairs_of_block=_pairs_of_block(pool),
+        found=_found(plan, pairs),
     )
+
+
+def _found(plan: PassPlan, pairs: PassPairs) -> npt.NDArray[np.float64]:
+    """Return how probable it was that each pair became a candidate, by how alike it is."""
+    missing = np.ones(len(pairs))
+    for k in range(len(plan.names)):
+        missing *= 1 - plan.share_found(k, pairs.correlations[:, k])
+    # Those with an equal filter meet before all others.
+    missing[(pairs.correlations == 1).any(axis=1)] = 0.0
+    return np.maximum(1 - missing, _LEAST_FOUND)
+
+
+def _pairs_of_block(pool: Pool) -> npt.NDArray[np.float64]:
+    everybody = np.ones((len(pool), len(pool.parties)), dtype=np.bool_)
+    return pairs_by_parties(pool, everybody).reshape(-1).astype(np.float64)
 
 
 def _seen(pool: Pool, plan: PassPlan) -> npt.NDArray[np.float64]:
@@ -106,7 +127,7 @@ def score_passes(pool: Pool, pairs: PassPairs, model: PassModel) -> ScoredPairs:
     ScoredPairs
         One for each pair, in the same order.
     """
-    log_odds = pass_log_odds(pairs, model)
+    log_odds = pass_log_odds(pool, pairs, model)
     probability = compete(pool, pairs.left, pairs.right, np.exp(np.clip(log_odds, -700, 700)))
     certain = np.clip(probability, 1e-300, 1 - 1e-15)
     return ScoredPairs(
@@ -118,6 +139,22 @@ def score_passes(pool: Pool, pairs: PassPairs, model: PassModel) -> ScoredPairs:
     )
 
 
-def pass_log_odds(pairs: PassPairs, model: PassModel) -> npt.NDArray[np.float64]:
+def unseen_matches(pool: Pool, pairs: PassPairs, model: PassModel, scored: ScoredPairs) -> float:
+    """Return how many matches are expected beside those that the scored pairs are expected to hold.
+
+    Who is alike in two salts or more is seen, and how many others there are follows from these; some of
+    the others are among the candidates and have their probabilities.
+    """
+    block = blocks_of(pool, pairs.left, pairs.right)
+    seen = SeenPairs.of(pool.spec, pairs.correlations, block=block, covered=model.covered)
+    near = np.bincount(
+        block[seen.near], weights=scored.probability[seen.near], minlength=len(model.few)
+    )
+    none, alone, not_found = near @ model.few
+    found = float(scored.probability[seen.lonely].sum())
+    return float(none + not_found) + max(float(alone) - found, 0.0)
+
+
+def pass_log_odds(pool: Pool, pairs: PassPairs, model: PassModel) -> npt.NDArray[np.float64]:
     """Return the natural log of the odds of a match of each pair, judged for itself."""
-    return model.log_odds(pairs.correlations)
+    return model.log_odds(pairs.correlations, block=blocks_of(pool, pairs.left, pairs.right))

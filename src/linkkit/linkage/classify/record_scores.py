@@ -8,13 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from linkkit.linkage.classify.competition import compete
+from linkkit.linkage.classify.known_strangers import not_so_clean
+from linkkit.linkage.classify.record_curves import RIVALRY, Block, runners_up
 from linkkit.linkage.classify.record_model import (
-    Block,
     RecordModel,
     fit_record_model,
+    matches_within,
     record_levels,
-    runners_up,
 )
+from linkkit.linkage.classify.record_strangers import Within, pairs_within
 from linkkit.linkage.classify.scores import ScoredPairs
 from linkkit.linkage.compare.vectors.record_filters import RecordPairs, dice_of_pairs, party_blocks
 from linkkit.linkage.pool import Pool
@@ -22,6 +24,9 @@ from linkkit.linkage.pool import Pool
 __all__ = ["fit_records", "record_log_odds", "score_records"]
 
 _RANKS = (1, 6)
+_NEARLY_EQUAL = 0.97
+_FEWEST_TWICE = 5
+_SHARE_TWICE = 0.003
 _NO_HOPE = 1e-4
 _RANKS_WITH_DUPLICATES = (5, 10)
 
@@ -34,6 +39,7 @@ def fit_records(
     n_pairs: int,
     pair_completeness: float = 1.0,
     known: npt.NDArray[np.int8] | None = None,
+    n_threads: int | None = None,
 ) -> RecordModel:
     """Learn the model of a pool's candidates.
 
@@ -51,22 +57,49 @@ def fit_records(
         Estimated share, 0 to 1, of matches that alike that were found.
     known : ndarray of int8, shape (n_pairs,), optional
         What is known of each pair: 1 the same person, -1 not, 0 nothing.
+    n_threads : int, optional
+        As many as there are processors by default.
     """
-    once = replace(pool, clean=np.ones_like(pool.clean))
-    blocks = tuple(_block(pool, pairs, p, q, floor) for p, q in party_blocks(pool))
-    return fit_record_model(
+    within = {
+        p: pairs_within(pool, p, floor=floor, n_threads=n_threads)
+        for p in np.flatnonzero(pool.clean).tolist()
+    }
+    twice = {p: _twice(found, int(pool.party_sizes()[p]), floor) for p, found in within.items()}
+    within = {p: found for p, found in within.items() if not twice[p]}
+    blocks = tuple(
+        _with_strangers(_block(pool, pairs, p, q, floor), within.get(p), within.get(q))
+        for p, q in party_blocks(pool)
+    )
+    model = fit_record_model(
         blocks,
         _best_of_both(pool, pairs),
         floor=floor,
         n_pairs=n_pairs,
-        # Even where a file holds people twice, most of a record's candidates are strangers. The few
-        # second records of a person pass for strangers while the curves are learned.
-        compete=lambda odds: _rival(once, pairs, odds),
+        compete=lambda odds: _rival(pool, pairs, odds),
         name=pool.spec.records[0].name,
         n_expected=float(min(pool.party_sizes())),
         pair_completeness=pair_completeness,
         known=known,
     )
+    doubts = (
+        not_so_clean(
+            pool.parties[p],
+            f"{n:,} pairs of its records are nearly equal, which strangers' are not",
+        )
+        for p, n in twice.items()
+        if n
+    )
+    return replace(model, warnings=(*model.warnings, *doubts))
+
+
+def _twice(within: Within, n_records: int, floor: float) -> int:
+    """Return how many nearly equal pairs a party has, if they stand out from its other pairs; else 0."""
+    n = int((within.pairs.dice >= _NEARLY_EQUAL).sum())
+    least = max(_FEWEST_TWICE, _SHARE_TWICE * n_records)
+    if n < least:
+        return 0
+    expected = matches_within(_one_file(within.pairs, n_records, floor), floor=floor)
+    return n if expected >= least else 0
 
 
 def _rival(
@@ -89,24 +122,8 @@ def _block(pool: Pool, pairs: RecordPairs, p: int, q: int, floor: float) -> Bloc
         pairs.dice[where],
     )
     if p == q:
-        # A record's candidates are on either side.
-        both = np.concatenate([left, right])
-        level = runners_up(
-            both,
-            np.tile(dice, 2),
-            n_records=int(sizes[p]),
-            floor=floor,
-            ranks=_RANKS_WITH_DUPLICATES,
-        )
-        return Block(
-            where=where,
-            dice=dice,
-            left_level=level,
-            right_level=level,
-            left=left,
-            right=right,
-            one_file=True,
-        )
+        found = RecordPairs(left=left, right=right, dice=dice)
+        return replace(_one_file(found, int(sizes[p]), floor), where=where)
     levels = [
         runners_up(
             record,
@@ -119,6 +136,42 @@ def _block(pool: Pool, pairs: RecordPairs, p: int, q: int, floor: float) -> Bloc
     ]
     return Block(
         where=where, dice=dice, left_level=levels[0], right_level=levels[1], left=left, right=right
+    )
+
+
+def _one_file(pairs: RecordPairs, n_records: int, floor: float) -> Block:
+    """Return the block of pairs of one file, their records counted within it."""
+    # A record's candidates are on either side.
+    both = np.concatenate([pairs.left, pairs.right])
+    ranks = _RANKS_WITH_DUPLICATES
+    level = runners_up(both, np.tile(pairs.dice, 2), n_records=n_records, floor=floor, ranks=ranks)
+    return Block(
+        where=np.arange(len(pairs)), dice=pairs.dice, left_level=level, right_level=level,
+        left=pairs.left, right=pairs.right, one_file=True,
+    )  # fmt: skip
+
+
+def _with_strangers(block: Block, left: Within | None, right: Within | None) -> Block:
+    """Return a block with what is known of pairs within its parties.
+
+    Records of the smaller file have runners-up that are more alike, as there are more to choose from. So
+    what is taken off a pair within a party is moved to what is usual between the two.
+    """
+    dice, level, n_known = [np.zeros(0)], [np.zeros(0)], 0.0
+    for within, own in ((left, block.left_level), (right, block.right_level)):
+        if within is None or block.one_file:
+            continue
+        pairs = within.pairs
+        mean = (block.left_level.mean() + block.right_level.mean()) / 2
+        runners = (own[pairs.left] + own[pairs.right]) / 2 + mean - own.mean()
+        dice.append(pairs.dice)
+        level.append(RIVALRY * runners)
+        n_known += within.n_compared / (len(block.left_level) * len(block.right_level))
+    return replace(
+        block,
+        strangers=np.concatenate(dice),
+        stranger_level=np.concatenate(level),
+        n_known=n_known,
     )
 
 

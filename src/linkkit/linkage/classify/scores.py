@@ -1,4 +1,4 @@
-"""Match weights and probabilities of pairs, with a rare name counting for more."""
+"""Match weights and probabilities of pairs, with a rare name, postal code or text counting for more."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ __all__ = ["FrequencyTable", "ScoredPairs", "frequency_table", "score_pairs"]
 
 _EQUAL = 4
 _NAMES = ("given_name", "surname", "name")
+_COUNTED = (*_NAMES, "postal_code", "text")
+"""Kinds of which a few values may be common and most rare. Dates are as good as evenly spread, and an address is a home's."""
 _UNRELATED = CLASSES.index("unrelated")
 _NAMESAKES = CLASSES.index("namesakes")  # the first of those who have nothing but chance in common
 _TWINS, _HOUSEHOLD = CLASSES.index("twins"), CLASSES.index("household")
@@ -61,7 +63,7 @@ class ScoredPairs:
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class FrequencyTable:
-    """How common each record's value is, for fields that hold names.
+    """How common each record's value is, for fields of which values are more and less common.
 
     Attributes
     ----------
@@ -69,24 +71,31 @@ class FrequencyTable:
         Which fields.
     share : ndarray of float32, shape (n_records, n_names)
         Share of records that hold a record's value, of those that have the field; 0 where it is missing.
+    alone : ndarray of bool, shape (n_names,)
+        Whether the field is a name, which counts by itself. Postal codes and texts may follow from each other,
+        so that of those that are equal in a pair the one counts that says most.
     """
 
     fields: npt.NDArray[np.int64]
     share: npt.NDArray[np.float32]
+    alone: npt.NDArray[np.bool_]
 
 
 def frequency_table(pool: Pool, keys: npt.NDArray[np.uint64] | None = None) -> FrequencyTable:
-    """Count how often each encoded name occurs; the encodings are equal where the names are.
+    """Count how often each encoded name, postal code or text occurs; encodings are equal where these are.
 
     `keys` are digests of the filters, if they are at hand.
     """
     keys = filter_keys(pool) if keys is None else keys
-    fields = [i for i, item in enumerate(pool.spec.filters) if item.kind in _NAMES]
+    fields = [i for i, item in enumerate(pool.spec.filters) if item.kind in _COUNTED]
     share = np.zeros((len(pool), len(fields)), dtype=np.float32)
     for column, f in enumerate(fields):
         position, n_alike = block_sizes(keys, (f,))
         share[position, column] = np.maximum(n_alike, 2) / max(len(position), 1)
-    return FrequencyTable(fields=np.array(fields, dtype=np.int64), share=share)
+    alone = [pool.spec.filters[f].kind in _NAMES for f in fields]
+    return FrequencyTable(
+        fields=np.array(fields, dtype=np.int64), share=share, alone=np.array(alone, dtype=np.bool_)
+    )
 
 
 Room = Callable[[int, type[np.generic]], npt.NDArray[Any]]
@@ -110,7 +119,7 @@ def score_pairs(
     model : MatchModel
         Probabilities of the levels in each class.
     frequencies : FrequencyTable
-        How common each name is: two strangers share a common name more easily than a rare one
+        How common each value is: two strangers share a common name more easily than a rare one
         (Winkler, 2000).
     twins : float
         How many times more common twins are than the model says, where pairs will compete: a record without
@@ -158,10 +167,16 @@ def _judged(
     family = np.logaddexp(logs[:, _HOUSEHOLD], logs[:, _RELATIVES])
     at_home = np.logaddexp(logs[:, _TWINS] + np.log(twins), family)
     by_chance = np.logaddexp.reduce(logs[:, _NAMESAKES:], axis=1)[pattern]
+    most = np.zeros(len(left))
     for column, f in enumerate(frequencies.fields):
         equal = np.flatnonzero((levels[:, f] == _EQUAL)[pattern])
         share = frequencies.share[left[equal], column].astype(np.float64)
-        by_chance[equal] += np.log(share / max(model.levels[_UNRELATED, f, _EQUAL], 1e-9))
+        more = np.log(share / max(model.levels[_UNRELATED, f, _EQUAL], 1e-9))
+        if frequencies.alone[column]:
+            by_chance[equal] += more
+        else:
+            most[equal] = np.where(np.abs(more) > np.abs(most[equal]), more, most[equal])
+    by_chance += most
     same += model.corrections_of(levels)
     log_odds = same[pattern] - np.logaddexp(at_home[pattern], by_chance)
     return levels[pattern], log_odds

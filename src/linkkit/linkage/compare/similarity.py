@@ -56,14 +56,14 @@ def filter_similarity(item: AnyFilterSpec, one: _Words, other: _Words) -> _Float
 
 def similarities(pool: Pool, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> _Floats:
     """Return how alike listed pairs are in each filter, shape (n_pairs, n_filters); NaN where one is missing."""
-    starts, n_shown = pool.word_starts, pool.present.shape[1]
+    n_shown = pool.present.shape[1]
     answer = np.empty((len(left), len(pool.spec.columns)))
     for start in range(0, len(left), _PAIRS_AT_ONCE):
         rows = slice(start, start + _PAIRS_AT_ONCE)
         one, other = left[rows], right[rows]
         for f, item in enumerate(pool.spec.columns):
-            words = pool.words[:, starts[f] : starts[f + 1]]
-            answer[rows, f] = filter_similarity(item, words[one], words[other])
+            both = pool.filters_of(f, one), pool.filters_of(f, other)
+            answer[rows, f] = filter_similarity(item, *both)
         absent = ~(pool.present[one] & pool.present[other])
         answer[rows, :n_shown][absent] = np.nan
     return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +14,14 @@ from linkkit.exchange import Crosswalk
 from linkkit.exchange.artifacts import token_array
 from linkkit.linkage.pool import Pool
 
-__all__ = ["build_crosswalk", "fresh_ids"]
+__all__ = ["IdKind", "build_crosswalk", "fresh_ids"]
+
+IdKind = Literal["person", "household"]
+"""Whose ids."""
+
 
 _ID_BYTES = 16
+_LABELS = {"person": b"person id 2", "household": b"household id 1"}
 _POSITION = np.uint64(0xFFFFFFFF)
 
 
@@ -23,7 +29,7 @@ def build_crosswalk(
     pool: Pool,
     person: npt.NDArray[np.int64],
     ids: npt.NDArray[np.uint8] | None = None,
-    household: npt.NDArray[np.int64] | None = None,
+    household_ids: npt.NDArray[np.uint8] | None = None,
 ) -> Crosswalk:
     """Return the crosswalk of a pool, sorted by person id, then by token.
 
@@ -33,25 +39,23 @@ def build_crosswalk(
         All records.
     person : ndarray of int64, shape (n_records,)
         For each record the position of the first record of the same person.
-    ids : ndarray of uint8, shape (n_people, 16), optional
-        The id of each person, in the order of their first records; :func:`fresh_ids` by default, so
-        that the same records have the same ids whenever they are linked for the first time.
-    household : ndarray of int64, shape (n_records,), optional
-        For each record the position of a record of its household, the same for all of them. Its id is a
-        digest of its smallest token.
+    ids : ndarray of uint8, shape (n_records, 16), optional
+        The id of each record's person; :func:`fresh_ids` by default, so that the same records have the
+        same ids whenever they are linked for the first time.
+    household_ids : ndarray of uint8, shape (n_records, 16), optional
+        The id of each record's household.
     """
     labels = np.flatnonzero(person == np.arange(len(person)))
-    ids = fresh_ids(pool, person, labels) if ids is None else ids
-    order = _by_person(pool.tokens, person, labels, ids)
-    place = np.zeros(len(person), dtype=np.int64)
-    place[labels] = np.arange(len(labels))
+    if ids is None:
+        ids = fresh_ids(pool, person, labels)[np.searchsorted(labels, person)]
+    order = _by_person(pool.tokens, person, labels, ids[labels])
     columns = {
         "party": pa.array(pool.parties).take(pa.array(pool.party[order])),
         "token": token_array(pool.tokens[order]),
-        "person_id": token_array(ids[place[person[order]]]),
+        "person_id": token_array(ids[order]),
     }
-    if household is not None:
-        columns["household_id"] = token_array(_household_ids(pool, household)[order])
+    if household_ids is not None:
+        columns["household_id"] = token_array(household_ids[order])
     return Crosswalk(
         agreement_id=pool.agreement_id,
         agreement_fingerprint=pool.agreement_fingerprint,
@@ -60,31 +64,30 @@ def build_crosswalk(
 
 
 def fresh_ids(
-    pool: Pool, person: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], *, count: int = 0
+    pool: Pool,
+    group: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.int64],
+    *,
+    of: IdKind = "person",
+    count: int = 0,
 ) -> npt.NDArray[np.uint8]:
-    """Return ids of people who have none: a digest of the agreement and the smallest token of each.
+    """Return ids of people or households who have none: a digest of the agreement and their smallest token.
 
     Parameters
     ----------
     pool : Pool
         All records.
-    person : ndarray of int64, shape (n_records,)
-        For each record the position of the first record of the same person.
+    group : ndarray of int64, shape (n_records,)
+        For each record the position of the first record of the same person, or household.
     labels : ndarray of int64, shape (n,)
-        The first records of the people who need an id.
+        The first records of those who need an id.
+    of : {"person", "household"}
+        What the groups are; a person has another id than the household of the same records.
     count : int
         How many times the token's ids turned out to be taken.
     """
-    label = b"person id 2" + (f", again {count}:".encode() if count else b"")
-    return _ids(label, pool.agreement_id, _smallest_tokens(pool, person, labels))
-
-
-def _household_ids(pool: Pool, household: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """Return each record's household id, a digest of the smallest token of the household."""
-    labels = np.unique(household)
-    smallest = _smallest_tokens(pool, household, labels)
-    ids = _ids(b"household id 1", pool.agreement_id, smallest)
-    return np.asarray(ids[np.searchsorted(labels, household)])
+    label = _LABELS[of] + (f", again {count}:".encode() if count else b"")
+    return _ids(label, pool.agreement_id, _smallest_tokens(pool, group, labels))
 
 
 def _halves(ids: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
@@ -96,8 +99,10 @@ def _smallest_tokens(
     pool: Pool, person: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.uint8]:
     """Return the smallest token of each person or household, in the order of `labels`."""
-    shared = (np.bincount(person, minlength=len(person)) > 1)[person]
-    holder = np.flatnonzero(shared)
+    is_wanted = np.zeros(len(person), dtype=np.bool_)
+    is_wanted[labels] = True
+    is_wanted &= np.bincount(person, minlength=len(person)) > 1
+    holder = np.flatnonzero(is_wanted[person])
     for half in _halves(pool.tokens):
         least = np.full(len(person), np.iinfo(np.uint64).max)
         np.minimum.at(least, person[holder], half[holder])

@@ -5,8 +5,19 @@ Runs at the linkage unit, after linking. In: what a linkage found and two record
 """
 
 from linkkit.linkage.explain.groups import PathStep
+from linkkit.linkage.explain.page import Bar, bars, bits_text
 from linkkit.linkage.explain.pair import Linked, PairExplanation, explain_pair
 from linkkit.linkage.explain.parts import WeightPart
 from linkkit.linkage.explain.trace import PassTrace
 
-__all__ = ["Linked", "PairExplanation", "PassTrace", "PathStep", "WeightPart", "explain_pair"]
+__all__ = [
+    "Bar",
+    "Linked",
+    "PairExplanation",
+    "PassTrace",
+    "PathStep",
+    "WeightPart",
+    "bars",
+    "bits_text",
+    "explain_pair",
+]

@@ -14,7 +14,7 @@ from linkkit.exchange.columns import token_matrix
 from linkkit.linkage.block import Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel
 from linkkit.linkage.explain.groups import Evidence, PathStep, path_between, what_kept_apart
-from linkkit.linkage.explain.page import as_html
+from linkkit.linkage.explain.page import as_html, bits_text
 from linkkit.linkage.explain.parts import WeightPart, judge_of
 from linkkit.linkage.explain.trace import PassTrace, trace_pair
 from linkkit.linkage.labels import LabelledPairs
@@ -111,8 +111,10 @@ class PairExplanation:
 
     def __str__(self) -> str:
         lines = [self.headline, *(f"  {reason}" for reason in self.why), "match weight, in bits:"]
-        lines += [f"  {p.label:<{_SHOWN}}{p.bits:>+8.2f}  {p.note}".rstrip() for p in self.parts]
-        lines += [f"  {'match weight':<{_SHOWN}}{self.match_weight:>+8.2f}", "blocking:"]
+        lines += [
+            f"  {p.label:<{_SHOWN}}{bits_text(p.bits):>8}  {p.note}".rstrip() for p in self.parts
+        ]
+        lines += [f"  {'match weight':<{_SHOWN}}{bits_text(self.match_weight):>8}", "blocking:"]
         for item in self.found_by:
             lines.append(f"  {'met' if item.met else 'not'} in {item.name}: {item.why}")
         return "\n".join(lines)
@@ -128,7 +130,7 @@ class PairExplanation:
         linked = "linked" if self.linked else "not linked"
         return (
             f"{self.token} of '{self.party}' and {self.other_token} of '{self.other_party}': {linked}; "
-            f"match probability {self.probability:.3g}, weight {self.match_weight:+.1f} bits"
+            f"match probability {self.probability:.3g}, weight {bits_text(self.match_weight, 1)} bits"
         )
 
     def to_pandas(self) -> pd.DataFrame:
@@ -166,7 +168,7 @@ def explain_pair(result: Linked, token: str, other_token: str) -> PairExplanatio
     Raises
     ------
     OptionError
-        When a token is none, or of no record of the linkage, or both are the same.
+        When a token is no record token, or of no record of the linkage, or both are the same.
     """
     pool = result.pairs.pool
     left, right = sorted(_rows_of(pool, token, other_token))
@@ -179,7 +181,7 @@ def explain_pair(result: Linked, token: str, other_token: str) -> PairExplanatio
         final = float(result.pairs.scored.weight[row])
         probability = float(result.pairs.scored.probability[row])
         if abs(final - weight) > _NOTHING:
-            parts.append(_competition(result.pairs, left, right, final - weight))
+            parts.append(_the_rest(result, left, right, final - weight))
         weight = final
     evidence = Evidence(
         pairs=result.pairs, threshold=result.threshold, labels=result.labels, judge=judge
@@ -227,7 +229,7 @@ def _rows_of(pool: Pool, *tokens: str) -> list[int]:
             pass
         if content is None or len(content) != _TOKEN_BYTES:
             raise OptionError(
-                f"the {which} token is none", hint="Write it as 32 hexadecimal digits."
+                f"the {which} token is no record token", hint="Write it as 32 hexadecimal digits."
             )
         found = np.flatnonzero((words == np.frombuffer(content, dtype=np.uint64)).all(axis=1))
         if not len(found):
@@ -247,6 +249,18 @@ def _candidate(pairs: LinkedPairs, left: int, right: int) -> int | None:
     return int(found[0]) if len(found) else None
 
 
+def _the_rest(result: Linked, left: int, right: int, bits: float) -> WeightPart:
+    """Return what other knowledge than of the two records alone adds: a label, or other candidates."""
+    known = result.labels
+    if known is not None:
+        here = np.flatnonzero((known.left == left) & (known.right == right))
+        if len(here):
+            same = bool(known.same[here[0]])
+            note = f"somebody judged that they are {'one person' if same else 'two people'}"
+            return WeightPart(kind="label", name="label", bits=bits, note=note)
+    return _competition(result.pairs, left, right, bits)
+
+
 def _competition(pairs: LinkedPairs, left: int, right: int, bits: float) -> WeightPart:
     """Return what the other candidates of two records leave to the pair."""
     scored, pool = pairs.scored, pairs.pool
@@ -264,7 +278,7 @@ def _competition(pairs: LinkedPairs, left: int, right: int, bits: float) -> Weig
         token = next(r for r in rival if r not in {left, right})
         note = (
             f"{len(rivals)} other candidates between the two parties, the best {pool.tokens[token].tobytes().hex()} "
-            f"with {float(scored.weight[best]):+.1f} bits"
+            f"with {bits_text(float(scored.weight[best]), 1)} bits"
         )
     return WeightPart(kind="competition", name="other candidates", bits=bits, note=note)
 
@@ -321,7 +335,7 @@ def _joined(evidence: Evidence, about: _About, path: tuple[PathStep, ...], *, n:
     steps = " - ".join([path[0].token, *(step.other_token for step in path)])
     weakest = min(step.match_weight for step in path)
     lead = [f"they are linked through other records{others}: {steps}"]
-    lead.append(f"the weakest link of that way has {weakest:+.1f} bits")
+    lead.append(f"the weakest link of that way has {bits_text(weakest, 1)} bits")
     if not about.is_candidate:
         lead.append("the pair itself was no candidate")
     elif about.probability < evidence.threshold:

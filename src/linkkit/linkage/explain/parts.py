@@ -22,6 +22,7 @@ from linkkit.linkage.classify import (
     record_log_odds,
     score_pairs,
 )
+from linkkit.linkage.classify.pass_coverage import blocks_of
 from linkkit.linkage.classify.pass_levels import pass_levels
 from linkkit.linkage.classify.scores import FrequencyTable, frequency_table
 from linkkit.linkage.compare import (
@@ -39,7 +40,9 @@ from linkkit.linkage.pool import Pool, part_of
 
 __all__ = ["Judge", "PartKind", "WeightPart", "judge_of"]
 
-PartKind = Literal["prior", "field", "frequency", "pass", "filter", "neighbors", "competition"]
+PartKind = Literal[
+    "prior", "field", "frequency", "pass", "filter", "neighbors", "label", "competition"
+]
 """What a part of a weight comes from."""
 
 _LOG2 = float(np.log(2))
@@ -58,7 +61,7 @@ class WeightPart:
     kind : str
         ``prior``: how many pairs match at all; ``field``, ``pass`` or ``filter``: how alike the two records are in
         one; ``frequency``: how rare an equal name is; ``neighbors``: how alike others are to them;
-        ``competition``: what other candidates of the two records leave to the pair.
+        ``label``: what somebody judged; ``competition``: what other candidates of the two records leave to the pair.
     name : str
         Of the field, pass or filter.
     bits : float
@@ -83,7 +86,7 @@ class WeightPart:
     def label(self) -> str:
         """What the part is called in a drawing."""
         name = self.name.replace("_", " ")
-        if self.kind in {"prior", "competition"}:
+        if self.kind in {"prior", "label", "competition"}:
             return self.kind
         if self.kind == "frequency":
             return f"{name}: how rare"
@@ -138,7 +141,9 @@ class _FieldJudge(Judge):
         """Return the weights of one pair with other levels, and names that are rare in some fields only."""
         n = len(codes)
         table = FrequencyTable(
-            fields=self.frequencies.fields[fields], share=self.frequencies.share[:, fields]
+            fields=self.frequencies.fields[fields],
+            share=self.frequencies.share[:, fields],
+            alone=self.frequencies.alone[fields],
         )
         one, other = np.full(n, left, dtype=np.int64), np.full(n, right, dtype=np.int64)
         pairs = ComparedPairs(left=one, right=other, codes=codes)
@@ -200,15 +205,20 @@ class _PassJudge(Judge):
 
     def weights(self, left: _Ints, right: _Ints) -> _Floats:
         pairs = compare_passes(self.pool, left, right)
-        return np.asarray(self.model.log_evidence(pairs.correlations) / _LOG2, dtype=np.float64)
+        block = blocks_of(self.pool, left, right)
+        evidence = self.model.log_evidence(pairs.correlations, block=block)
+        return np.asarray(evidence / _LOG2, dtype=np.float64)
 
     def parts(self, left: int, right: int) -> list[WeightPart]:
         alike = compare_passes(self.pool, np.array([left]), np.array([right])).correlations
         levels = pass_levels(self.pool.spec, alike)[0] - 1
+        block = blocks_of(self.pool, np.array([left]), np.array([right]))
 
         def worth(known: npt.NDArray[np.bool_]) -> _Floats:
             correlations = np.repeat(alike, len(known), axis=0)
-            odds = self.model.log_odds(correlations, unknown=~known)
+            odds = self.model.log_odds(
+                correlations, block=np.repeat(block, len(known)), unknown=~known
+            )
             return np.asarray(odds / _LOG2, dtype=np.float64)
 
         n = alike.shape[1]

@@ -42,9 +42,11 @@ def set_aside(pool: Pool, plan: Plan, row: int) -> bool:
     if not plan.warnings or not pool.clean[pool.party[row]]:
         return False
     start, stop = pool.party_starts()[pool.party[row] : pool.party[row] + 2]
-    own = slice(int(start), int(stop))
-    equal = (pool.words[own] == pool.words[row]).all(axis=1)
-    equal &= (pool.present[own] == pool.present[row]).all(axis=1)
+    own, alone = np.arange(start, stop), np.array([row])
+    equal = (pool.present[own] == pool.present[row]).all(axis=1)
+    for f in range(len(pool.spec.columns)):
+        own, equal = own[equal], equal[equal]
+        equal &= (pool.filters_of(f, own) == pool.filters_of(f, alone)).all(axis=1)
     return int(equal.sum()) > MOST_ALIKE
 
 
@@ -103,8 +105,7 @@ def _fields(
 
 def _pass(pool: Pool, plan: PassPlan, k: int, left: int, right: int) -> PassTrace:
     item = pool.spec.passes[k]
-    start, stop = (int(w) for w in pool.word_starts[k : k + 2])
-    one, other = pool.words[left, start:stop], pool.words[right, start:stop]
+    one, other = pool.pass_words.of(k, np.array([left, right]))
     alike = float(compare_passes(pool, np.array([left]), np.array([right])).correlations[0, k])
     above = alike * np.sqrt(item.n_bits)
     enough = above >= plan.deviations

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from linkkit.linkage.block.keys import pairs_of_blocks, sorted_blocks
 from linkkit.linkage.households.evidence import MOST_SHARING, Evidence, combined
 
-__all__ = ["HomePairs", "find_candidates"]
+__all__ = ["HomePairs", "count_meetings", "find_candidates"]
 
 _MOST_NAMESAKES = 400
 """So many rows with one surname in one place are compared; of more, too few are of one home."""
@@ -52,6 +52,16 @@ def find_candidates(evidence: Evidence) -> HomePairs:
         found += _met(evidence, keys)
     places = np.unique(np.concatenate(found))
     return HomePairs(left=places >> 32, right=places & 0xFFFFFFFF, n_crowded=n_crowded)
+
+
+def count_meetings(evidence: Evidence) -> int:
+    """Return how many pairs of rows agree in one of the keys of a home, those that agree in two twice."""
+    n_pairs = 0
+    for every, most in _ways_to_meet(evidence):
+        keys, _ = _affordable(every, most, budget=_PAIRS_PER_PERSON * len(evidence.person))
+        sizes = np.unique(keys[keys != 0], return_counts=True)[1]
+        n_pairs += int((sizes * (sizes - 1) // 2).sum())
+    return n_pairs
 
 
 def _ways_to_meet(evidence: Evidence) -> Iterator[tuple[_Keys, int]]:

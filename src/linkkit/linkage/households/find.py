@@ -7,18 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.linkage.classify import ScoredPairs
 from linkkit.linkage.households.candidates import find_candidates
 from linkkit.linkage.households.evidence import Evidence, gather_evidence
 from linkkit.linkage.households.groups import join_people, score_homes
 from linkkit.linkage.households.model import HomeModel, fit_homes
+from linkkit.linkage.households.quality import HomesQuality, estimate_homes
 from linkkit.linkage.households.states import state_table, without_streets
 from linkkit.linkage.pool import Pool
 
 __all__ = ["FoundHomes", "Households", "find_households"]
 
 _LARGE = 16
-_LEAST_EXPECTED = 0.5
 
 _Ints = npt.NDArray[np.int64]
 
@@ -34,8 +33,11 @@ class Households:
     sizes : dict of int to int
         How many households have so many people, ascending.
     precision, recall : float
-        Estimated share of pairs of people of one household that are right, and of those that the
-        candidates have and that were found, 0 to 1. They rest on the model alone, and tend to be too high.
+        Estimated share of pairs of people of one household that are right, and of all those of the files
+        that were found, 0 to 1.
+    precision_interval, recall_interval : tuple of float
+        Where the true values are expected. They allow for evidence that is off by some nats, and for homes whose
+        people have more, or less, in common than what is seen of them.
     evidence : tuple of str
         Linkage fields that were used.
     n_without_evidence : int
@@ -51,6 +53,8 @@ class Households:
     sizes: dict[int, int]
     precision: float
     recall: float
+    precision_interval: tuple[float, float]
+    recall_interval: tuple[float, float]
     evidence: tuple[str, ...]
     n_without_evidence: int
     warnings: tuple[str, ...]
@@ -66,9 +70,11 @@ class Households:
         return 2 * self.precision * self.recall / both if both else 0.0
 
     def __str__(self) -> str:
+        (p_low, p_high), (r_low, r_high) = self.precision_interval, self.recall_interval
         return (
             f"{self.n_households} of {self.n_people} people, estimated precision "
-            f"{self.precision:.3f}, recall {self.recall:.3f}"
+            f"{self.precision:.3f} ({p_low:.3f} to {p_high:.3f}), "
+            f"recall {self.recall:.3f} ({r_low:.3f} to {r_high:.3f})"
         )
 
 
@@ -99,23 +105,25 @@ def find_households(pool: Pool, person: _Ints) -> FoundHomes:
     home = join_people(table, model, scored)
     return FoundHomes(
         household=firsts[home][number],
-        summary=_summary(evidence, model, scored, home, n_crowded=pairs.n_crowded),
+        summary=_summary(
+            evidence,
+            model,
+            home,
+            estimate_homes(table, model, scored, home),
+            n_crowded=pairs.n_crowded,
+        ),
     )
 
 
 def _summary(
-    evidence: Evidence, model: HomeModel, scored: ScoredPairs, home: _Ints, *, n_crowded: int
+    evidence: Evidence, model: HomeModel, home: _Ints, quality: HomesQuality, *, n_crowded: int
 ) -> Households:
     sizes, counts = np.unique(np.bincount(home)[np.unique(home)], return_counts=True)
-    linked = home[scored.left] == home[scored.right]
-    n_linked = int((counts * sizes * (sizes - 1) // 2).sum())
-    right, expected = float(scored.probability[linked].sum()), float(scored.probability.sum())
     return Households(
         n_households=int(counts.sum()),
         n_people=evidence.n_people,
         sizes=dict(zip(sizes.tolist(), counts.tolist(), strict=True)),
-        precision=right / n_linked if n_linked else 1.0,
-        recall=right / expected if expected > _LEAST_EXPECTED else 1.0,
+        **quality._asdict(),
         evidence=tuple(item.name for item in evidence.pool.spec.filters),
         n_without_evidence=int((np.diff(evidence.starts) == 0).sum()),
         warnings=_warnings(model, sizes, n_crowded + evidence.n_set_aside),

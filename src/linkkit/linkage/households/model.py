@@ -37,7 +37,7 @@ from linkkit.linkage.households.states import (
     StateTable,
 )
 
-__all__ = ["HomeModel", "fit_homes"]
+__all__ = ["HomeModel", "fit_homes", "prior_tables"]
 
 _HOME, _RELATIVES, _OTHERS = range(3)
 _MAX_ROUNDS = 200
@@ -206,6 +206,11 @@ def _prior(table: StateTable, group: int) -> _Floats:
         return np.array([0.0, 0.15, 0.85])
     shared = evidence.places or evidence.values[evidence.fields.address]
     return place_at_home(at_home("street_address", shared.pairs))
+
+
+def prior_tables(table: StateTable) -> tuple[_Floats, ...]:
+    """Return for each group the share of each state that is usual in one household, 1 where nothing is known."""
+    return tuple(_normalized(_prior(table, g), _supports(n)) for g, n in enumerate(table.n_states))
 
 
 def _supports(n_states: int) -> _Ints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,13 +12,16 @@ import numpy.typing as npt
 
 from linkkit.engines import Partitions, n_threads_available, run_in_threads
 from linkkit.errors import LinkageError
+from linkkit.exchange import FilterSpec
 from linkkit.linkage.block import BlockingPlan, plan_blocking
-from linkkit.linkage.block.content import content_digests
-from linkkit.linkage.block.keys import KeyPass, filter_keys, repeated_records, repeated_warnings
+from linkkit.linkage.block.content import digests_of_keys, smallest
+from linkkit.linkage.block.keys import KeyPass, repeated_records, repeated_warnings
 from linkkit.linkage.block.plan import all_keys, all_pairs, count_pairs
 from linkkit.linkage.classify import first_weights, score_pairs
 from linkkit.linkage.classify.field_scores import fit_fields, known_pairs
+from linkkit.linkage.classify.known_strangers import not_so_clean
 from linkkit.linkage.classify.model import Learner, Strangers
+from linkkit.linkage.classify.priors import IDENTIFYING
 from linkkit.linkage.classify.scores import frequency_table
 from linkkit.linkage.classify.unseen import FoundShare, draw_unseen
 from linkkit.linkage.compare import (
@@ -62,6 +66,11 @@ _FLOOR_STEP = 0.5
 _EQUAL = LEVELS.index("equal")
 _STRANGERS_COMPARED = 4_000
 _STRANGERS_SAMPLED = 50_000
+_CLOSE = LEVELS.index("close")
+_FIELDS_OF_ONE = 3
+_BITS_BEYOND_CHANCE = 3.0
+_FEWEST_TWICE = 5
+_SHARE_TWICE = 0.003
 _NO_CODES = np.zeros(0, dtype=np.uint64)
 _BYTES_ON_DISK = sum(np.dtype(kind).itemsize for kind in CANDIDATE_TYPES.values()) + 2 * 8
 
@@ -70,6 +79,7 @@ class _Start(NamedTuple):
     """What is known before pairs are compared."""
 
     plan: BlockingPlan
+    keys: npt.NDArray[np.uint64]
     comparison: Comparison
     searched: Comparison
     sample: npt.NDArray[np.uint64]
@@ -103,9 +113,9 @@ def link_fields(work: Work) -> Found:
     candidates = _with_earlier(work, start, candidates)
     if len(candidates) > most:
         start, candidates = _tightened(start, candidates, most)
-    learner = _learner(work, start, candidates)
-    # The plan's keys are those of the records that are searched.
-    frequencies = frequency_table(pool, start.plan.keys if work.earlier is None else None)
+    strangers, doubts = _strangers(work, start)
+    learner = _learner(work, start, candidates, strangers)
+    frequencies = frequency_table(pool, start.keys)
     model, scored = fit_fields(
         pool, candidates, learner, frequencies,
         most_matches=most_matches(pool), labels=work.labels, room=store.scratch,
@@ -123,11 +133,11 @@ def link_fields(work: Work) -> Found:
         score=score,
         measure=candidates.codes,
         n_unseen=model.expected_matches * (1 - model.completeness),
-        warnings=model.warnings,
+        warnings=model.warnings + doubts,
     )
 
 
-def _learner(work: Work, start: _Start, candidates: ComparedPairs) -> Learner:
+def _learner(work: Work, start: _Start, candidates: ComparedPairs, strangers: Strangers) -> Learner:
     """Return what learns the model from the candidates, and from what else is known of all pairs."""
     pool = work.pool
     return Learner.of(
@@ -143,7 +153,7 @@ def _learner(work: Work, start: _Start, candidates: ComparedPairs) -> Learner:
             floor=start.floor,
             found=_found_share(pool, start.plan),
         ),
-        strangers=_strangers(work, start),
+        strangers=strangers,
         known=_known_codes(candidates, work.labels),
     )
 
@@ -179,35 +189,73 @@ def _known_codes(
     return candidates.codes[known.rows], known.same
 
 
-def _strangers(work: Work, start: _Start) -> Strangers:
-    """Return candidates within parties that hold each person once, none of which match."""
-    n_pairs, found, samples = 0, [_NO_CODES], [_NO_CODES]
+def _strangers(work: Work, start: _Start) -> tuple[Strangers, tuple[str, ...]]:
+    """Return candidates within parties that hold each person once, none of which match.
+
+    And which parties do not seem to hold each person once, whose candidates say nothing of strangers.
+    """
+    n_pairs, found, samples, doubts = 0, [_NO_CODES], [_NO_CODES], []
     pool = work.pool
-    # The plan's keys are those of the records that are searched.
-    keys = start.plan.keys if work.earlier is None else None
-    repeated = repeated_records(pool, filter_keys(pool) if keys is None else keys)
+    repeated = repeated_records(pool, start.keys)
+    digests = _digests(pool, start.keys)
     for p in np.flatnonzero(pool.clean).tolist():
-        part = _some_of_party(pool, p, repeated)
+        part = _some_of_party(pool, p, repeated, digests)
         plan = BlockingPlan(passes=(all_pairs(part),), n_pairs=count_pairs(part))
         comparison = make_comparison(part)
         pairs = compare_all(
             part, comparison, plan, weights=start.weights, floor=start.floor,
             n_threads=work.n_threads,
         )  # fmt: skip
+        twice = _of_one_person(pool.spec.filters, pairs.codes, start.weights, n_pairs=plan.n_pairs)
+        if twice >= max(_FEWEST_TWICE, _SHARE_TWICE * len(part)):
+            seen = f"{twice:,} pairs of {len(part):,} of its records agree in names and dates"
+            doubts.append(not_so_clean(pool.parties[p], seen))
+            continue
         found.append(pairs.codes)
         n = min(plan.n_pairs, _STRANGERS_SAMPLED)
         samples.append(sample_pairs(part, comparison, n_pairs=n))
         n_pairs += plan.n_pairs
-    return Strangers(codes=np.concatenate(found), n_pairs=n_pairs, sample=np.concatenate(samples))
+    strangers = Strangers(
+        codes=np.concatenate(found), n_pairs=n_pairs, sample=np.concatenate(samples)
+    )
+    return strangers, tuple(doubts)
 
 
-def _some_of_party(pool: Pool, p: int, repeated: npt.NDArray[np.int64]) -> Pool:
+def _of_one_person(
+    filters: Sequence[FilterSpec],
+    codes: npt.NDArray[np.uint64],
+    weights: npt.NDArray[np.float64],
+    *,
+    n_pairs: int,
+) -> int:
+    """Return how many pairs agree in all that is of one person, and more than chance explains.
+
+    Relatives differ in a given name or a birth date. Of strangers one pair in two to the power of its weight
+    has that weight or more, so that with somewhat more than the weight of all pairs there is hardly any.
+    """
+    own = [f for f, item in enumerate(filters) if item.kind in IDENTIFYING]
+    levels = unpack(codes, n_fields=len(filters))[:, own]
+    agree = (levels >= _CLOSE) | (levels == 0)
+    enough = (levels >= _CLOSE).sum(axis=1) >= min(len(own), _FIELDS_OF_ONE)
+    least = np.log2(max(n_pairs, 1)) + _BITS_BEYOND_CHANCE
+    return int((agree.all(axis=1) & enough & (_weight_of(codes, weights) >= least)).sum())
+
+
+def _digests(pool: Pool, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return digests of what records hold, of their keys, the first of which are of their fields."""
+    return digests_of_keys(keys[:, : len(pool.spec.filters)])
+
+
+def _some_of_party(
+    pool: Pool, p: int, repeated: npt.NDArray[np.int64], digests: npt.NDArray[np.uint64]
+) -> Pool:
     """Return records of one party, all or a sample, as if it held people more than once."""
     start, end = pool.party_starts()[p : p + 2].tolist()
-    rows = np.setdiff1d(np.arange(start, end, dtype=np.int64), repeated)
+    is_own = np.ones(end - start, dtype=np.bool_)
+    is_own[repeated[(repeated >= start) & (repeated < end)] - start] = False
+    rows = start + np.flatnonzero(is_own)
     if len(rows) > _STRANGERS_COMPARED:
-        by_content = np.argsort(content_digests(pool, rows), kind="stable")
-        rows = np.sort(rows[by_content[:_STRANGERS_COMPARED]])
+        rows = np.sort(rows[smallest(digests[rows], _STRANGERS_COMPARED)])
     return replace(
         part_of(pool, rows),
         parties=pool.parties[p : p + 1],
@@ -258,18 +306,26 @@ def forecast_fields(work: Work) -> LinkForecast:
 
 
 def _start(work: Work) -> _Start:
-    whole, searched, keys, warnings = _without_repeated(work)
+    (whole, keys), (searched, searched_keys), warnings = _without_repeated(work)
     n_pairs = count_pairs(whole)
     plan = replace(
-        plan_blocking(searched, block=work.block, keys=keys),
+        plan_blocking(
+            searched,
+            block=work.block,
+            keys=searched_keys,
+            whole=None if work.earlier is None else whole,
+        ),
         n_pairs=n_pairs, n_known=work.n_known, set_aside=warnings,
     )  # fmt: skip
     # What is known of strangers is that of all records, whoever is compared.
     comparison = make_comparison(whole)
-    sample = sample_pairs(whole, comparison, n_pairs=min(_SAMPLE_PAIRS, 4 * n_pairs))
+    sample = sample_pairs(
+        whole, comparison, n_pairs=min(_SAMPLE_PAIRS, 4 * n_pairs), digests=_digests(whole, keys)
+    )
     even_odds = float(np.log2(max(n_pairs / most_matches(whole), 1)))
     return _Start(
         plan=plan,
+        keys=keys,
         comparison=comparison,
         searched=comparison if work.earlier is None else make_comparison(searched),
         sample=sample,
@@ -279,10 +335,11 @@ def _start(work: Work) -> _Start:
     )
 
 
-def _without_repeated(
-    work: Work,
-) -> tuple[Pool, Pool, npt.NDArray[np.uint64], tuple[str, ...]]:
-    """Return all records, and those to compare and their keys, with nothing to compare in repeated ones.
+_Keyed = tuple[Pool, npt.NDArray[np.uint64]]
+
+
+def _without_repeated(work: Work) -> tuple[_Keyed, _Keyed, tuple[str, ...]]:
+    """Return all records, and those to compare, and the keys of each, with nothing in repeated ones.
 
     And of whom there are such.
     """
@@ -292,12 +349,13 @@ def _without_repeated(
         searched, searched_keys = work.searched, all_keys(work.searched)
     repeated = repeated_records(pool, keys)
     if not len(repeated) or work.block == "exhaustive":
-        return pool, searched, searched_keys, ()
-    whole = _silenced(pool, repeated)
-    rows = repeated if work.earlier is None else work.earlier.of_records(repeated)
-    searched_keys[rows] = 0
-    searched = whole if work.earlier is None else _silenced(searched, rows)
-    return whole, searched, searched_keys, repeated_warnings(pool, repeated)
+        return (pool, keys), (searched, searched_keys), ()
+    whole, keys[repeated] = _silenced(pool, repeated), 0
+    if work.earlier is None:
+        return (whole, keys), (whole, keys), repeated_warnings(pool, repeated)
+    rows = work.earlier.of_records(repeated)
+    searched, searched_keys[rows] = _silenced(searched, rows), 0
+    return (whole, keys), (searched, searched_keys), repeated_warnings(pool, repeated)
 
 
 def _silenced(pool: Pool, rows: npt.NDArray[np.int64]) -> Pool:

@@ -20,8 +20,10 @@ from linkkit.linkage.block.keys import (
     repeated_warnings,
 )
 from linkkit.linkage.block.passes import CHANCE_PER_RECORD, table_seconds
-from linkkit.linkage.classify import fit_passes, score_passes
+from linkkit.linkage.classify import fit_passes, score_passes, unseen_matches
+from linkkit.linkage.classify.doubt import Doubt
 from linkkit.linkage.classify.known_labels import verdicts
+from linkkit.linkage.classify.pass_coverage import blocks_of
 from linkkit.linkage.compare import compare_passes, find_pairs
 from linkkit.linkage.compare.kept import PAIR_TYPES, TOO_MANY
 from linkkit.linkage.compare.passes.pairs import PassPairs
@@ -29,6 +31,7 @@ from linkkit.linkage.compare.passes.scan import sample_comparisons
 from linkkit.linkage.earlier import pairs_united
 from linkkit.linkage.forecast import LinkForecast
 from linkkit.linkage.pool import Pool, part_of
+from linkkit.linkage.routes.control import held_against_strangers
 from linkkit.linkage.routes.work import (
     BYTES_OF_CROSSWALK,
     MOST_CANDIDATES,
@@ -45,6 +48,7 @@ from linkkit.linkage.routes.work import (
 
 __all__ = ["forecast_passes", "link_passes"]
 
+_DOUBT = Doubt(nats=2.5, times_unseen=3.0)
 _LEAST_CHANCE = 0.02
 _BYTES_IN_TABLES = 40
 _BYTES_OF_SIGNS = 40
@@ -62,7 +66,7 @@ def link_passes(work: Work) -> Found:
     LinkageError
         When the limits leave too little for a linkage.
     """
-    whole, (work, rows, warnings) = work.pool, _without_repeated(work)
+    all_work, whole, (work, rows, warnings) = work, work.pool, _without_repeated(work)
     pool, plan = work.pool, _plan(work)
     memory_left(work, _memory_of_records(work, plan) + _memory_of_pairs(work, _most_pairs(work)))
     digest = "" if work.work_folder is None else work_digest(work, str(plan))
@@ -82,16 +86,20 @@ def link_passes(work: Work) -> Found:
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         # Asked for pairs that others brought together.
-        evidence = model.log_evidence(compare_passes(whole, left, right).correlations)
+        evidence = model.log_evidence(
+            compare_passes(whole, left, right).correlations, block=blocks_of(whole, left, right)
+        )
         return np.asarray(evidence / np.log(2), dtype=np.float64)
 
     scored = score_passes(pool, candidates, model)
+    n_unseen = unseen_matches(pool, candidates, model, scored)
     scored = replace(scored, left=rows[scored.left], right=rows[scored.right])
     plan = replace(plan, n_pairs=count_pairs(whole), warnings=warnings + plan.warnings)
-    return Found(
+    found = Found(
         plan=plan, scored=scored, model=model, score=score, measure=candidates.correlations,
-        n_unseen=model.missed, warnings=model.warnings,
+        n_unseen=n_unseen, doubt=_DOUBT, warnings=model.warnings,
     )  # fmt: skip
+    return held_against_strangers(all_work, found, rows)
 
 
 def _candidates(work: Work, plan: PassPlan, store: Partitions) -> tuple[PassPairs, PassPlan]:
@@ -147,7 +155,7 @@ def _common_words(pool: Pool) -> npt.NDArray[np.uint64]:
     Equal filters have equal first words, and others hardly ever in most passes. A pass whose salt a record
     lacks looks random, in each of many equal records otherwise.
     """
-    words = pool.words[:, pool.word_starts[:-1]]
+    words = np.column_stack([pool.pass_words.first_words(k) for k in range(len(pool.spec.passes))])
     common = np.zeros(words.shape, dtype=np.bool_)
     for k in range(words.shape[1]):
         of_party = mixed(pool.party.astype(np.uint64), words[:, k]) | np.uint64(1)
@@ -155,7 +163,6 @@ def _common_words(pool: Pool) -> npt.NDArray[np.uint64]:
         common[position, k] = n_alike > MOST_ALIKE
     many = np.flatnonzero(2 * common.sum(axis=1) >= words.shape[1])
     if len(many):
-        words = words.copy()
         words[many] = np.where(common[many], words[many], np.uint64(0))
     return words
 

@@ -71,6 +71,7 @@ def link_records(work: Work) -> Found:
         n_pairs=plan.n_pairs,
         pair_completeness=plan.pair_completeness,
         known=verdicts(candidates.left, candidates.right, work.labels),
+        n_threads=work.n_threads,
     )
 
     def score(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

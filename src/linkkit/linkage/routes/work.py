@@ -18,6 +18,7 @@ from linkkit.engines import Progress, available_memory, bytes_text, silent
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import Block, Plan
 from linkkit.linkage.classify import MatchModel, PassModel, RecordModel, ScoredPairs
+from linkkit.linkage.classify.doubt import USUAL_DOUBT, Doubt
 from linkkit.linkage.cluster import ScorePairs
 from linkkit.linkage.earlier import Earlier
 from linkkit.linkage.forecast import LinkForecast
@@ -85,6 +86,8 @@ class Work:
         Pairs of which it is known whether they are of one person.
     earlier : Earlier, optional
         What was compared before and is not compared again.
+    memory_afterwards : int
+        Bytes that a step after the linkage takes, while pairs are still there.
     """
 
     pool: Pool
@@ -97,6 +100,7 @@ class Work:
     labels: LabelledPairs | None = None
     until_done: ExitStack = field(default_factory=ExitStack)
     earlier: Earlier | None = None
+    memory_afterwards: int = 0
 
     @property
     def searched(self) -> Pool:
@@ -124,7 +128,8 @@ class Route(NamedTuple):
 class Found(NamedTuple):
     """Candidate pairs scored, what was measured of each, and how they were found.
 
-    `n_unseen` pairs of one person are expected not to be among them; `warnings` say what is doubtful.
+    `n_unseen` pairs of one person are expected not to be among them; `doubt` is how far the model may be
+    off, and `warnings` say what is doubtful.
     """
 
     plan: Plan
@@ -134,6 +139,7 @@ class Found(NamedTuple):
     measure: npt.NDArray[Any]
     floor: float = 0.0
     n_unseen: float = 0.0
+    doubt: Doubt = USUAL_DOUBT
     warnings: tuple[str, ...] = ()
 
 
@@ -148,6 +154,11 @@ def most_matches(pool: Pool) -> int:
 def memory_of_records(pool: Pool, plan: Plan) -> int:
     """Return how many bytes all records take while they are linked, beside the extracts."""
     n_fields, encoding = int(pool.present.shape[1]), 8 * int(pool.words.shape[1])
+    if pool.spec.passes:
+        # All pairs are compared pass by pass, on a copy of the pass and one with words side by side.
+        pass_bytes = 8 * max(item.n_words for item in pool.spec.passes)
+        copied = 2 * pass_bytes if plan.is_exhaustive else 0
+        return len(pool) * (copied + _BYTES_PER_RECORD)
     # All pairs are compared on a copy with the same word of all records side by side.
     copied = encoding + 8 * n_fields if plan.is_exhaustive else 0
     return len(pool) * (encoding + copied + 13 * n_fields + _BYTES_PER_RECORD)
@@ -167,6 +178,7 @@ def memory_left(work: Work, needed: int) -> int | None:
         When what is needed is more than the limit.
     """
     limit, free = work.memory_limit, available_memory()
+    needed += work.memory_afterwards
     if limit is None:
         if free is None:
             return None
@@ -193,6 +205,9 @@ def work_digest(work: Work, *parameters: object) -> str:
     versions = (__version__, np.__version__)
     known = (versions, pool.spec.digest, pool.parties, work.block, parameters)
     digest = hashlib.sha256(repr(known).encode())
-    for content in (pool.clean, pool.party_sizes(), pool.tokens, pool.words, pool.block_keys):
+    runs = [words for run in pool.pass_words.runs for words in run]
+    for content in (
+        pool.clean, pool.party_sizes(), pool.tokens, pool.words, *runs, pool.block_keys
+    ):  # fmt: skip
         digest.update(np.ascontiguousarray(content).data)
     return digest.hexdigest()

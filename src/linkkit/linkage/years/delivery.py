@@ -21,10 +21,11 @@ from linkkit.linkage.earlier import Earlier
 from linkkit.linkage.labels import PairLabels
 from linkkit.linkage.linked_pairs import LinkedPairs
 from linkkit.linkage.pool import Made, Pool, checked_extracts, make_pool, part_of, pool_of
+from linkkit.linkage.years.kept import HadIds, Kept
 from linkkit.linkage.years.tokens import among_tokens, records_of
 from linkkit.linkage.years.versions import have_nothing_in_common
 
-__all__ = ["Delivery", "Kept", "bring_together"]
+__all__ = ["Delivery", "bring_together"]
 
 _EARLIER = "earlier deliveries"
 _COPIES_OF_ANOTHER_KEY = 10
@@ -33,40 +34,6 @@ _COPIES_OF_ANOTHER_KEY = 10
 _Bools = npt.NDArray[np.bool_]
 _Bytes = npt.NDArray[np.uint8]
 _Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
-class Kept:
-    """What a result keeps, beside its pairs, for the deliveries that follow.
-
-    Attributes
-    ----------
-    made : Made
-        How its records were made.
-    superseded : Pool
-        Earlier versions of records.
-    measure : ndarray
-        What was measured of each candidate pair.
-    floor : float
-        The least similarity of a candidate, where candidates have one.
-    person_ids : ndarray of uint8, shape (n_records, 16)
-        The person id of each record.
-    retired_ids : ndarray of uint8, shape (n, 16)
-        Ids that people had once and nobody has any more.
-    labels : PairLabels, optional
-        What is known of pairs for sure.
-    """
-
-    made: Made
-    superseded: Pool
-    measure: npt.NDArray[Any]
-    floor: float
-    person_ids: _Bytes
-    retired_ids: _Bytes
-    labels: PairLabels | None = None
-
-    def __repr__(self) -> str:
-        return f"<Kept: {len(self.person_ids)} records, {len(self.superseded)} earlier versions>"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -85,14 +52,8 @@ class Delivery:
         What was compared before.
     is_new : ndarray of bool, shape (n_records,)
         Which came now for the first time, or with other content.
-    old_ids : ndarray of uint8, shape (n_records, 16)
-        The person id that a record had.
-    had_id : ndarray of bool, shape (n_records,)
-        Whether it had one.
-    lost_ids : ndarray of uint8, shape (n, 16)
-        The person ids of the records that were withdrawn.
-    retired_ids : ndarray of uint8, shape (n, 16)
-        Ids that nobody had any more before.
+    people, households : HadIds
+        The ids that records had, of people and of households.
     labels : PairLabels, optional
         Labels that were given before, of records that are still there.
     warnings : tuple of str
@@ -104,10 +65,8 @@ class Delivery:
     superseded: Pool
     earlier: Earlier | None
     is_new: _Bools
-    old_ids: _Bytes
-    had_id: _Bools
-    lost_ids: _Bytes
-    retired_ids: _Bytes
+    people: HadIds
+    households: HadIds
     labels: PairLabels | None
     warnings: tuple[str, ...]
 
@@ -120,6 +79,8 @@ def bring_together(
     pairs: LinkedPairs | None,
     kept: Kept | None,
     withdrawn: _Bytes,
+    *,
+    alone: bool = False,
 ) -> Delivery:
     """Return all records that are there now: those of before and those delivered, less the withdrawn.
 
@@ -131,6 +92,8 @@ def bring_together(
         The pairs of the result of before and what it kept; both or none.
     withdrawn : ndarray of uint8, shape (n, 16)
         Tokens of records that are to be forgotten.
+    alone : bool
+        Whether one party that holds each person once is enough, as there is more to find than people.
 
     Raises
     ------
@@ -138,7 +101,7 @@ def bring_together(
         When the extracts do not belong together, or not to the result of before, or no record is left.
     """
     if pairs is None or kept is None:
-        return _first(make_pool(extracts), extracts, withdrawn)
+        return _first(make_pool(extracts, alone=alone), extracts, withdrawn)
     known = checked_extracts(extracts, kept.made)
     stays = ~among_tokens(pairs.pool.tokens, withdrawn)
     old = _some(pairs.pool, stays)
@@ -149,9 +112,6 @@ def bring_together(
     old, superseded, new = _with_same_parties(old, superseded, new)
     merged = _merged(old, superseded, new)
     place = records_of(merged.pool, old.party, old.tokens)
-    old_ids = np.zeros((len(merged.pool), 16), dtype=np.uint8)
-    had_id = np.zeros(len(merged.pool), dtype=np.bool_)
-    old_ids[place], had_id[place] = kept.person_ids[stays], True
     earlier = _earlier(merged, old, pairs, kept, stays)
     aliens = (*_n_given_away(merged), *_token_keys_lost(old, new))
     return Delivery(
@@ -160,10 +120,8 @@ def bring_together(
         superseded=merged.superseded,
         earlier=earlier,
         is_new=merged.is_new,
-        old_ids=old_ids,
-        had_id=had_id,
-        lost_ids=kept.person_ids[~stays],
-        retired_ids=kept.retired_ids,
+        people=HadIds.of(kept.people, stays, place, len(merged.pool)),
+        households=HadIds.of(kept.households, stays, place, len(merged.pool)),
         labels=_labels_left(kept.labels, withdrawn),
         warnings=(*_unknown(withdrawn, pairs.pool.tokens), *aliens),
     )
@@ -175,17 +133,14 @@ def _first(pool: Pool, extracts: Sequence[EncodedExtract], withdrawn: _Bytes) ->
     everybody = pool
     pool = _without(pool, withdrawn)
     _require_some(pool)
-    nobody = np.zeros((0, 16), dtype=np.uint8)
     return Delivery(
         pool=pool,
         made=made,
-        superseded=part_of(pool, np.zeros(0, dtype=np.int64)),
+        superseded=_some(pool, np.zeros(len(pool), dtype=np.bool_)),
         earlier=None,
         is_new=np.ones(len(pool), dtype=np.bool_),
-        old_ids=np.zeros((len(pool), 16), dtype=np.uint8),
-        had_id=np.zeros(len(pool), dtype=np.bool_),
-        lost_ids=nobody,
-        retired_ids=nobody,
+        people=HadIds.none(len(pool)),
+        households=HadIds.none(len(pool)),
         labels=None,
         warnings=_unknown(withdrawn, everybody.tokens),
     )
@@ -205,7 +160,12 @@ def _unknown(withdrawn: _Bytes, tokens: _Bytes) -> tuple[str, ...]:
 
 def _some(pool: Pool, kept: _Bools) -> Pool:
     """Return the pool of some records, without a copy where that is all of them."""
-    return pool if kept.all() else part_of(pool, np.flatnonzero(kept))
+    return pool if kept.all() else _tidied(part_of(pool, np.flatnonzero(kept)))
+
+
+def _tidied(pool: Pool) -> Pool:
+    """Return a pool that holds nothing of records that are not in it, as it is to be kept."""
+    return replace(pool, pass_words=pool.pass_words.tidied())
 
 
 def _without(pool: Pool, withdrawn: _Bytes) -> Pool:
@@ -297,6 +257,8 @@ def _is_equal(one: Pool, rows: _Ints, other: Pool, others: _Ints) -> _Bools:
         (one.block_keys, other.block_keys),
     ):
         equal &= (mine[rows] == theirs[others]).all(axis=1)
+    for k in range(len(one.spec.passes)):
+        equal &= (one.pass_words.of(k, rows) == other.pass_words.of(k, others)).all(axis=1)
     return equal
 
 
@@ -306,7 +268,7 @@ def _chosen(pools: Sequence[Pool], kept: Sequence[_Bools]) -> Pool:
     tokens = np.concatenate([pool.tokens for pool in pools])[rows]
     high, low = np.ascontiguousarray(tokens).view(">u8").astype(np.uint64).T
     party = np.concatenate([pool.party for pool in pools])[rows]
-    return _gathered(pools, rows[np.lexsort((low, high, party))])
+    return _tidied(_gathered(pools, rows[np.lexsort((low, high, party))]))
 
 
 def _gathered(pools: Sequence[Pool], order: _Ints) -> Pool:
@@ -331,6 +293,7 @@ def _gathered(pools: Sequence[Pool], order: _Ints) -> Pool:
     return replace(
         pools[0], party=column("party"), tokens=column("tokens"), words=column("words"),
         present=column("present"), block_keys=column("block_keys"),
+        pass_words=pools[0].pass_words.joined(*(x.pass_words for x in pools[1:])).part(order),
     )  # fmt: skip
 
 
@@ -401,7 +364,7 @@ def _token_keys_lost(old: Pool, new: Pool) -> tuple[str, ...]:
         mine, before = np.flatnonzero(new.party == p), np.flatnonzero(old.party == p)
         if not len(mine) or not len(before) or found[mine].any():
             continue
-        n = int(np.isin(content_digests(new, mine), content_digests(old, before)).sum())
+        n = _n_among(content_digests(new, mine), content_digests(old, before))
         if n >= _COPIES_OF_ANOTHER_KEY:
             warnings.append(
                 f"no token of '{party}' came back, although {n:,} of its records hold what they held "
@@ -409,6 +372,15 @@ def _token_keys_lost(old: Pool, new: Pool) -> tuple[str, ...]:
                 "are counted twice; ask it to encode again with its key"
             )
     return tuple(warnings)
+
+
+def _n_among(few: npt.NDArray[np.uint64], many: npt.NDArray[np.uint64]) -> int:
+    """Return how many of a few numbers are among many, which need not be sorted for that."""
+    distinct, counts = np.unique(few, return_counts=True)
+    at = np.minimum(np.searchsorted(distinct, many), len(distinct) - 1)
+    is_found = np.zeros(len(distinct), dtype=np.bool_)
+    is_found[at[distinct[at] == many]] = True
+    return int(counts[is_found].sum())
 
 
 def _labels_left(labels: PairLabels | None, withdrawn: _Bytes) -> PairLabels | None:

@@ -29,13 +29,14 @@ def save_result(
     n_rows: int,
     agreement: Agreement | None,
     identity: Identity | None,
+    overwrite: bool,
 ) -> Path:
     """Write a result for its owner's eyes alone, sealed where an identity is given; returns the path.
 
     Raises
     ------
     OptionError
-        When only one of agreement and identity is given.
+        When only one of agreement and identity is given, or the file exists and is not to be replaced.
     MismatchError, NotAuthorizedError
         When the result is of another agreement, or the identity is not the linkage unit's.
     SealError
@@ -44,6 +45,10 @@ def save_result(
     if (agreement is None) != (identity is None):
         raise OptionError(
             "'agreement' and 'identity' go together", hint="Give both to seal the file, or none."
+        )
+    if not overwrite and Path(path).exists():
+        raise OptionError(
+            f"'{path}' exists", hint="Choose another path, or replace it with overwrite=True."
         )
     if agreement is None or identity is None:
         with atomic_file(path, private=True) as file:

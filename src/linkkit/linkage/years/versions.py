@@ -41,6 +41,7 @@ def have_nothing_in_common(one: Pool, other: Pool, *, everybody: Pool) -> npt.ND
         one,
         words=np.concatenate([one.words, other.words]),
         present=np.concatenate([one.present, other.present]),
+        pass_words=one.pass_words.joined(other.pass_words),
     )
     left, right = np.arange(n), n + np.arange(n)
     if one.spec.passes:

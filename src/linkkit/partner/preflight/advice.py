@@ -26,6 +26,7 @@ __all__ = [
     "of_keys",
     "of_known",
     "of_passes",
+    "of_postal_codes",
     "of_profile",
     "of_rows",
 ]
@@ -108,6 +109,27 @@ def of_fields(fields: tuple[FieldStrength, ...]) -> Iterator[Advice]:
                 advice="Look at the most common value in your own file. If it stands for "
                 "'unknown', empty those cells.",
             )
+
+
+def of_postal_codes(name: str, n_short: int, n_codes: int) -> Iterator[Advice]:
+    """Look whether postal codes of five digits lost zeros.
+
+    Parameters
+    ----------
+    name : str
+        The field.
+    n_short, n_codes : int
+        How many codes have three or four digits, and how many are of digits at all, as they are read.
+    """
+    if n_codes and n_short >= LIMITS.short_codes * n_codes:
+        yield Advice(
+            code="lost_zeros",
+            severity="warning",
+            message=f"{n_short:,} of {n_codes:,} codes in '{name}' have three or four digits: a spreadsheet "
+            "seems to have taken the zeros before them.",
+            advice="They agree with nobody's who has the zeros. Export the file again with that column as "
+            "text, not as numbers. If they are codes of a country that has four digits, all is well.",
+        )
 
 
 def of_joint(joint: JointStrength) -> Iterator[Advice]:

@@ -89,6 +89,8 @@ class Limits:
         Share of records without a field.
     set_aside : float
         Share of rows that would not be sent.
+    short_codes : float
+        Share of postal codes with fewer than five digits.
     """
 
     moderate_from: float = 0.01
@@ -113,6 +115,7 @@ class Limits:
     one_value: float = 0.50
     field_missing: float = 0.50
     set_aside: float = 0.05
+    short_codes: float = 0.05
 
 
 LIMITS = Limits()

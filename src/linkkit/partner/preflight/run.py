@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -53,6 +54,11 @@ __all__ = ["preflight"]
 
 SAMPLE = 5_000
 """Records of the trial encoding, at most. Everything else is measured on all records."""
+
+_FIVE_DIGITS = frozenset("US PR GU VI DE FR ES IT MX FI EE TR UA MY".split())
+"""Countries whose postal codes have five digits, some of them a zero first."""
+
+_SHORT, _DIGITS = re.compile("[0-9]{3,4}"), re.compile("[0-9]+")
 
 Codes = npt.NDArray[np.int64]
 
@@ -248,6 +254,9 @@ def _advice(report: PreflightReport, records: _Records) -> Iterator[Advice]:
     yield from advise.of_profile(report.profile)
     yield from advise.of_rows(report.n_records, report.n_rows, sum(report.set_aside.values()))
     yield from advise.of_fields(report.fields)
+    for name in _postal_codes(records):
+        codes = records.fields[name]
+        yield from advise.of_postal_codes(name, _n_like(codes, _SHORT), _n_like(codes, _DIGITS))
     yield from advise.of_joint(report.joint)
     for salt in dict.fromkeys(groups.salt for groups in report.passes):
         same = [groups for groups in report.passes if groups.salt == salt]
@@ -258,6 +267,17 @@ def _advice(report: PreflightReport, records: _Records) -> Iterator[Advice]:
     yield from advise.of_fills(report.fills, has_passes=bool(report.passes))
     yield from advise.of_exposures(report.exposures, report.fields)
     yield from advise.of_keys(report.keys, report.told_by_keys, _not_brought(records))
+
+
+def _postal_codes(records: _Records) -> list[str]:
+    """Return the party's fields of postal codes, where the agreement's phones are of no other country."""
+    fields = records.agreement.linkage.fields
+    abroad = any(field.region not in _FIVE_DIGITS for field in fields.values())
+    return [] if abroad else [x for x in records.brought if records.kinds[x] == "postal_code"]
+
+
+def _n_like(values: pa.Array, pattern: re.Pattern[str]) -> int:
+    return sum(1 for value in values.to_pylist() if value is not None and pattern.fullmatch(value))
 
 
 def _not_brought(records: _Records) -> dict[str, str]:

@@ -236,6 +236,7 @@ def _swallowing(record: list[str], delimiter: str, width: int) -> int | None:
     for place, cell in enumerate(record):
         counts[-1] += place > 0
         if "\n" not in cell and "\r" not in cell:
+            counts[-1] += cell.count(delimiter)
             continue
         within = [line.count(delimiter) for line in _LINE_END.split(cell)]
         if max(within) >= n_whole:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from linkkit.engines import (
 )
 from linkkit.errors import LinkageError
 from linkkit.linkage.block import BlockingPlan
-from linkkit.linkage.block.content import content_digests
+from linkkit.linkage.block.content import content_digests, smallest
 from linkkit.linkage.compare.fields import _reference
 from linkkit.linkage.compare.fields.levels import Comparison
 from linkkit.linkage.compare.fields.scans import Bar, Found, scans_of
@@ -38,6 +38,7 @@ CANDIDATE_TYPES = {"left": np.int64, "right": np.int64, "code": np.uint64}
 """Columns of candidate pairs, on their way to disk."""
 
 _RECORDS_SAMPLED = 20_000
+"""Their numbers are of 16 bits, which sort fast."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -97,18 +98,23 @@ def compare_pairs(
 
 
 def sample_pairs(
-    pool: Pool, comparison: Comparison, *, n_pairs: int, seed: int = 0
+    pool: Pool,
+    comparison: Comparison,
+    *,
+    n_pairs: int,
+    digests: npt.NDArray[np.uint64] | None = None,
+    seed: int = 0,
 ) -> npt.NDArray[np.uint64]:
     """Return the packed levels of random pairs of those that may match.
 
     Drawn with replacement, of each party from some ten thousand records that the processor's cache
     holds, by what the records hold, so that the sample depends neither on how they were handed over nor on
-    their tokens.
+    their tokens. `digests` are those of what records hold, if they are at hand.
     """
     rng = np.random.default_rng(seed)
     sizes = pool.party_sizes()
     starts = np.cumsum(np.append(0, sizes[:-1]))
-    digests = content_digests(pool)
+    digests = content_digests(pool) if digests is None else digests
     strata = [
         (a, b, int(sizes[a] * sizes[b]) if a != b else int(sizes[a] * (sizes[a] - 1) // 2))
         for a in range(len(sizes))
@@ -120,25 +126,32 @@ def sample_pairs(
         return np.zeros(0, dtype=np.uint64)
     drawn = rng.multinomial(n_pairs, [n / total for _, _, n in strata])
     few = [
-        int(start) + _some(digests[start : start + size])
+        int(start) + smallest(digests[start : start + size], _RECORDS_SAMPLED)
         for start, size in zip(starts, sizes, strict=True)
     ]
-    left, right = [], []
+    chosen = np.concatenate(few)
+    # Side by side they are in the processor's cache, and far apart they are not.
+    comparison = replace(
+        comparison, words=comparison.words[chosen], present=comparison.present[chosen]
+    )
+    first = np.cumsum([0, *(len(rows) for rows in few)])
+    left, right, orders = (list[npt.NDArray[np.int64]]() for _ in range(3))
     for (a, b, _), n in zip(strata, drawn, strict=True):
         one = rng.integers(0, len(few[a]), size=n)
         # Within a party the other record is any but the first.
         other = rng.integers(0, len(few[b]) - (a == b), size=n)
-        left.append(few[a][one])
-        right.append(few[b][other + ((a == b) & (other >= one))])
-    return compare_pairs(comparison, np.concatenate(left), np.concatenate(right))
-
-
-def _some(digests: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """Return which records of a party many pairs are drawn from, by their digests, which are as good as random."""
-    if len(digests) > _RECORDS_SAMPLED:
-        few = np.flatnonzero(digests <= np.partition(digests, _RECORDS_SAMPLED)[_RECORDS_SAMPLED])
-        return few[np.argsort(digests[few], kind="stable")][:_RECORDS_SAMPLED]
-    return np.argsort(digests, kind="stable").astype(np.int64)
+        # One record after the other, so that only every second has to be looked for.
+        orders.append(
+            sum(len(rows) for rows in left) + np.argsort(one.astype(np.uint16), kind="stable")
+        )
+        left.append(first[a] + one)
+        right.append(first[b] + other + ((a == b) & (other >= one)))
+    order = np.concatenate(orders)
+    codes = np.empty(len(order), dtype=np.uint64)
+    codes[order] = compare_pairs(
+        comparison, np.concatenate(left)[order], np.concatenate(right)[order]
+    )
+    return codes
 
 
 def compare_all(

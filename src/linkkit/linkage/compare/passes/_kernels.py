@@ -21,18 +21,18 @@ _TILE = 2_048
 
 
 @kernel_part
-def _distance(words: Any, p: Any, q: Any) -> Any:
+def _distance(ones: Any, others: Any, p: Any, q: Any) -> Any:
     total = np.uint64(0)
-    for w in range(words.shape[1]):
-        total += popcount(words[p, w] ^ words[q, w])
+    for w in range(ones.shape[1]):
+        total += popcount(ones[p, w] ^ others[q, w])
     return np.int64(total)
 
 
 @kernel
-def distances_of_pairs(words: Any, left: Any, right: Any, out: Any) -> None:
-    """Fill `out` with the Hamming distance of each pair."""
+def distances_of_pairs(ones: Any, others: Any, left: Any, right: Any, out: Any) -> None:
+    """Fill `out` with the Hamming distance of each pair of a row of `ones` and one of `others`."""
     for i in range(len(left)):
-        out[i] = _distance(words, left[i], right[i])
+        out[i] = _distance(ones, others, left[i], right[i])
 
 
 @kernel_part
@@ -94,7 +94,7 @@ def scan_pairs(
                     if eights[e] == 0:
                         continue
                     for k in range(8 * e, 8 * e + 8):
-                        if is_near[k] and _distance(words, order[p], order[q + k]) <= most:
+                        if is_near[k] and _distance(words, words, order[p], order[q + k]) <= most:
                             if n_found < len(out_left):
                                 out_left[n_found] = p
                                 out_right[n_found] = q + k

@@ -14,11 +14,14 @@ _PAIRS_AT_ONCE = 100_000
 
 
 def distances_of_pairs(
-    words: npt.NDArray[np.uint64], left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]
+    ones: npt.NDArray[np.uint64],
+    others: npt.NDArray[np.uint64],
+    left: npt.NDArray[np.int64],
+    right: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
-    """Return the Hamming distance of each pair of rows, shape (n_pairs,)."""
+    """Return the Hamming distance of each pair of a row of `ones` and one of `others`, shape (n_pairs,)."""
     parts = [
-        np.bitwise_count(words[left[i : i + _PAIRS_AT_ONCE]] ^ words[right[i : i + _PAIRS_AT_ONCE]])
+        np.bitwise_count(ones[left[i : i + _PAIRS_AT_ONCE]] ^ others[right[i : i + _PAIRS_AT_ONCE]])
         .sum(axis=1)
         .astype(np.int64)
         for i in range(0, len(left), _PAIRS_AT_ONCE)
@@ -48,8 +51,9 @@ def scan_pairs(
         right = np.arange(first[p], last[p], dtype=np.int64)
         left = np.full(len(right), p, dtype=np.int64)
         one, other = order[left], order[right]
-        near = distances_of_pairs(words[:, :n_first_words], one, other) <= most_first
-        near[near] = distances_of_pairs(words, one[near], other[near]) <= most
+        firsts = words[:, :n_first_words]
+        near = distances_of_pairs(firsts, firsts, one, other) <= most_first
+        near[near] = distances_of_pairs(words, words, one[near], other[near]) <= most
         lefts.append(left[near])
         rights.append(right[near])
     return np.concatenate(lefts), np.concatenate(rights)

@@ -21,11 +21,11 @@ N_SIGNED = 4
 
 
 @kernel
-def gather_words(words: Any, rows: Any, first: Any, out: Any) -> None:
-    """Fill `out` with some words of some rows."""
+def gather_words(words: Any, rows: Any, places: Any, first: Any, out: Any) -> None:
+    """Fill some places of `out` with some words of some rows."""
     for i in range(len(rows)):
         for w in range(out.shape[1]):
-            out[i, w] = words[rows[i], first + w]
+            out[places[i], w] = words[rows[i], first + w]
 
 
 @kernel
@@ -75,25 +75,11 @@ def _note_near(
 
 
 @kernel_part
-def _is_kept(
-    signs: Any, p: Any, q: Any, words: Any, one: Any, other: Any, first: Any, last: Any,
-    most_sure: Any, most: Any,
-) -> Any:  # fmt: skip
-    """Whether a pair that is near in the signs is to be kept."""
+def _apart(signs: Any, p: Any, q: Any) -> Any:
     distance = np.uint64(0)
     for w in range(N_SIGNED):
         distance += popcount(signs[p, w] ^ signs[q, w])
-    if distance == 0:
-        return False
-    # Looking a record up takes longer than a thousand comparisons of signs.
-    if distance <= most_sure:
-        return True
-    wide_vectors()
-    whole = np.uint64(0)
-    ones, others = words[one, first:last], words[other, first:last]
-    for w in range(len(ones)):
-        whole += popcount(ones[w] ^ others[w])
-    return whole <= most
+    return np.int64(distance)
 
 
 @kernel_part
@@ -107,16 +93,15 @@ def _partners_of_next(order: Any, p: Any, end: Any, party_end: Any, others: Any)
 
 @kernel
 def join_table(
-    ends: Any, order: Any, signs: Any, party_ends: Any, clean: Any, words: Any, rows: Any,
-    first_word: Any, last_word: Any, most_signs: Any, most_sure: Any, most: Any,
+    ends: Any, order: Any, signs: Any, party_ends: Any, clean: Any, rows: Any, most_signs: Any,
     s0: Any, s1: Any, s2: Any, s3: Any, is_near: Any, eights: Any, out_left: Any, out_right: Any,
+    out_apart: Any,
 ) -> Any:  # fmt: skip
-    """Keep the pairs of each bucket at most `most` bits apart, and `most_signs` in the signs.
+    """Keep the pairs of each bucket at most `most_signs` bits apart in the signs, and how many these are.
 
-    Those at most `most_sure` bits apart in the signs are kept as they are, and those with equal signs
-    left out, as they are found otherwise. Members are in the order of their parties, whose last ones
-    `party_ends` gives; those of a clean party do not meet each other. Returns how many pairs there are;
-    when more are found than fit, the rest is counted only.
+    Those with equal signs are left out, as they are found otherwise. Members are in the order of their parties,
+    whose last ones `party_ends` gives; those of a clean party do not meet each other. Returns how many pairs
+    there are; when more are found than fit, the rest is counted only.
 
     The rest is room to work in: `s0` to `s3` for the signs of the largest bucket, the same word side by
     side so that a vector lane is a partner, and `LANES` more; `is_near` for `LANES` numbers; `eights` is
@@ -145,13 +130,13 @@ def join_table(
                 for k in range(min(LANES, end - q)):
                     if is_near[k] == 0:
                         continue
-                    one, other = rows[order[p]], rows[order[q + k]]
-                    if _is_kept(
-                        signs, p, q + k, words, one, other, first_word, last_word, most_sure, most
-                    ):
-                        if n_found < len(out_left):
-                            out_left[n_found] = one
-                            out_right[n_found] = other
-                        n_found += 1
+                    apart = _apart(signs, p, q + k)
+                    if apart == 0:
+                        continue
+                    if n_found < len(out_left):
+                        out_left[n_found] = rows[order[p]]
+                        out_right[n_found] = rows[order[q + k]]
+                        out_apart[n_found] = apart
+                    n_found += 1
         start = end
     return n_found

@@ -16,34 +16,34 @@ _ROWS_AT_ONCE = 1_000
 
 
 def gather_words(
-    words: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64], first: int, n_words: int
-) -> npt.NDArray[np.uint64]:
-    """Return some words of some rows, shape (n_rows, n_words)."""
-    return words[rows, first : first + n_words]
+    words: npt.NDArray[np.uint64],
+    rows: npt.NDArray[np.int64],
+    places: npt.NDArray[np.int64],
+    first: int,
+    out: npt.NDArray[np.uint64],
+) -> None:
+    """Fill some places of `out`, shape (n, n_words), with some words of some rows."""
+    out[places] = words[rows, first : first + out.shape[1]]
 
 
 def join_table(
-    words: npt.NDArray[np.uint64],
+    signs: npt.NDArray[np.uint64],
     rows: npt.NDArray[np.int64],
     party: npt.NDArray[np.int64],
     clean: npt.NDArray[np.bool_],
     keys: npt.NDArray[np.uint64],
     *,
-    n_signed: int,
     most_signs: int,
-    most_sure: int,
-    most: int,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the pairs of rows with equal keys that are near, the smaller row left.
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the pairs of rows with equal keys that are near, the smaller row left, and how near.
 
-    `words` are those of the pass; `rows`, ascending, are who takes part, `party` is theirs and `keys`
-    are the bits that they meet by. At most `most_signs` bits apart in the first words, and `most` in
-    all, unless they are at most `most_sure` bits apart in the first words; those with equal first words
-    are left out, and two records of a clean party do not meet.
+    `rows`, ascending, are who takes part, `signs` are their first words, `party` is theirs and `keys` are the
+    bits that they meet by. At most `most_signs` bits apart in the first words; those with equal first
+    words are left out, and two records of a clean party do not meet.
     """
     order = np.argsort(keys, kind="stable")
     ends = np.searchsorted(keys[order], keys[order], side="right")
-    lefts, rights = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    lefts, rights, distances = ([np.zeros(0, dtype=np.int64)] for _ in range(3))
     for start in range(0, len(order), _ROWS_AT_ONCE):
         places = np.arange(start, min(start + _ROWS_AT_ONCE, len(order)))
         n_partners = ends[places] - places - 1
@@ -51,11 +51,10 @@ def join_table(
         step = np.arange(len(one)) - np.repeat(np.cumsum(n_partners) - n_partners, n_partners)
         left, right = order[one], order[one + 1 + step]
         meets = (party[left] != party[right]) | ~clean[party[left]]
-        left, right = rows[left[meets]], rows[right[meets]]
-        apart = distances_of_pairs(words[:, :n_signed], left, right)
+        left, right = left[meets], right[meets]
+        apart = distances_of_pairs(signs, signs, left, right)
         near = (apart > 0) & (apart <= most_signs)
-        unsure = near & (apart > most_sure)
-        near[unsure] = distances_of_pairs(words, left[unsure], right[unsure]) <= most
-        lefts.append(left[near])
-        rights.append(right[near])
-    return np.concatenate(lefts), np.concatenate(rights)
+        lefts.append(rows[left[near]])
+        rights.append(rows[right[near]])
+        distances.append(apart[near])
+    return np.concatenate(lefts), np.concatenate(rights), np.concatenate(distances)

@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from linkkit.engines import has_numba
 from linkkit.linkage.compare.passes import _reference as _pass_reference
+from linkkit.linkage.pass_words import Meeting, PassWords
 from linkkit.linkage.pool import Pool
 
-__all__ = ["PassPairs", "compare_passes", "farthest"]
+__all__ = ["PassPairs", "compare_passes", "distances_in_pass", "farthest"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -59,24 +60,33 @@ def compare_passes(
     left, right : ndarray of int64, shape (n_pairs,)
         Positions of the records.
     """
-    starts = pool.word_starts
     correlations = np.zeros((len(left), len(pool.spec.passes)))
-    for k, item in enumerate(pool.spec.passes):
-        distances = _distances(pool.words[:, starts[k] : starts[k + 1]], left, right)
-        correlations[:, k] = 1 - 2 * distances / item.n_bits
+    for met in pool.pass_words.meetings(left, right):
+        for k, item in enumerate(pool.spec.passes):
+            distances = _distances(pool.pass_words, k, met)
+            correlations[met.pairs, k] = 1 - 2 * distances / item.n_bits
     return PassPairs(left=left, right=right, correlations=correlations)
 
 
-def _distances(
-    words: npt.NDArray[np.uint64], left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]
+def distances_in_pass(
+    words: PassWords, k: int, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
+    """Return in how many bits the filters of listed pairs differ in pass `k`."""
+    out = np.zeros(len(left), dtype=np.int64)
+    for met in words.meetings(left, right):
+        out[met.pairs] = _distances(words, k, met)
+    return out
+
+
+def _distances(words: PassWords, k: int, met: Meeting) -> npt.NDArray[np.int64]:
+    one, other = (words.runs[run][k] for run in met.runs)
     if not has_numba():
-        return _pass_reference.distances_of_pairs(words, left, right)
+        return _pass_reference.distances_of_pairs(one, other, met.left, met.right)
     from linkkit.linkage.compare.passes import _kernels as _pass_kernels
 
-    out = np.zeros(len(left), dtype=np.int64)
+    out = np.zeros(len(met.left), dtype=np.int64)
     kernel: Any = _pass_kernels.distances_of_pairs
-    kernel(words, left, right, out)
+    kernel(one, other, met.left, met.right, out)
     return out
 
 

@@ -74,7 +74,7 @@ def find_pairs(
     keys = np.zeros(0, dtype=np.int64)
     done, total = 0, plan.n_comparisons
     for k, item in enumerate(pool.spec.passes):
-        words = pool.words[:, pool.word_starts[k] : pool.word_starts[k + 1]]
+        words = pool.pass_words.whole(k)
         scan = _Scan(words, partners, plan, item.n_bits)
         found, n_found = [keys], 0
         for tasks in groups:
@@ -107,7 +107,7 @@ def sample_comparisons(pool: Pool, plan: PassPlan, *, n_threads: int) -> tuple[f
     last = min(int(np.searchsorted(ends, _SAMPLED_COMPARISONS)) + 1, len(pool))
     seconds, n_found = 0.0, 0
     for k, item in enumerate(pool.spec.passes):
-        words = pool.words[:, pool.word_starts[k] : pool.word_starts[k + 1]]
+        words = pool.pass_words.whole(k)
         scan = _Scan(words, partners, plan, item.n_bits)
         scan(slice(0, 1))  # what is compiled now is not timed
         began = time.perf_counter()

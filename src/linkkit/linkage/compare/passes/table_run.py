@@ -11,7 +11,7 @@ from linkkit.engines import has_numba, run_in_threads
 from linkkit.linkage.block import PassPlan
 from linkkit.linkage.block.passes import N_SIGNED_WORDS, table_place
 from linkkit.linkage.compare.passes import _table_reference as _pass_table_reference
-from linkkit.linkage.compare.passes.pairs import farthest
+from linkkit.linkage.compare.passes.pairs import distances_in_pass, farthest
 from linkkit.linkage.pool import Pool
 
 __all__ = ["TableRun", "among"]
@@ -20,6 +20,8 @@ _FIRST_CAPACITY = 16_384
 _SURELY_ALIKE = 8.0
 
 _Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+_Near = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
+"""Pairs, and in how many bits of the signs they differ."""
 
 
 def among(values: npt.NDArray[np.int64], ascending: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -46,14 +48,6 @@ class _Members(NamedTuple):
     rows: npt.NDArray[np.int64]
     signs: npt.NDArray[np.uint64]
     party_ends: npt.NDArray[np.int64]
-
-
-class _Pass(NamedTuple):
-    """Where the words of a pass are, and how many bits of near filters differ at most."""
-
-    first_word: int
-    last_word: int
-    most: int
 
 
 class TableRun:
@@ -103,18 +97,33 @@ class TableRun:
         if size > len(self.keys):
             self.keys = np.empty(size, dtype=np.uint64)
         room = self.keys[:size].reshape(len(members.rows), -1)
-        keys = self._words(members.rows, int(self.pool.word_starts[k]) + first, room)
-        start, stop = (int(w) for w in self.pool.word_starts[k : k + 2])
-        item = _Pass(start, stop, farthest(self.pool.spec.passes[k].n_bits, plan.deviations))
+        keys = self._words(k, members.rows, first, room)
+        most = farthest(self.pool.spec.passes[k].n_bits, plan.deviations)
 
         def join(table: int) -> _Pairs:
             word, shift = table_place(table, self.bits)
             answer = self._compiled_join if self.compiled else self._plain_join
-            return answer(item, members, keys, word - first, shift)
+            return self._near(k, most, *answer(members, keys, word - first, shift))
 
         answers = list(run_in_threads(join, numbers, n_threads=self.n_threads))
         left, right = (np.concatenate(side) for side in zip(*answers, strict=True))
         return left, right
+
+    def _near(
+        self,
+        k: int,
+        most: int,
+        left: npt.NDArray[np.int64],
+        right: npt.NDArray[np.int64],
+        apart: npt.NDArray[np.int64],
+    ) -> _Pairs:
+        """Return the pairs that are near in all of a pass; those surely alike in the signs are taken for it."""
+        # Looking a record up takes longer than a thousand comparisons of signs.
+        unsure = np.flatnonzero(apart > self.most_sure)
+        kept = apart <= self.most_sure
+        distances = distances_in_pass(self.pool.pass_words, k, left[unsure], right[unsure])
+        kept[unsure] = distances <= most
+        return left[kept], right[kept]
 
     def _members_of(self, k: int) -> _Members:
         if k not in self.members:
@@ -123,45 +132,37 @@ class TableRun:
                 self.rooms[k] = np.empty((len(rows), N_SIGNED_WORDS), dtype=np.uint64)
             room = self.rooms[k][: len(rows)]
             sizes = np.bincount(self.pool.party[rows], minlength=len(self.pool.parties))
-            signs = self._words(rows, int(self.pool.word_starts[k]), room)
+            signs = self._words(k, rows, 0, room)
             self.members[k] = _Members(rows, signs, np.cumsum(sizes))
         return self.members[k]
 
     def _words(
-        self, rows: npt.NDArray[np.int64], first: int, room: npt.NDArray[np.uint64]
+        self, k: int, rows: npt.NDArray[np.int64], first: int, room: npt.NDArray[np.uint64]
     ) -> npt.NDArray[np.uint64]:
-        """Return as many words of some rows as there is room for."""
-        if not self.compiled:
-            return _pass_table_reference.gather_words(self.pool.words, rows, first, room.shape[1])
-        from linkkit.linkage.compare.passes import _table_kernels as _pass_table_kernels
+        """Return as many words of some rows in pass `k`, from the first on, as there is room for."""
+        gather: Any = _pass_table_reference.gather_words
+        if self.compiled:
+            from linkkit.linkage.compare.passes import _table_kernels as _pass_table_kernels
 
-        kernel: Any = _pass_table_kernels.gather_words
-        kernel(self.pool.words, rows, first, room)
+            gather = _pass_table_kernels.gather_words
+        everybody = np.arange(len(rows))
+        for share in self.pool.pass_words.shares(rows):
+            words = self.pool.pass_words.runs[share.run][k]
+            gather(words, share.rows, everybody[share.places], first, room)
         return room
 
     def _plain_join(
-        self,
-        item: _Pass,
-        members: _Members,
-        keys: npt.NDArray[np.uint64],
-        column: int,
-        shift: int,
-    ) -> _Pairs:
+        self, members: _Members, keys: npt.NDArray[np.uint64], column: int, shift: int
+    ) -> _Near:
         return _pass_table_reference.join_table(
-            self.pool.words[:, item.first_word : item.last_word], members.rows,
-            self.pool.party[members.rows], self.pool.clean,
-            keys[:, column] >> np.uint64(shift) & np.uint64((1 << self.bits) - 1), n_signed=N_SIGNED_WORDS,
-            most_signs=self.most_signs, most_sure=self.most_sure, most=item.most,
+            members.signs, members.rows, self.pool.party[members.rows], self.pool.clean,
+            keys[:, column] >> np.uint64(shift) & np.uint64((1 << self.bits) - 1),
+            most_signs=self.most_signs,
         )  # fmt: skip
 
     def _compiled_join(
-        self,
-        item: _Pass,
-        members: _Members,
-        keys: npt.NDArray[np.uint64],
-        column: int,
-        shift: int,
-    ) -> _Pairs:
+        self, members: _Members, keys: npt.NDArray[np.uint64], column: int, shift: int
+    ) -> _Near:
         from linkkit.linkage.compare.passes import _table_kernels as _pass_table_kernels
 
         kernels: Any = _pass_table_kernels
@@ -175,15 +176,14 @@ class TableRun:
         while True:
             n_found = kernels.join_table(
                 desk.ends, desk.order, desk.signs, members.party_ends, self.pool.clean,
-                self.pool.words, members.rows, item.first_word, item.last_word,
-                np.uint64(self.most_signs), np.uint64(self.most_sure), np.uint64(item.most), *side,
-                desk.is_near, desk.is_near.view(np.uint64), desk.found[0], desk.found[1],
+                members.rows, np.uint64(self.most_signs), *side,
+                desk.is_near, desk.is_near.view(np.uint64), *desk.found,
             )  # fmt: skip
             if n_found <= desk.found.shape[1]:
-                found = desk.found[:, :n_found].copy()
+                left, right, apart = desk.found[:, :n_found].copy()
                 self.desks.append(desk)
-                return found[0], found[1]
-            desk = desk._replace(found=np.empty((2, 2 * n_found), dtype=np.int64))
+                return left, right, apart
+            desk = desk._replace(found=np.empty((3, 2 * n_found), dtype=np.int64))
 
     def _desk(self, lanes: int) -> _Desk:
         """Return a desk that is free, to be put back."""
@@ -195,5 +195,5 @@ class TableRun:
                 order=np.empty(self.n_members, dtype=np.int32),
                 signs=np.empty((self.n_members, N_SIGNED_WORDS), dtype=np.uint64),
                 is_near=np.zeros(lanes, dtype=np.uint8),
-                found=np.empty((2, _FIRST_CAPACITY), dtype=np.int64),
+                found=np.empty((3, _FIRST_CAPACITY), dtype=np.int64),
             )

@@ -95,8 +95,8 @@ def _event(done: int, total: int) -> ProgressEvent:
 def _equal_pairs(pool: Pool) -> tuple[PassPairs, list[npt.NDArray[np.int64]]]:
     """Return the pairs with an equal filter in some pass, and in each pass who is set aside."""
     keys, crowded = [], []
-    for start in pool.word_starts[:-1]:
-        left, right, aside = meet_equal(pool, pool.words[:, start])
+    for k in range(len(pool.spec.passes)):
+        left, right, aside = meet_equal(pool, pool.pass_words.first_words(k))
         keys.append(left * len(pool) + right)
         crowded.append(aside)
     united = np.unique(np.concatenate(keys))
