@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from linkkit.agreement import Generalization
-from linkkit.errors import ReleaseError
+from linkkit.errors import ProtectionError, ReleaseError
 from linkkit.steward.promises import (
     Codebook,
     PromisedCloseness,
@@ -30,7 +30,6 @@ from linkkit.steward.protect._reference import keeps
 from linkkit.steward.protect.compiled_models import compile_conditions
 from linkkit.steward.protect.hierarchies import build_hierarchy
 from linkkit.steward.protect.items import find_items
-from linkkit.steward.protect.methods.recode import recode_globally
 from linkkit.steward.protect.models import (
     DeltaPresence,
     DistinctLDiversity,
@@ -41,7 +40,9 @@ from linkkit.steward.protect.models import (
     RecursiveLDiversity,
     TCloseness,
 )
+from linkkit.steward.protect.promised import promises_of as promises_of_recoding
 from linkkit.steward.protect.promised_models import promise_models
+from linkkit.steward.protect.recode import Request, recode
 from linkkit.steward.release.check import check_files
 from linkkit.steward.release.data_files import write_csv, write_parquet
 
@@ -284,20 +285,6 @@ def by_conditions(case, stays, shown, codebook):
     return [look for look, good in zip(found, kept.tolist(), strict=True) if good]
 
 
-def optimal(case):
-    """The optimal global recoding, for k alone and missing as a category."""
-    k = max(model.k for model in case.models if isinstance(model, KAnonymity))
-    recoding = recode_globally(case.hierarchies, k=k, max_suppressed=case.n - k)
-    levels = recoding.optimum.levels
-    stays = np.flatnonzero(~recoding.suppressed).tolist()
-    return Formed(stays=stays, shown=recoded(case, levels), codebook=books(case, levels))
-
-
-def optimal_can(case):
-    ks = [model.k for model in case.models if isinstance(model, KAnonymity)]
-    return len(ks) == len(case.models) and case.missing == "category" and case.n >= max(ks)
-
-
 @dataclasses.dataclass
 class Method:
     """How classes are formed, and for which cases."""
@@ -306,10 +293,76 @@ class Method:
     can: Callable = lambda case: True
 
 
-METHODS = {
-    "one level for all": Method(one_level_for_all),
-    "optimal": Method(optimal, optimal_can),
-}
+METHODS = {"one level for all": Method(one_level_for_all)}
+
+
+@dataclasses.dataclass
+class Asked:
+    """How a recoding is asked for: every method, and both ways of showing a class."""
+
+    method: str
+    shown: str
+    max_suppressed: float
+
+
+ASKED = st.builds(
+    Asked,
+    method=st.sampled_from(["optimal", "local", "partition"]),
+    shown=st.sampled_from(["tight", "levels"]),
+    max_suppressed=st.sampled_from([0.3, 0.6, 0.95]),
+)
+
+
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(case=cases(), asked=ASKED)
+def test_what_a_recoding_promises_is_in_its_files(case, asked):
+    """The whole way: search, show, write down the promises, write the files, check them."""
+    population = case.population
+    models = [
+        dataclasses.replace(model, population=population) if hasattr(model, "population") else model
+        for model in case.models
+    ]
+    types = (pa.int64(), pa.string(), pa.string())
+    table = pa.table(
+        {
+            "study_id": [f"{row:06x}" for row in range(case.n)],
+            **{name: pa.array(case.column(i), types[i]) for i, name in enumerate(QUASI)},
+            "score": case.scores,
+            "grade": case.grades,
+        }
+    )
+    request = Request(
+        quasi_identifiers=WAYS,
+        models=tuple(models),
+        missing=case.missing,
+        **dataclasses.asdict(asked),
+    )
+    homes = pa.array([home if home >= 0 else None for home in case.homes], pa.int64())
+    found = None
+    try:
+        found = recode(table, request, households=homes)
+    except ProtectionError:
+        pass
+    assume(found is not None)
+    safe = found.apply(table)
+    assume(safe.num_rows)
+    with tempfile.TemporaryDirectory() as folder:
+        write_csv(safe, Path(folder) / "x.csv")
+        write_parquet(safe, Path(folder) / "x.parquet")
+        measured = check_files(
+            Path(folder) / "x.csv",
+            Path(folder) / "x.parquet",
+            promises=promises_from_json(promises_to_json(promises_of_recoding(found, request, table))),
+            id_column="study_id",
+            permitted=table.column_names,
+            households={
+                name: home
+                for name, home in zip(table["study_id"].to_pylist(), case.homes, strict=True)
+            },
+            population=population,
+        )
+    event(f"{asked.method}, {case.missing}")
+    assert measured.n_people == safe.num_rows >= (1 - asked.max_suppressed) * case.n
 
 
 def promises_of(case, formed):
@@ -356,8 +409,6 @@ def check(case, formed, *, promises=None):
 @given(case=cases())
 def test_what_a_method_forms_passes_the_check(name, case):
     method = METHODS[name]
-    if name == "optimal":
-        case = dataclasses.replace(case, models=[KAnonymity(k=2 + case.n % 4)], missing="category")
     assume(method.can(case))
     formed = method.form(case)
     assume(formed.stays)
