@@ -33,6 +33,7 @@ _BITS_BEYOND_CHANCE = 14.0
 _SHARE_TWICE = 0.003
 _LEAST = 1e-12
 _LEAST_GAIN = 7.0
+_LEAST_TAKEN = 0.1
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
@@ -81,7 +82,11 @@ def held_against_strangers(work: Work, found: Found, compared: _Ints) -> Found:
     # Who has a match is no stranger's match; but no more have one than known strangers leave.
     matched = np.minimum(scored.probability[rows], largest_share(1 - share))
     most = largest_share(1 - share * _free(pool, scored, rows, matched))
-    return found._replace(scored=_capped(scored, rows, most), warnings=(*found.warnings, *doubts))
+    given = scored.probability[rows]
+    # Little of it is noise: of few strangers, and of who is a stranger to whom.
+    if float(np.maximum(given - most, 0.0).sum()) > _LEAST_TAKEN * float(given.sum()):
+        found = found._replace(scored=_capped(scored, rows, most))
+    return found._replace(warnings=(*found.warnings, *doubts))
 
 
 def local_share(weight: _Floats, of_strangers: _Floats, *, times: float) -> _Floats:
