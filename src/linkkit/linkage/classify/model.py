@@ -305,6 +305,7 @@ class Learner:
     patterns: npt.NDArray[np.uint64]
     evidence: Evidence
     of_strangers: npt.NDArray[np.uint64]
+    most_matches: float = np.inf
 
     @classmethod
     def of(
@@ -318,10 +319,12 @@ class Learner:
         unseen: Unseen | None = None,
         strangers: Strangers | None = None,
         known: tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]] | None = None,
+        most_matches: float = np.inf,
     ) -> Learner:
         """Count patterns.
 
-        `strangers` are pairs that are known to be no match; `known` the codes of labeled candidates, and whether they match.
+        `strangers` are pairs that are known to be no match; `known` the codes of labeled candidates, and whether they
+        match; `most_matches` how many there could be, where every record has one match at most in each party.
         """
         n_fields = len(filters)
         strangers = strangers or Strangers.nobody()
@@ -364,6 +367,7 @@ class Learner:
             patterns=patterns,
             evidence=evidence,
             of_strangers=strangers.sample,
+            most_matches=most_matches,
         )
 
     def matched(
@@ -389,7 +393,9 @@ class Learner:
             converged=fit.converged,
             completeness=self._completeness(fit),
             odd_codes=self.patterns if self.evidence.n_strangers else self.patterns[:0],
-            log_oddity=pattern_log_oddity(self.evidence, fit, self.of_strangers)
+            log_oddity=pattern_log_oddity(
+                self.evidence, fit, self.of_strangers, most_matches=self.most_matches
+            )
             if self.evidence.n_strangers
             else np.zeros(0),
             warnings=warnings,

@@ -29,7 +29,13 @@ _Floats = npt.NDArray[np.float64]
 _Levels = npt.NDArray[np.int8]
 
 
-def pattern_log_oddity(evidence: Evidence, fit: Fit, sample: npt.NDArray[np.uint64]) -> _Floats:
+def pattern_log_oddity(
+    evidence: Evidence,
+    fit: Fit,
+    sample: npt.NDArray[np.uint64],
+    *,
+    most_matches: float = np.inf,
+) -> _Floats:
     """Return the natural log of how much more often strangers have each pattern than the classes say.
 
     Parameters
@@ -40,6 +46,10 @@ def pattern_log_oddity(evidence: Evidence, fit: Fit, sample: npt.NDArray[np.uint
         What was learned.
     sample : ndarray of uint64
         Packed levels of some known strangers, candidates or not, which show what is missing.
+    most_matches : float
+        How many matches there could be, where every record has one at most in each party. Who is with several
+        parties is next to a relative in each of them; so who looks like a stranger there has mostly a match of
+        one's own, and only those without count.
 
     Returns
     -------
@@ -57,6 +67,8 @@ def pattern_log_oddity(evidence: Evidence, fit: Fit, sample: npt.NDArray[np.uint
     told = _at_least(_scores(drawn, fit), expected, grid)
     more = np.maximum.accumulate(np.log((seen + _PRIOR) / (told + _PRIOR)))
     more = np.clip(more, 0.0, _MOST)
+    absent = 1 - min(float(fit.shares[:N_MATCHING].sum()) * evidence.n_pairs / most_matches, 1.0)
+    more = np.log1p(np.expm1(more) * absent)
     return np.asarray(by_pattern + np.interp(score, grid, more, left=0.0))
 
 

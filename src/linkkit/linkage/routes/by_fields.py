@@ -155,6 +155,7 @@ def _learner(work: Work, start: _Start, candidates: ComparedPairs, strangers: St
         ),
         strangers=strangers,
         known=_known_codes(candidates, work.labels),
+        most_matches=most_matches(pool) if pool.clean.all() else np.inf,
     )
 
 

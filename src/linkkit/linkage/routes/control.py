@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from linkkit.linkage.block.content import content_digests
 from linkkit.linkage.block.passes import plan_passes
-from linkkit.linkage.classify import ScoredPairs
+from linkkit.linkage.classify import PassModel, ScoredPairs
 from linkkit.linkage.classify.field_scores import NOBODY_SHARED
 from linkkit.linkage.classify.known_strangers import not_so_clean
 from linkkit.linkage.compare.passes.scan import find_pairs
@@ -33,6 +33,7 @@ _BITS_BEYOND_CHANCE = 14.0
 _SHARE_TWICE = 0.003
 _LEAST = 1e-12
 _LEAST_GAIN = 7.0
+_LEAST_TAKEN = 0.1
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
@@ -63,13 +64,13 @@ def held_against_strangers(work: Work, found: Found, compared: _Ints) -> Found:
     least = np.log2(_pairs_across(pool)) + _BITS_BEYOND_CHANCE
     for p in np.flatnonzero(pool.clean).tolist():
         within, n_records = _within(work, found, compared[pool.party[compared] == p])
-        twice = int((within >= least).sum())
+        twice = max(int((weights >= least).sum()) for weights in within)
         if twice >= max(_FEWEST_TWICE, _SHARE_TWICE * n_records):
             seen = f"{twice:,} pairs of {n_records:,} of its records are as alike as one person's"
             doubts.append(not_so_clean(pool.parties[p], seen))
             continue
-        of_strangers.append(within)
-        n_compared += n_records * (n_records - 1) // 2
+        of_strangers += within
+        n_compared += len(within) * (n_records * (n_records - 1) // 2)
     known, times = np.concatenate(of_strangers), _pairs_across(pool) / max(n_compared, 1)
     proven = work.labels is not None and bool(work.labels.same.any())
     if n_compared and not proven and largest_gain(weight, known, times=times) < _LEAST_GAIN:
@@ -81,7 +82,11 @@ def held_against_strangers(work: Work, found: Found, compared: _Ints) -> Found:
     # Who has a match is no stranger's match; but no more have one than known strangers leave.
     matched = np.minimum(scored.probability[rows], largest_share(1 - share))
     most = largest_share(1 - share * _free(pool, scored, rows, matched))
-    return found._replace(scored=_capped(scored, rows, most), warnings=(*found.warnings, *doubts))
+    given = scored.probability[rows]
+    # Little of it is noise: of few strangers, and of who is a stranger to whom.
+    if float(np.maximum(given - most, 0.0).sum()) > _LEAST_TAKEN * float(given.sum()):
+        found = found._replace(scored=_capped(scored, rows, most))
+    return found._replace(warnings=(*found.warnings, *doubts))
 
 
 def local_share(weight: _Floats, of_strangers: _Floats, *, times: float) -> _Floats:
@@ -161,9 +166,14 @@ def largest_share(share: _Floats) -> _Floats:
     return np.asarray(np.clip(share, _LEAST, 1 - 1e-15))
 
 
-def _within(work: Work, found: Found, rows: _Ints) -> tuple[_Floats, int]:
-    """Return the weights of candidates among a party's records, and how many of these were compared."""
+def _within(work: Work, found: Found, rows: _Ints) -> tuple[list[_Floats], int]:
+    """Return the weights of candidates among a party's records, and how many of these were compared.
+
+    Once for each other party, as if the other record were its: what a pass tells is another thing
+    for each two parties.
+    """
     pool = work.pool
+    party = int(pool.party[rows[0]]) if len(rows) else 0
     if len(rows) > _MOST_COMPARED:
         by_content = np.argsort(content_digests(pool, rows), kind="stable")
         rows = np.sort(rows[by_content[:_MOST_COMPARED]])
@@ -174,9 +184,16 @@ def _within(work: Work, found: Found, rows: _Ints) -> tuple[_Floats, int]:
         clean=np.zeros(1, dtype=np.bool_),
     )
     pairs, _ = find_pairs(part, plan_passes(part), n_threads=work.n_threads)
-    if not len(pairs):
-        return np.zeros(0), len(rows)
-    return found.score(rows[pairs.left], rows[pairs.right]), len(rows)
+    others = [q for q in range(len(pool.parties)) if q != party] or [party]
+    if not len(pairs) or not isinstance(found.model, PassModel):
+        return [np.zeros(0) for _ in others], len(rows)
+    blocks = [min(party, q) * len(pool.parties) + max(party, q) for q in others]
+    weights = [
+        found.model.log_evidence(pairs.correlations, block=np.full(len(pairs), block, np.int64))
+        / np.log(2)
+        for block in blocks
+    ]
+    return [np.asarray(one, dtype=np.float64) for one in weights], len(rows)
 
 
 def _pairs_across(pool: Pool) -> float:
