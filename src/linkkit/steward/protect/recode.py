@@ -41,7 +41,8 @@ from linkkit.steward.protect.models import (
     PrivacyModel,
     TCloseness,
 )
-from linkkit.steward.protect.shown import Shown, ShownAs, show
+from linkkit.steward.protect.shown import Shown, ShownAs
+from linkkit.steward.protect.upheld import Upheld, uphold
 
 __all__ = ["Recoded", "Request", "joint_column", "population_of", "recode"]
 
@@ -295,13 +296,23 @@ def _search(
     _require_possible(items, conditions, people, allowed=allowed)
     method, why = _method(request, items)
     grouping = _grouping(method, items, hierarchies, conditions, request, allowed, people)
-    _require_kept(grouping, conditions, request, allowed, items.counts)
+    upheld = uphold(
+        grouping,
+        items,
+        hierarchies,
+        conditions,
+        shown=request.shown,
+        missing=request.missing,
+        max_suppressed=allowed,
+        population=people,
+    )
+    _require_kept(upheld, items.counts, allowed)
     return Recoded(
         hierarchies=tuple(hierarchies),
         rows=rows,
         items=items,
-        grouping=grouping,
-        shown=show(hierarchies, items, grouping, shown=request.shown, missing=request.missing),
+        grouping=upheld.grouping,
+        shown=upheld.shown,
         n_rows=table.num_rows,
         why=why,
     )
@@ -423,25 +434,18 @@ def _require_possible(
         )
 
 
-def _require_kept(
-    grouping: Grouping, conditions: Conditions, request: Request, allowed: int, counts: Rows
-) -> None:
-    """Check what a method found, by the conditions themselves."""
-    kept = np.flatnonzero(grouping.classes >= 0)
-    n_withheld = int(counts.sum() - counts[kept].sum())
-    if not len(kept):
+def _require_kept(upheld: Upheld, counts: Rows, allowed: int) -> None:
+    """Refuse a table of which not everything that is shown keeps the models."""
+    kept = upheld.grouping.classes >= 0
+    if not kept.any():
         raise ProtectionError(
             "nobody would be left: no class keeps the privacy models",
             hint="Ask for less of the models, or for fewer quasi-identifiers.",
         )
-    good = n_withheld <= allowed
-    if good and request.missing != "wildcard" and not conditions.needs_population:
-        classes = grouping.classes[kept]
-        good = bool(conditions.met(kept, classes, n_classes=grouping.n_classes).all())
-    if not good:
+    if upheld.broken.any() or counts[~kept].sum() > allowed:
         raise ProtectionError(
-            f"method '{grouping.method}' found no classes that keep the privacy models without "
-            "withholding more than may be",
+            f"method '{upheld.grouping.method}' found no classes that keep the privacy models "
+            "without withholding more than may be",
             hint="Use another method, allow more to be withheld, or ask for less of the models.",
         )
 

@@ -150,7 +150,11 @@ def _show_classes(
     classes, groups = pairs // hierarchy.n_groups, pairs % hierarchy.n_groups
     found, start = np.unique(classes, return_index=True)
     end = np.append(start[1:], len(classes))
-    namer = _Namer(hierarchy, "level" if shown == "levels" else hierarchy.shown_as, codes)
+    namer = _Namer(
+        hierarchy,
+        "level" if shown == "levels" else hierarchy.shown_as,
+        n_more=int(missing != "wildcard" and bool((codes == gap).any())),
+    )
     number = np.full(grouping.n_classes, -1, dtype=np.int64)
     alone = end - start == 1
     single, which = np.unique(groups[start[alone]], return_inverse=True)
@@ -179,11 +183,10 @@ def _show_classes(
 class _Namer:
     """Names sets of finest groups and says what they lose, each name once."""
 
-    def __init__(self, hierarchy: Hierarchy, kind: str, codes: npt.NDArray[np.int32]) -> None:
+    def __init__(self, hierarchy: Hierarchy, kind: str, *, n_more: int) -> None:
         self.hierarchy, self.kind = hierarchy, kind
         self.gap = hierarchy.n_groups - 1
-        has_gap = bool((codes == self.gap).any())
-        self.n_values = int(hierarchy.sizes[: self.gap].sum()) + has_gap
+        self.n_values = int(hierarchy.sizes[: self.gap].sum()) + n_more
         self.lows, self.highs = hierarchy.lows[: self.gap], hierarchy.highs[: self.gap]
         self.known: dict[bytes, int] = {}
         self.named: dict[tuple[int, ...], int] = {}

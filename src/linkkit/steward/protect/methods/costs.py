@@ -89,12 +89,15 @@ class ValueSet:
         The quasi-identifier.
     sizes : ndarray of int64, shape (n_groups,)
         How many values each finest group holds; 0 where a missing value takes no part.
+    n_values : int
+        How many there are to be shown; with all of them, everything is shown.
     unit : int
         What each value of a class loses, where there is more than one.
     """
 
     column: int
     sizes: Ints
+    n_values: int
     unit: int
 
 
@@ -251,8 +254,9 @@ def _value_set(
     column: int, hierarchy: Hierarchy, people: npt.NDArray[Any], *, unit: int, wildcard: bool
 ) -> ValueSet:
     sizes = hierarchy.sizes.copy()
-    sizes[-1] = 0 if wildcard or not people[-1] else 1
-    return ValueSet(column=column, sizes=sizes, unit=unit // max(1, int(sizes.sum())))
+    sizes[-1] = 0 if wildcard else 1
+    n_values = max(1, int(sizes[:-1].sum()) + (not wildcard and people[-1] > 0))
+    return ValueSet(column=column, sizes=sizes, n_values=n_values, unit=unit // n_values)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)

@@ -22,7 +22,7 @@ from linkkit.steward.protect.conditions import Conditions
 from linkkit.steward.protect.equivalence import class_numbers
 from linkkit.steward.protect.hierarchies import LOSS_UNITS, Hierarchy
 from linkkit.steward.protect.items import Items
-from linkkit.steward.protect.methods.matching import fitting_members
+from linkkit.steward.protect.methods.matching import expanded_members, fitting_members
 from linkkit.steward.protect.models import MissingPolicy
 
 __all__ = ["Optimum", "classes_at", "search_lattice"]
@@ -231,12 +231,10 @@ class _Search:
             weights = self.population.counts[people]
             inside = np.bincount(fit, weights=weights, minlength=len(first))
         other, fit = fitting_members(table[first], table[first], **fitting)
-        order = np.argsort(of_class, kind="stable")
-        start = np.searchsorted(of_class[order], np.arange(len(first) + 1))
         kept = np.ones(len(first), dtype=np.bool_)
         while True:
             live = kept[other] & kept[fit]
-            member, of = _expanded(other[live], fit[live], order, start)
+            member, of = expanded_members(other[live], fit[live], of_class, n_looks=len(first))
             met = kept & self.conditions.met(member, of, n_classes=len(first), population=inside)
             if np.array_equal(met, kept):
                 return of_class, kept[of_class]
@@ -287,13 +285,3 @@ class _Search:
                 if here[axis] < n - 1:
                     path.append((*here[:axis], here[axis] + 1, *here[axis + 1 :]))
         return path
-
-
-def _expanded(
-    other: Codes, fit: Codes, order: npt.NDArray[np.intp], start: npt.NDArray[np.intp]
-) -> tuple[Codes, Codes]:
-    """Turn pairs of classes into pairs of an item of the first and the second class."""
-    size = start[other + 1] - start[other]
-    offset = np.repeat(start[other] - np.concatenate([[0], np.cumsum(size)[:-1]]), size)
-    place = offset + np.arange(size.sum())
-    return order[place].astype(np.int64), np.repeat(fit, size)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from linkkit.steward.protect.equivalence import class_numbers
 
-__all__ = ["fitting_members"]
+__all__ = ["expanded_members", "fitting_members"]
 
 Codes = npt.NDArray[np.int64]
 
@@ -90,3 +90,32 @@ def _joined(
         member_places[order[place]].astype(np.int64),
         np.repeat(class_places, size).astype(np.int64),
     )
+
+
+def expanded_members(
+    looks: Codes, classes: Codes, of_items: Codes, *, n_looks: int
+) -> tuple[Codes, Codes]:
+    """Turn pairs of a look and a class into pairs of an item with that look and the class.
+
+    Parameters
+    ----------
+    looks, classes : ndarray of int64, shape (n_pairs,)
+        The pairs.
+    of_items : ndarray of int64, shape (n_items,)
+        The look of each item.
+    n_looks : int
+        How many looks there are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> of_items = np.array([0, 1, 0])
+    >>> expanded_members(np.array([0, 1]), np.array([7, 7]), of_items, n_looks=2)
+    (array([0, 2, 1]), array([7, 7, 7]))
+    """
+    order = np.argsort(of_items, kind="stable")
+    start = np.searchsorted(of_items[order], np.arange(n_looks + 1))
+    size = start[looks + 1] - start[looks]
+    offset = np.repeat(start[looks] - np.concatenate([[0], np.cumsum(size)[:-1]]), size)
+    place = offset + np.arange(size.sum())
+    return order[place].astype(np.int64), np.repeat(classes, size)

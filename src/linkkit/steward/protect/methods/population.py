@@ -79,7 +79,9 @@ class Population:
         words = bounds.words.copy()
         for t in range(len(self.costs.sets)):
             mine = words[bits.starts[t] : bits.starts[t + 1]]
-            mine[:, ~mine.any(axis=0)] = np.iinfo(np.uint32).max
+            held = np.bitwise_count(mine).sum(axis=0, dtype=np.int64)
+            everything = (held == 0) | ((held > 1) & (held >= self.costs.sets[t].n_values))
+            mine[:, everything] = np.iinfo(np.uint32).max
         return self._count(low, high, words, bits)
 
     def _count(self, low: Any, high: Any, words: Any, bits: SetBits) -> Ints:
