@@ -128,6 +128,7 @@ def rows_of_methods(
 ) -> list[Figures]:
     rows = []
     for method in ("local", "partition", "optimal"):
+
         def work(method: str = method) -> Anonymized:
             return anonymize(
                 frame, quasi_identifiers=ways, models=[KAnonymity(k=k)], method=method,
@@ -213,6 +214,7 @@ def with_models(frame: pd.DataFrame, ways: dict[str, Generalization], rounds: in
     rows = []
     for words, models in sets.items():
         for method in ("local", "partition", "optimal"):
+
             def work(method: str = method, models: Any = models) -> Anonymized:
                 return anonymize(
                     frame, quasi_identifiers=ways, models=models, method=method,

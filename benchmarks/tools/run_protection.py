@@ -43,7 +43,7 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, done
 
 
-def pycanon(frame: pd.DataFrame, given: argparse.Namespace) -> Figures:
+def pycanon(frame: pd.DataFrame, _: argparse.Namespace) -> Figures:
     from pycanon import anonymity
 
     text = frame.astype(str)
@@ -137,9 +137,7 @@ def categories(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_loss(made: pd.DataFrame, loss: Callable[[Any, str], float]) -> float:
-    total = sum(
-        row["count"] * sum(loss(row, name) for name in QUASI) for _, row in made.iterrows()
-    )
+    total = sum(row["count"] * sum(loss(row, name) for name in QUASI) for _, row in made.iterrows())
     return 100 * total / made["count"].sum() / len(QUASI)
 
 

@@ -352,13 +352,12 @@ def test_what_a_recoding_promises_is_in_its_files(case, asked):
         measured = check_files(
             Path(folder) / "x.csv",
             Path(folder) / "x.parquet",
-            promises=promises_from_json(promises_to_json(promises_of_recoding(found, request, table))),
+            promises=promises_from_json(
+                promises_to_json(promises_of_recoding(found, request, table))
+            ),
             id_column="study_id",
             permitted=table.column_names,
-            households={
-                name: home
-                for name, home in zip(table["study_id"].to_pylist(), case.homes, strict=True)
-            },
+            households=dict(zip(table["study_id"].to_pylist(), case.homes, strict=True)),
             population=population,
         )
     event(f"{asked.method}, {case.missing}")

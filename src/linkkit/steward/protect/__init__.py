@@ -13,6 +13,7 @@ from linkkit.steward.protect.dataset import (
     SubgroupSuppression,
     VariableNote,
 )
+from linkkit.steward.protect.measured.report import ProtectionReport, RiskReport, UtilityReport
 from linkkit.steward.protect.microdata import protect
 from linkkit.steward.protect.models import (
     DeltaPresence,
@@ -38,11 +39,14 @@ __all__ = [
     "KMap",
     "PrivacyModel",
     "ProtectedDataset",
+    "ProtectionReport",
     "ProtectionSummary",
     "Recoding",
     "RecursiveLDiversity",
+    "RiskReport",
     "SubgroupSuppression",
     "TCloseness",
+    "UtilityReport",
     "VariableNote",
     "anonymize",
     "protect",

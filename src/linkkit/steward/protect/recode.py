@@ -295,7 +295,9 @@ def _search(
     )
     _require_possible(items, conditions, people, allowed=allowed)
     method, why = _method(request, items)
-    grouping = _grouping(method, items, hierarchies, conditions, request, allowed, people)
+    grouping = _grouping(
+        method, items, hierarchies, conditions, request, allowed=allowed, population=people
+    )
     upheld = uphold(
         grouping,
         items,
@@ -328,6 +330,7 @@ def _grouping(
     hierarchies: Sequence[Hierarchy],
     conditions: Conditions,
     request: Request,
+    *,
     allowed: int,
     population: Items | None,
 ) -> Grouping:

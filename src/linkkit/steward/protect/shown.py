@@ -103,7 +103,14 @@ def show(
     return tuple(
         _show_level(hierarchy, items.codes[:, i], kept, grouping.levels[i])
         if grouping.levels is not None
-        else _show_classes(hierarchy, items.codes[:, i], kept, grouping, shown, missing)
+        else _show_classes(
+            hierarchy,
+            items.codes[:, i],
+            kept,
+            grouping,
+            kind="level" if shown == "levels" else hierarchy.shown_as,
+            missing=missing,
+        )
         for i, hierarchy in enumerate(hierarchies)
     )
 
@@ -141,7 +148,8 @@ def _show_classes(
     codes: npt.NDArray[np.int32],
     kept: npt.NDArray[np.intp],
     grouping: Grouping,
-    shown: ShownAs,
+    *,
+    kind: str,
     missing: MissingPolicy,
 ) -> Shown:
     gap = hierarchy.n_groups - 1

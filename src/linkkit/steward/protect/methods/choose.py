@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from linkkit.engines.capability import has_numba
 from linkkit.steward.protect.items import Items
 from linkkit.steward.protect.methods.grouping import Method
 
 __all__ = ["LOCAL_LIMIT", "choose_method"]
 
 LOCAL_LIMIT = 1_500_000
+INTERPRETED_LIMIT = 20_000
 
 
 def choose_method(items: Items) -> tuple[Method, str]:
@@ -25,6 +27,11 @@ def choose_method(items: Items) -> tuple[Method, str]:
     'local'
     """
     n = len(items)
+    if n > INTERPRETED_LIMIT and not has_numba():
+        return "partition", (
+            f"partitioning, because numba is not there, and without it local recoding of {n} different "
+            f"combinations of quasi-identifiers (more than {INTERPRETED_LIMIT}) takes long"
+        )
     if n <= LOCAL_LIMIT:
         return "local", (
             f"local recoding, which loses least: with {n} different combinations of "
