@@ -160,7 +160,7 @@ def _show_classes(
     end = np.append(start[1:], len(classes))
     namer = _Namer(
         hierarchy,
-        "level" if shown == "levels" else hierarchy.shown_as,
+        kind,
         n_more=int(missing != "wildcard" and bool((codes == gap).any())),
     )
     number = np.full(grouping.n_classes, -1, dtype=np.int64)
