@@ -41,6 +41,7 @@ from linkkit.steward.protect import (
     TCloseness,
     anonymize,
 )
+from linkkit.steward.protect.hierarchies import hierarchy_from
 from linkkit.steward.release import measure_privacy
 
 HERE = Path(__file__).resolve().parent
@@ -101,16 +102,7 @@ def levels_of(folder: Path, name: str) -> pd.DataFrame:
 
 
 def hierarchies(folder: Path) -> dict[str, Generalization]:
-    """Return the file's hierarchies; those of age are intervals of 5, 10 and 20."""
-    ways = {"age": Generalization(intervals=(1, 5, 10, 20))}
-    for name in QUASI[1:]:
-        table = levels_of(folder, name)
-        groups = tuple(
-            {str(group): tuple(rows[0]) for group, rows in table.groupby(level)}
-            for level in table.columns[1:-1]
-        )
-        ways[name] = Generalization(groups=groups) if groups else Generalization()
-    return ways
+    return {name: hierarchy_from(folder / f"adult_hierarchy_{name}.csv") for name in QUASI}
 
 
 def timed(work: Callable[[], Any], rounds: int) -> tuple[float, Any]:
