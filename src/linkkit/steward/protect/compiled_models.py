@@ -86,7 +86,14 @@ def compile_conditions(
     array([False,  True])
     """
     _require_possible(models, sensitive or {}, household)
-    entries = find_entries(np.zeros_like(items.of_rows), items.of_rows, person)
+    people, counts = None, items.counts
+    if person is not None:
+        of_rows = items.of_rows.astype(np.int64)
+        entries = find_entries(np.zeros_like(of_rows), of_rows, person)
+        people = entries if len(entries.who) else None
+        counts = np.bincount(entries.items, weights=entries.counts, minlength=len(items)).astype(
+            np.int64
+        )
     groups = _households(models, items, person, household)
     for name in dict.fromkeys(model.sensitive for model in models if isinstance(model, _Sensitive)):
         mine = [m for m in models if isinstance(m, _Sensitive) and m.sensitive == name]
@@ -94,10 +101,8 @@ def compile_conditions(
     shares = [(model.low, model.high) for model in models if isinstance(model, DeltaPresence)]
     return Conditions(
         k=max((model.k for model in models if isinstance(model, KAnonymity)), default=1),
-        counts=np.bincount(entries.items, weights=entries.counts, minlength=len(items)).astype(
-            np.int64
-        ),
-        people=entries if len(entries.who) else None,
+        counts=counts,
+        people=people,
         rules=tuple(groups),
         population_k=max((model.k for model in models if isinstance(model, KMap)), default=0),
         shares=tuple(dict.fromkeys(shares)),
@@ -218,7 +223,9 @@ def _households(
     homes = np.where(household < 0, alone - alone.min(initial=0), household)
     _, codes = np.unique(np.column_stack([household < 0, homes]), axis=0, return_inverse=True)
     entries = find_entries(
-        np.zeros_like(items.of_rows), items.of_rows, codes.reshape(-1).astype(np.int64)
+        np.zeros_like(items.of_rows.astype(np.int64)),
+        items.of_rows.astype(np.int64),
+        codes.reshape(-1).astype(np.int64),
     )
     return [(entries, (rules.People(k=max(asked)),))]
 
@@ -232,7 +239,7 @@ def _sensitive(
     """Compile the models of one variable; each hierarchy has an order of values of its own."""
     values, codes = coded_values(column)
     plain = [model for model in models if getattr(model, "hierarchy", None) is None]
-    entries = find_entries(codes, items.of_rows, person)
+    entries = find_entries(codes, items.of_rows.astype(np.int64), person)
     overall = _overall(codes, len(values), person)
     groups: list[_Group] = []
     if plain:
@@ -240,7 +247,7 @@ def _sensitive(
     for model in models:
         if isinstance(model, TCloseness) and model.hierarchy is not None:
             place, levels = _paths(_texts(values), model.hierarchy)
-            ordered = find_entries(place[codes], items.of_rows, person)
+            ordered = find_entries(place[codes], items.of_rows.astype(np.int64), person)
             moved = np.empty_like(overall)
             moved[place] = overall
             rule = rules.LevelledCloseness(t=model.t, overall=moved, groups=levels)

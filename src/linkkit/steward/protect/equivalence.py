@@ -7,21 +7,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-__all__ = ["class_numbers", "class_totals"]
+__all__ = ["class_numbers", "class_totals", "ranks"]
 
 _LARGEST_KEY = 2**62
 _DENSE_SLACK = 4096
 
 
 def class_numbers(
-    columns: Sequence[npt.NDArray[np.int64]], n_groups: Sequence[int]
+    columns: Sequence[npt.NDArray[np.integer[Any]]], n_groups: Sequence[int]
 ) -> tuple[npt.NDArray[np.int64], int]:
     """Number the equivalence classes that several coded columns form together.
 
     Parameters
     ----------
-    columns : sequence of ndarray of int64, each of shape (n,)
+    columns : sequence of ndarray of int, each of shape (n,)
         The group of each row in each column, from 0.
     n_groups : sequence of int
         How many groups each column can have.
@@ -48,8 +49,27 @@ def class_numbers(
 
 
 def _renumbered(numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
-    found, inverse = np.unique(numbers, return_inverse=True)
-    return inverse.astype(np.int64), max(1, len(found))
+    place, n = ranks(numbers)
+    return place.astype(np.int64), max(1, n)
+
+
+def ranks(numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], int]:
+    """Return the rank of each number among the distinct ones, and how many these are.
+
+    By hashing: what is sorted are the distinct numbers alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ranks(np.array([30, 10, 30]))
+    (array([1, 0, 1], dtype=int32), 2)
+    """
+    encoded = pa.array(numbers).dictionary_encode()
+    distinct = encoded.dictionary.to_numpy()
+    place = np.empty(len(distinct), dtype=np.int32)
+    place[np.argsort(distinct)] = np.arange(len(distinct), dtype=np.int32)
+    found: npt.NDArray[np.int32] = place[encoded.indices.to_numpy()]
+    return found, len(distinct)
 
 
 def class_totals(

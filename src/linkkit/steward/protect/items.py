@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from linkkit.steward.protect.equivalence import class_numbers
+from linkkit.steward.protect.equivalence import class_numbers, ranks
 
 __all__ = ["Items", "find_items"]
 
@@ -27,19 +28,19 @@ class Items:
         The finest group in each quasi-identifier; the last group of a variable is missing.
     counts : ndarray of int64, shape (n_items,)
         How many people have each.
-    of_rows : ndarray of int64, shape (n_rows,)
+    of_rows : ndarray of int32, shape (n_rows,)
         The item of each row.
     """
 
     codes: npt.NDArray[np.int32]
     counts: npt.NDArray[np.int64]
-    of_rows: npt.NDArray[np.int64]
+    of_rows: npt.NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.counts)
 
 
-def find_items(columns: Sequence[npt.NDArray[np.int64]], n_groups: Sequence[int]) -> Items:
+def find_items(columns: Sequence[npt.NDArray[np.integer[Any]]], n_groups: Sequence[int]) -> Items:
     """Find the distinct combinations of coded columns.
 
     Parameters
@@ -57,11 +58,13 @@ def find_items(columns: Sequence[npt.NDArray[np.int64]], n_groups: Sequence[int]
     ([[0, 0], [1, 0]], [1, 2], [1, 0, 1])
     """
     numbers, _ = class_numbers(columns, n_groups)
-    _, first, of_rows, counts = np.unique(
-        numbers, return_index=True, return_inverse=True, return_counts=True
-    )
+    of_rows, n = ranks(numbers)
+    del numbers
+    first = np.empty(n, dtype=np.int64)
+    # Assigned backwards, so that the first row of each stays.
+    first[of_rows[::-1]] = np.arange(len(of_rows) - 1, -1, -1)
     return Items(
         codes=np.column_stack([column[first] for column in columns]).astype(np.int32),
-        counts=counts.astype(np.int64),
-        of_rows=of_rows.astype(np.int64),
+        counts=np.bincount(of_rows, minlength=n).astype(np.int64),
+        of_rows=of_rows,
     )

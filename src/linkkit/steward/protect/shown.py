@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,8 @@ __all__ = ["Shown", "ShownAs", "show"]
 ShownAs = Literal["tight", "levels"]
 """``tight``: the range or set of the values that are in the class, as they are; ``levels``:
 the finest level of the hierarchy at which the class has one value."""
+
+_ROWS_AT_ONCE = 1_000_000
 
 Integers = npt.NDArray[np.int64]
 Name = tuple[tuple[int, ...], str | None, float, str]
@@ -59,11 +61,17 @@ class Shown:
     kinds: tuple[str, ...]
     keeps_values: bool
 
-    def column(self, rows: Integers, original: pa.ChunkedArray) -> pa.Array:
+    def column(self, rows: npt.NDArray[np.integer[Any]], original: pa.ChunkedArray) -> pa.ChunkedArray:
         """Return the column of some rows; `rows` are their items, `original` their values."""
         if self.keeps_values:
             return original
-        return pa.array(list(self.labels), pa.string()).take(pa.array(self.of_items[rows]))
+        labels = pa.array(list(self.labels), pa.string())
+        # In portions, as a column of text holds two gigabytes at most.
+        portions = [
+            labels.take(pa.array(self.of_items[rows[start : start + _ROWS_AT_ONCE]]))
+            for start in range(0, len(rows), _ROWS_AT_ONCE)
+        ]
+        return pa.chunked_array(portions, pa.string())
 
 
 def show(

@@ -83,7 +83,7 @@ def build_hierarchy(
     numeric = np.array(plan.positions, dtype=np.float64)[order] if ranged else None
     levels = [_level(step, order, first, numeric) for step in plan.steps]
     lows, highs = _extremes(base, n_base, numeric)
-    place = np.empty(len(order) + 1, dtype=np.int64)
+    place = np.empty(len(order) + 1, dtype=np.int32)
     place[order] = base
     place[-1] = n_base
     return Hierarchy(

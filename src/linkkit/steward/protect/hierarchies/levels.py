@@ -57,7 +57,7 @@ class Hierarchy:
     ----------
     variable : str
         Its name.
-    base : ndarray of int64, shape (n_people,)
+    base : ndarray of int32, shape (n_people,)
         The group of each person at the finest level; the last group is missing.
     levels : tuple of Level
         At least one; each only merges groups of the one before.
@@ -75,7 +75,7 @@ class Hierarchy:
     """
 
     variable: str
-    base: npt.NDArray[np.int64]
+    base: npt.NDArray[np.int32]
     levels: tuple[Level, ...]
     shown_as: Literal["range", "set", "level"]
     lows: npt.NDArray[np.float64]

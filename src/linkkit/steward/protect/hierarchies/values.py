@@ -33,7 +33,7 @@ class Values:
     ----------
     items : list
         In ascending order: int, float, datetime.date, str or bool, as `kind` says.
-    codes : ndarray of int64, shape (n_rows,)
+    codes : ndarray of int32, shape (n_rows,)
         The place of each row's value; behind the last where it is missing.
     counts : ndarray of int64, shape (n_items,)
         How many rows have each.
@@ -44,7 +44,7 @@ class Values:
     """
 
     items: list[Any]
-    codes: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.int32]
     counts: npt.NDArray[np.int64]
     kind: Kind
     exact: bool = True
@@ -91,7 +91,7 @@ def distinct_values(variable: str, column: pa.Array | pa.ChunkedArray) -> Values
     keys = encoded.dictionary.cast(pa.int8()) if kind == "truth" else encoded.dictionary
     order = pc.array_sort_indices(keys)
     items = encoded.dictionary.take(order).to_pylist()
-    rank = np.empty(len(items) + 1, dtype=np.int64)
+    rank = np.empty(len(items) + 1, dtype=np.int32)
     rank[order.to_numpy()] = np.arange(len(items))
     rank[-1] = len(items)
     codes = rank[encoded.indices.fill_null(len(items)).to_numpy(False)]

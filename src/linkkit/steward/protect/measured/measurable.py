@@ -226,7 +226,7 @@ def _before(found: Recoded, who: Integers | None) -> Combinations:
         items = find_items(columns, [hierarchy.n_groups for hierarchy in found.hierarchies])
     people = items.counts
     if who is not None:
-        people = _people(items.of_rows, who, len(items))
+        people = _people(items.of_rows.astype(np.int64), who, len(items))
     return Combinations(codes=items.codes.astype(np.int64), rows=items.counts, people=people)
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +51,7 @@ class _Row:
 def suppression_by_subgroup(
     variable: str,
     labels: Sequence[str],
-    groups: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.integer[Any]],
     suppressed: npt.NDArray[np.bool_],
     *,
     smallest_cell: int,
