@@ -97,7 +97,7 @@ def anonypy(frame: pd.DataFrame, given: argparse.Namespace) -> Figures:
     made = pd.DataFrame(rows)
 
     def loss(row: Any, name: str) -> float:
-        text = str(row[name]).strip("[]")
+        text = str(row[name]).strip("[]'")
         if name == "age":
             low, _, high = text.partition("-")
             return (float(high or low) - float(low)) / float(frame.age.max() - frame.age.min())
