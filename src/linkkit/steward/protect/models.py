@@ -8,7 +8,7 @@ merged, which is what every method relies on.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -25,6 +25,7 @@ __all__ = [
     "PrivacyModel",
     "RecursiveLDiversity",
     "TCloseness",
+    "sensitive_of",
 ]
 
 MissingPolicy = Literal["category", "wildcard", "suppress"]
@@ -288,6 +289,25 @@ PrivacyModel: TypeAlias = (
     | TCloseness
     | DeltaPresence
 )
+
+
+def sensitive_of(models: Iterable[PrivacyModel]) -> tuple[str, ...]:
+    """Return the sensitive variables that models name, each once.
+
+    Examples
+    --------
+    >>> sensitive_of([KAnonymity(k=5), DistinctLDiversity(sensitive="grade", l=2)])
+    ('grade',)
+    """
+    return tuple(
+        dict.fromkeys(
+            model.sensitive
+            for model in models
+            if isinstance(
+                model, DistinctLDiversity | EntropyLDiversity | RecursiveLDiversity | TCloseness
+            )
+        )
+    )
 
 
 def _require_name(value: object) -> None:

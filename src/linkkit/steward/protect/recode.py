@@ -40,6 +40,7 @@ from linkkit.steward.protect.models import (
     MissingPolicy,
     PrivacyModel,
     TCloseness,
+    sensitive_of,
 )
 from linkkit.steward.protect.shown import Shown, ShownAs
 from linkkit.steward.protect.upheld import Upheld, uphold
@@ -289,7 +290,7 @@ def _search(
     conditions = compile_conditions(
         request.models,
         items,
-        sensitive={name: part.column(name) for name in _sensitive(request.models)},
+        sensitive={name: part.column(name) for name in sensitive_of(request.models)},
         person=None if persons is None else _numbered(persons)[rows],
         household=None if households is None else _numbered(households)[rows],
     )
@@ -318,10 +319,6 @@ def _search(
         n_rows=table.num_rows,
         why=why,
     )
-
-
-def _sensitive(models: Sequence[PrivacyModel]) -> list[str]:
-    return sorted({model.sensitive for model in models if hasattr(model, "sensitive")})
 
 
 def _grouping(

@@ -61,7 +61,9 @@ class Shown:
     kinds: tuple[str, ...]
     keeps_values: bool
 
-    def column(self, rows: npt.NDArray[np.integer[Any]], original: pa.ChunkedArray) -> pa.ChunkedArray:
+    def column(
+        self, rows: npt.NDArray[np.integer[Any]], original: pa.ChunkedArray
+    ) -> pa.ChunkedArray:
         """Return the column of some rows; `rows` are their items, `original` their values."""
         if self.keeps_values:
             return original

@@ -23,7 +23,7 @@ from linkkit.steward.protect.measured.measure import measure
 from linkkit.steward.protect.measured.report import ProtectionReport
 from linkkit.steward.protect.measured.reported import report_of
 from linkkit.steward.protect.methods import Method
-from linkkit.steward.protect.models import MissingPolicy, PrivacyModel
+from linkkit.steward.protect.models import MissingPolicy, PrivacyModel, sensitive_of
 from linkkit.steward.protect.recode import Recoded, Request, recode
 from linkkit.steward.protect.shown import ShownAs
 
@@ -271,7 +271,7 @@ def _require_columns(
     household: str | None,
 ) -> None:
     roles = {"person": person, "household": household}
-    sensitive = {str(model.sensitive) for model in models if hasattr(model, "sensitive")}
+    sensitive = set(sensitive_of(models))
     wanted = [*names, *sensitive, *(name for name in roles.values() if name is not None)]
     problems = [
         f"the table has no column '{name}'"
