@@ -3,13 +3,14 @@
 A method judges the classes that it makes. A reader sees labels: classes that show the same are
 one, and where missing values agree with everything, people of other classes match as well. What
 is shown is therefore judged once more; a class that does not keep the models because of others
-who match it is put together with them, and where that is no help its people are withheld.
+who match it is put together with them, and where that is no help its people are withheld, or it
+is put together with the class that shows most alike.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,25 +80,39 @@ def uphold(
     if grouping.levels is not None:
         return found
     while found.broken.any():
-        merged = table.merge(found)
+        merged = table.merge_matching(found)
+        if merged is None:
+            withheld = table.withhold(found, max_suppressed)
+            if withheld is not None:
+                return withheld
+            merged = table.merge_alike(found)
         if merged is None:
             break
         found = table.judge(merged)
-    while found.broken.any():
-        classes = np.where(found.broken, -1, found.grouping.classes)
-        if items.counts[classes < 0].sum() > max_suppressed or (classes < 0).all():
-            break
-        found = table.judge(_with(found.grouping, classes))
     return found
 
 
-def _with(grouping: Grouping, classes: Integers) -> Grouping:
+def _renumbered(grouping: Grouping, classes: Integers) -> Grouping:
     """Return a grouping with other classes, numbered in the order of the old numbers."""
     kept = classes >= 0
     found, numbers = np.unique(classes[kept], return_inverse=True)
     renumbered = np.full(len(classes), -1, dtype=np.int64)
     renumbered[kept] = numbers.ravel()
     return dataclasses.replace(grouping, classes=renumbered, n_classes=len(found))
+
+
+def _joined(grouping: Grouping, pairs: Iterable[tuple[int, int]]) -> Grouping | None:
+    """Put pairs of classes together, each class once at most; None where there is no pair."""
+    joins = np.arange(grouping.n_classes)
+    free = np.ones(grouping.n_classes, dtype=np.bool_)
+    for one, another in pairs:
+        if free[one] and free[another]:
+            free[one] = free[another] = False
+            joins[max(one, another)] = min(one, another)
+    if free.all():
+        return None
+    classes = grouping.classes
+    return _renumbered(grouping, np.where(classes >= 0, joins[classes], -1))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -121,10 +136,19 @@ class _Table:
             broken[kept] = ~self._met(looks, grouping)[looks.of_kept]
         return Upheld(grouping=grouping, shown=shown, broken=broken)
 
-    def merge(self, found: Upheld) -> Grouping | None:
+    def withhold(self, found: Upheld, max_suppressed: int) -> Upheld | None:
+        """Withhold who is in a broken combination until none is; None where that is too many."""
+        while found.broken.any():
+            classes = np.where(found.broken, -1, found.grouping.classes)
+            if self.items.counts[classes < 0].sum() > max_suppressed or (classes < 0).all():
+                return None
+            found = self.judge(_renumbered(found.grouping, classes))
+        return found
+
+    def merge_matching(self, found: Upheld) -> Grouping | None:
         """Put classes that are broken together with who matches them; None where nobody does.
 
-        Each with the class that most of those are of; a class is put together once at a time.
+        Each with the class that most of those are of.
         """
         if self.missing != "wildcard":
             return None
@@ -132,23 +156,30 @@ class _Table:
         kept = np.flatnonzero(classes >= 0)
         looks = _Looks(found.shown, kept)
         asked = np.unique(looks.of_kept[found.broken[kept]])
-        other, of = looks.agreeing(asked)
-        member, of = looks.expanded(other, of)
+        member, of = looks.expanded(*looks.agreeing(asked))
         mine, theirs = classes[kept[looks.first[asked]]][of], classes[kept[member]]
         foreign = mine != theirs
         n = found.grouping.n_classes
         pairs, place = np.unique(mine[foreign] * n + theirs[foreign], return_inverse=True)
         people = np.bincount(place.ravel(), weights=counts[kept[member[foreign]]])
-        joins = np.arange(n)
-        free = np.ones(n, dtype=np.bool_)
-        for pair in pairs[np.argsort(-people, kind="stable")].tolist():
-            one, another = divmod(pair, n)
-            if free[one] and free[another]:
-                free[one] = free[another] = False
-                joins[max(one, another)] = min(one, another)
-        if free.all():
+        first = np.argsort(-people, kind="stable")
+        return _joined(found.grouping, (divmod(pair, n) for pair in pairs[first].tolist()))
+
+    def merge_alike(self, found: Upheld) -> Grouping | None:
+        """Put classes that are broken together with those that show most labels alike."""
+        n = found.grouping.n_classes
+        if n < 2:
             return None
-        return _with(found.grouping, np.where(classes >= 0, joins[classes], -1))
+        kept = np.flatnonzero(found.grouping.classes >= 0)
+        _, first = np.unique(found.grouping.classes[kept], return_index=True)
+        looks = _Looks(found.shown, kept)
+        labels = looks.labels[looks.of_kept[first]]
+        pairs: list[tuple[int, int]] = []
+        for one in np.unique(found.grouping.classes[found.broken]).tolist():
+            alike = (labels == labels[one]).sum(axis=1)
+            alike[one] = -1
+            pairs.append((one, int(alike.argmax())))
+        return _joined(found.grouping, pairs)
 
     def _met(self, looks: _Looks, grouping: Grouping) -> Flags:
         """Return which combinations keep the conditions, shape (n_looks,)."""
