@@ -10,7 +10,8 @@ is put together with the class that shows most alike.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,13 +21,15 @@ from linkkit.steward.protect.conditions import Conditions
 from linkkit.steward.protect.equivalence import class_numbers
 from linkkit.steward.protect.hierarchies import Hierarchy
 from linkkit.steward.protect.items import Items
-from linkkit.steward.protect.measured.fitting import people_in_reach
+from linkkit.steward.protect.measured.fitting import fitting_people, people_in_reach
 from linkkit.steward.protect.methods import Grouping
 from linkkit.steward.protect.methods.matching import expanded_members, fitting_members
 from linkkit.steward.protect.models import MissingPolicy
 from linkkit.steward.protect.shown import Shown, ShownAs, show
 
 __all__ = ["Upheld", "uphold"]
+
+MOST_PAIRS = 4_000_000
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -156,14 +159,16 @@ class _Table:
         kept = np.flatnonzero(classes >= 0)
         looks = _Looks(found.shown, kept)
         asked = np.unique(looks.of_kept[found.broken[kept]])
-        member, of = looks.expanded(*looks.agreeing(asked))
-        mine, theirs = classes[kept[looks.first[asked]]][of], classes[kept[member]]
-        foreign = mine != theirs
         n = found.grouping.n_classes
-        pairs, place = np.unique(mine[foreign] * n + theirs[foreign], return_inverse=True)
-        people = np.bincount(place.ravel(), weights=counts[kept[member[foreign]]])
-        first = np.argsort(-people, kind="stable")
-        return _joined(found.grouping, (divmod(pair, n) for pair in pairs[first].tolist()))
+        shared: Counter[int] = Counter()
+        for part, member, of in looks.matching(asked):
+            mine, theirs = classes[kept[looks.first[part]]][of], classes[kept[member]]
+            foreign = mine != theirs
+            pairs, place = np.unique(mine[foreign] * n + theirs[foreign], return_inverse=True)
+            people = np.bincount(place.ravel(), weights=counts[kept[member[foreign]]])
+            shared.update(dict(zip(pairs.tolist(), people.astype(np.int64).tolist(), strict=True)))
+        first = sorted(shared, key=lambda pair: (-shared[pair], pair))
+        return _joined(found.grouping, (divmod(pair, n) for pair in first))
 
     def merge_alike(self, found: Upheld) -> Grouping | None:
         """Put classes that are broken together with those that show most labels alike."""
@@ -198,8 +203,15 @@ class _Table:
             return met
         if not wild:
             return self.conditions.met(kept, looks.of_kept, n_classes=n, population=inside)
-        member, of = looks.expanded(*looks.agreeing(np.arange(n)))
-        return self.conditions.met(kept[member], of, n_classes=n, population=inside)
+        met = np.ones(n, dtype=np.bool_)
+        for part, member, of in looks.matching(np.arange(n)):
+            met[part] = self.conditions.met(
+                kept[member],
+                of,
+                n_classes=len(part),
+                population=None if inside is None else inside[part],
+            )
+        return met
 
     def _fitting(self, looks: _Looks) -> Integers | None:
         """Return how many people of the population fit each combination."""
@@ -236,19 +248,22 @@ class _Looks:
         self.of_kept = of_kept.ravel().astype(np.int64)
         self.labels = np.column_stack(columns)[self.first]
 
-    def agreeing(self, asked: Integers) -> tuple[Integers, Integers]:
-        """Return the pairs of a combination and one of those asked, by its place, that agree."""
-        gaps = [texts.index(None) if None in texts else -1 for texts in self.texts]
-        return fitting_members(
-            self.labels,
-            self.labels[asked],
-            missing=np.array(gaps),
-            n_groups=np.array([len(texts) for texts in self.texts]),
-        )
+    def matching(self, asked: Integers) -> Iterator[tuple[Integers, Integers, Integers]]:
+        """Go through combinations, some at a time so that memory is bounded.
 
-    def expanded(self, looks: Integers, of: Integers) -> tuple[Integers, Integers]:
-        """Turn pairs with a combination into pairs with each of its items, by their places."""
-        return expanded_members(looks, of, self.of_kept, n_looks=len(self.first))
+        With some of those asked, the pairs of an item that matches, by its place, and one of
+        them, by its place among them.
+        """
+        gaps = [texts.index(None) if None in texts else -1 for texts in self.texts]
+        sizes = [len(texts) for texts in self.texts]
+        people = np.bincount(self.of_kept)
+        ends = np.cumsum(fitting_people(self.labels[asked], self.labels, people, gaps, sizes))
+        for part in np.split(asked, np.flatnonzero(np.diff(ends // MOST_PAIRS)) + 1):
+            looks, of = fitting_members(
+                self.labels, self.labels[part], missing=np.array(gaps), n_groups=np.array(sizes)
+            )
+            member, of = expanded_members(looks, of, self.of_kept, n_looks=len(self.first))
+            yield part, member, of
 
 
 def _reach(texts: list[str | None], one: Shown, n_groups: int, *, wild: bool) -> Flags:
