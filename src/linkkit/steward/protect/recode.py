@@ -295,7 +295,15 @@ def _search(
     )
     _require_possible(items, conditions, people, allowed=allowed)
     method, why = _method(request, items)
-    grouping = _grouping(method, items, hierarchies, conditions, request, allowed, people)
+    grouping = _grouping(
+        method,
+        items,
+        hierarchies,
+        conditions,
+        request=request,
+        allowed=allowed,
+        population=people,
+    )
     upheld = uphold(
         grouping,
         items,
@@ -327,6 +335,7 @@ def _grouping(
     items: Items,
     hierarchies: Sequence[Hierarchy],
     conditions: Conditions,
+    *,
     request: Request,
     allowed: int,
     population: Items | None,

@@ -103,7 +103,9 @@ def show(
     return tuple(
         _show_level(hierarchy, items.codes[:, i], kept, grouping.levels[i])
         if grouping.levels is not None
-        else _show_classes(hierarchy, items.codes[:, i], kept, grouping, shown, missing)
+        else _show_classes(
+            hierarchy, items.codes[:, i], kept, grouping, shown=shown, missing=missing
+        )
         for i, hierarchy in enumerate(hierarchies)
     )
 
@@ -141,6 +143,7 @@ def _show_classes(
     codes: npt.NDArray[np.int32],
     kept: npt.NDArray[np.intp],
     grouping: Grouping,
+    *,
     shown: ShownAs,
     missing: MissingPolicy,
 ) -> Shown:

@@ -23,7 +23,7 @@ from linkkit.steward.protect.hierarchies import Hierarchy
 from linkkit.steward.protect.items import Items
 from linkkit.steward.protect.measured.fitting import fitting_people, people_in_reach
 from linkkit.steward.protect.methods import Grouping
-from linkkit.steward.protect.methods.matching import expanded_members, fitting_members
+from linkkit.steward.protect.methods.matching import fitting_members
 from linkkit.steward.protect.models import MissingPolicy
 from linkkit.steward.protect.shown import Shown, ShownAs, show
 
@@ -159,14 +159,16 @@ class _Table:
         kept = np.flatnonzero(classes >= 0)
         looks = _Looks(found.shown, kept)
         asked = np.unique(looks.of_kept[found.broken[kept]])
+        of_looks = classes[kept[looks.first]]
+        people = np.bincount(looks.of_kept, weights=counts[kept]).astype(np.int64)
         n = found.grouping.n_classes
         shared: Counter[int] = Counter()
-        for part, member, of in looks.matching(asked):
-            mine, theirs = classes[kept[looks.first[part]]][of], classes[kept[member]]
+        for part, others, of in looks.matching(asked):
+            mine, theirs = of_looks[part][of], of_looks[others]
             foreign = mine != theirs
             pairs, place = np.unique(mine[foreign] * n + theirs[foreign], return_inverse=True)
-            people = np.bincount(place.ravel(), weights=counts[kept[member[foreign]]])
-            shared.update(dict(zip(pairs.tolist(), people.astype(np.int64).tolist(), strict=True)))
+            totals = np.bincount(place.ravel(), weights=people[others[foreign]]).astype(np.int64)
+            shared.update(dict(zip(pairs.tolist(), totals.tolist(), strict=True)))
         first = sorted(shared, key=lambda pair: (-shared[pair], pair))
         return _joined(found.grouping, (divmod(pair, n) for pair in first))
 
@@ -203,10 +205,13 @@ class _Table:
             return met
         if not wild:
             return self.conditions.met(kept, looks.of_kept, n_classes=n, population=inside)
+        of_items = np.full(len(self.items), -1, dtype=np.int64)
+        of_items[kept] = looks.of_kept
+        conditions = self.conditions.of_groups(of_items, n_groups=n)
         met = np.ones(n, dtype=np.bool_)
-        for part, member, of in looks.matching(np.arange(n)):
-            met[part] = self.conditions.met(
-                kept[member],
+        for part, others, of in looks.matching(np.arange(n)):
+            met[part] = conditions.met(
+                others,
                 of,
                 n_classes=len(part),
                 population=None if inside is None else inside[part],
@@ -251,19 +256,18 @@ class _Looks:
     def matching(self, asked: Integers) -> Iterator[tuple[Integers, Integers, Integers]]:
         """Go through combinations, some at a time so that memory is bounded.
 
-        With some of those asked, the pairs of an item that matches, by its place, and one of
-        them, by its place among them.
+        With some of those asked, the pairs of a combination that agrees and one of them, by its
+        place among them.
         """
         gaps = [texts.index(None) if None in texts else -1 for texts in self.texts]
         sizes = [len(texts) for texts in self.texts]
-        people = np.bincount(self.of_kept)
-        ends = np.cumsum(fitting_people(self.labels[asked], self.labels, people, gaps, sizes))
+        one_each = np.ones(len(self.labels), dtype=np.int64)
+        ends = np.cumsum(fitting_people(self.labels[asked], self.labels, one_each, gaps, sizes))
         for part in np.split(asked, np.flatnonzero(np.diff(ends // MOST_PAIRS)) + 1):
-            looks, of = fitting_members(
+            others, of = fitting_members(
                 self.labels, self.labels[part], missing=np.array(gaps), n_groups=np.array(sizes)
             )
-            member, of = expanded_members(looks, of, self.of_kept, n_looks=len(self.first))
-            yield part, member, of
+            yield part, others, of
 
 
 def _reach(texts: list[str | None], one: Shown, n_groups: int, *, wild: bool) -> Flags:
