@@ -1,6 +1,6 @@
 """Protect a table of made-up pupils: methods, models, risk and utility, and a check that shares no code.
 
-    python examples/05_protect_a_table.py
+python examples/05_protect_a_table.py
 """
 
 from __future__ import annotations

@@ -1,23 +1,20 @@
-"""The check and what protects agree, on random tables, for all models and policies of missing.
+"""The check and the conditions agree, on random tables, for all models and policies of missing.
 
-`METHODS` are the ways to form classes that are held against the check: each takes a case and
-returns the row numbers of each class, and what is shown in each row. A new method is added to
-that table; everything else here then applies to it.
+Everybody has the same levels here, and who is withheld is found by `Conditions`.
 """
 
 import dataclasses
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from linkkit.agreement import Generalization
-from linkkit.errors import ProtectionError, ReleaseError
+from linkkit.errors import ReleaseError
 from linkkit.steward.promises import (
     Codebook,
     PromisedCloseness,
@@ -40,9 +37,7 @@ from linkkit.steward.protect.models import (
     RecursiveLDiversity,
     TCloseness,
 )
-from linkkit.steward.protect.promised import promises_of as promises_of_recoding
 from linkkit.steward.protect.promised_models import promise_models
-from linkkit.steward.protect.recode import Request, recode
 from linkkit.steward.release.check import check_files
 from linkkit.steward.release.data_files import write_csv, write_parquet
 
@@ -285,85 +280,6 @@ def by_conditions(case, stays, shown, codebook):
     return [look for look, good in zip(found, kept.tolist(), strict=True) if good]
 
 
-@dataclasses.dataclass
-class Method:
-    """How classes are formed, and for which cases."""
-
-    form: Callable
-    can: Callable = lambda case: True
-
-
-METHODS = {"one level for all": Method(one_level_for_all)}
-
-
-@dataclasses.dataclass
-class Asked:
-    """How a recoding is asked for: every method, and both ways of showing a class."""
-
-    method: str
-    shown: str
-    max_suppressed: float
-
-
-ASKED = st.builds(
-    Asked,
-    method=st.sampled_from(["optimal", "local", "partition"]),
-    shown=st.sampled_from(["tight", "levels"]),
-    max_suppressed=st.sampled_from([0.3, 0.6, 0.95]),
-)
-
-
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
-@given(case=cases(), asked=ASKED)
-def test_what_a_recoding_promises_is_in_its_files(case, asked):
-    """The whole way: search, show, write down the promises, write the files, check them."""
-    population = case.population
-    models = [
-        dataclasses.replace(model, population=population) if hasattr(model, "population") else model
-        for model in case.models
-    ]
-    types = (pa.int64(), pa.string(), pa.string())
-    table = pa.table(
-        {
-            "study_id": [f"{row:06x}" for row in range(case.n)],
-            **{name: pa.array(case.column(i), types[i]) for i, name in enumerate(QUASI)},
-            "score": case.scores,
-            "grade": case.grades,
-        }
-    )
-    request = Request(
-        quasi_identifiers=WAYS,
-        models=tuple(models),
-        missing=case.missing,
-        **dataclasses.asdict(asked),
-    )
-    homes = pa.array([home if home >= 0 else None for home in case.homes], pa.int64())
-    found = None
-    try:
-        found = recode(table, request, households=homes)
-    except ProtectionError:
-        pass
-    assume(found is not None)
-    safe = found.apply(table)
-    assume(safe.num_rows)
-    with tempfile.TemporaryDirectory() as folder:
-        write_csv(safe, Path(folder) / "x.csv")
-        write_parquet(safe, Path(folder) / "x.parquet")
-        measured = check_files(
-            Path(folder) / "x.csv",
-            Path(folder) / "x.parquet",
-            promises=promises_from_json(
-                promises_to_json(promises_of_recoding(found, request, table))
-            ),
-            id_column="study_id",
-            permitted=table.column_names,
-            households=dict(zip(table["study_id"].to_pylist(), case.homes, strict=True)),
-            population=population,
-        )
-    event(f"{asked.method}, {case.missing}")
-    assert measured.n_people == safe.num_rows >= (1 - asked.max_suppressed) * case.n
-
-
 def promises_of(case, formed):
     return Promises(
         models=promise_models(case.models, sensitive={"score": case.scores, "grade": case.grades}),
@@ -403,13 +319,12 @@ def check(case, formed, *, promises=None):
         )
 
 
-@pytest.mark.parametrize("name", METHODS)
-@settings(max_examples=1000, deadline=None)
+@pytest.mark.parametrize("missing", ["category", "wildcard", "suppress"])
+@settings(max_examples=150, deadline=None)
 @given(case=cases())
-def test_what_a_method_forms_passes_the_check(name, case):
-    method = METHODS[name]
-    assume(method.can(case))
-    formed = method.form(case)
+def test_classes_that_keep_their_conditions_pass_the_check(missing, case):
+    case = dataclasses.replace(case, missing=missing)
+    formed = one_level_for_all(case)
     assume(formed.stays)
     measured = check(case, formed)
     assert measured.n_people == len(formed.stays)

@@ -5,14 +5,14 @@ Pure: arrays in, arrays out. The methods know no model; all of them ask :meth:`C
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from linkkit.steward.protect.rules import Distinct, People, Rule, share_within
-from linkkit.steward.protect.tally import Entries, Members, tally
+from linkkit.steward.protect.tally import Entries, Members, regrouped, tally
 
 __all__ = ["Conditions"]
 
@@ -107,6 +107,25 @@ class Conditions:
             for rule in rules:
                 kept &= rule.met(found)
         return kept & self._fits(people, population) if self.needs_population else kept
+
+    def of_groups(self, groups: _Ints, *, n_groups: int) -> Conditions:
+        """Return the same conditions with groups of items in place of items.
+
+        Parameters
+        ----------
+        groups : ndarray of int64, shape (n_items,)
+            The group of each item; -1 for items that are in none.
+        n_groups : int
+            How many groups there are.
+        """
+        inside = groups >= 0
+        people = np.bincount(groups[inside], weights=self.counts[inside], minlength=n_groups)
+        return replace(
+            self,
+            counts=people.astype(np.int64),
+            people=None if self.people is None else regrouped(self.people, groups),
+            rules=tuple((regrouped(entries, groups), mine) for entries, mine in self.rules),
+        )
 
     def _fits(self, people: npt.NDArray[np.float64], population: _Ints | None) -> _Bools:
         if population is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,16 +57,20 @@ def _labels(found: Recoded, i: int, column: pa.Array) -> tuple[ShownLabel, ...]:
     for group, code in pairs.tolist():
         of_group[group].append(values[code])
     gap = hierarchy.n_groups - 1
+    # Different groups may be written alike; a reader cannot tell which of them are meant.
+    together: defaultdict[str, set[int]] = defaultdict(set)
+    for label, covers in zip(one.labels, one.covers, strict=True):
+        if label is not None:
+            together[label].update(covers)
     return tuple(
-        _label(label, covers, of_group, gap, is_range=hierarchy.shown_as == "range")
-        for label, covers in zip(one.labels, one.covers, strict=True)
-        if label is not None
+        _label(label, sorted(covers), of_group, gap, is_range=hierarchy.shown_as == "range")
+        for label, covers in together.items()
     )
 
 
 def _label(
     label: str,
-    covers: tuple[int, ...],
+    covers: Sequence[int],
     of_group: Mapping[int, list[Any]],
     gap: int,
     *,

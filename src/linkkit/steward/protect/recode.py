@@ -297,7 +297,13 @@ def _search(
     _require_possible(items, conditions, people, allowed=allowed)
     method, why = _method(request, items)
     grouping = _grouping(
-        method, items, hierarchies, conditions, request, allowed=allowed, population=people
+        method,
+        items,
+        hierarchies,
+        conditions,
+        request=request,
+        allowed=allowed,
+        population=people,
     )
     upheld = uphold(
         grouping,
@@ -326,8 +332,8 @@ def _grouping(
     items: Items,
     hierarchies: Sequence[Hierarchy],
     conditions: Conditions,
-    request: Request,
     *,
+    request: Request,
     allowed: int,
     population: Items | None,
 ) -> Grouping:

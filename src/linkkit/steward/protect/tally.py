@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from linkkit.engines import has_numba
 
-__all__ = ["Entries", "Members", "Tally", "find_entries", "tally"]
+__all__ = ["Entries", "Members", "Tally", "find_entries", "regrouped", "tally"]
 
 _Ints = npt.NDArray[np.int64]
 
@@ -129,6 +129,36 @@ def _counted(values: _Ints, items: _Ints, who: _Ints) -> Entries:
     first = np.flatnonzero(_changes(values, items))
     counts = np.diff(np.append(first, len(values)))
     return Entries(values=values[first], items=items[first], counts=counts, who=who)
+
+
+def regrouped(entries: Entries, groups: _Ints) -> Entries:
+    """Return the entries of groups of items; `groups` has the group of each item, -1 for none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> entries = find_entries(np.array([5, 5, 7]), np.array([0, 1, 1]), None)
+    >>> both = regrouped(entries, np.array([3, 3]))
+    >>> both.values.tolist(), both.items.tolist(), both.counts.tolist()
+    ([5, 7], [3, 3], [2, 1])
+    """
+    items = groups[entries.items]
+    who = entries.who if len(entries.who) else np.zeros_like(items)
+    order = np.lexsort((items, who, entries.values))
+    order = order[items[order] >= 0]
+    values, items, who = entries.values[order], items[order], who[order]
+    first = np.flatnonzero(_changes(values, who, items))
+    counts = entries.counts[order]
+    if len(entries.who):
+        counts = counts[first]
+    elif len(first):
+        counts = np.add.reduceat(counts, first)
+    return Entries(
+        values=values[first],
+        items=items[first],
+        counts=counts,
+        who=who[first] if len(entries.who) else entries.who,
+    )
 
 
 def _is_in_one_item_each(people: _Ints, items: _Ints) -> bool:

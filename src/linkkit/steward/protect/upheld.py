@@ -3,13 +3,15 @@
 A method judges the classes that it makes. A reader sees labels: classes that show the same are
 one, and where missing values agree with everything, people of other classes match as well. What
 is shown is therefore judged once more; a class that does not keep the models because of others
-who match it is put together with them, and where that is no help its people are withheld.
+who match it is put together with them, and where that is no help its people are withheld, or it
+is put together with the class that shows most alike.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +21,15 @@ from linkkit.steward.protect.conditions import Conditions
 from linkkit.steward.protect.equivalence import class_numbers
 from linkkit.steward.protect.hierarchies import Hierarchy
 from linkkit.steward.protect.items import Items
-from linkkit.steward.protect.measured.fitting import people_in_reach
+from linkkit.steward.protect.measured.fitting import fitting_people, people_in_reach
 from linkkit.steward.protect.methods import Grouping
-from linkkit.steward.protect.methods.matching import expanded_members, fitting_members
+from linkkit.steward.protect.methods.matching import fitting_members
 from linkkit.steward.protect.models import MissingPolicy
 from linkkit.steward.protect.shown import Shown, ShownAs, show
 
 __all__ = ["Upheld", "uphold"]
+
+MOST_PAIRS = 4_000_000
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -79,25 +83,39 @@ def uphold(
     if grouping.levels is not None:
         return found
     while found.broken.any():
-        merged = table.merge(found)
+        merged = table.merge_matching(found)
+        if merged is None:
+            withheld = table.withhold(found, max_suppressed)
+            if withheld is not None:
+                return withheld
+            merged = table.merge_alike(found)
         if merged is None:
             break
         found = table.judge(merged)
-    while found.broken.any():
-        classes = np.where(found.broken, -1, found.grouping.classes)
-        if items.counts[classes < 0].sum() > max_suppressed or (classes < 0).all():
-            break
-        found = table.judge(_with(found.grouping, classes))
     return found
 
 
-def _with(grouping: Grouping, classes: Integers) -> Grouping:
+def _renumbered(grouping: Grouping, classes: Integers) -> Grouping:
     """Return a grouping with other classes, numbered in the order of the old numbers."""
     kept = classes >= 0
     found, numbers = np.unique(classes[kept], return_inverse=True)
     renumbered = np.full(len(classes), -1, dtype=np.int64)
     renumbered[kept] = numbers.ravel()
     return dataclasses.replace(grouping, classes=renumbered, n_classes=len(found))
+
+
+def _joined(grouping: Grouping, pairs: Iterable[tuple[int, int]]) -> Grouping | None:
+    """Put pairs of classes together, each class once at most; None where there is no pair."""
+    joins = np.arange(grouping.n_classes)
+    free = np.ones(grouping.n_classes, dtype=np.bool_)
+    for one, another in pairs:
+        if free[one] and free[another]:
+            free[one] = free[another] = False
+            joins[max(one, another)] = min(one, another)
+    if free.all():
+        return None
+    classes = grouping.classes
+    return _renumbered(grouping, np.where(classes >= 0, joins[classes], -1))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -121,10 +139,19 @@ class _Table:
             broken[kept] = ~self._met(looks, grouping)[looks.of_kept]
         return Upheld(grouping=grouping, shown=shown, broken=broken)
 
-    def merge(self, found: Upheld) -> Grouping | None:
+    def withhold(self, found: Upheld, max_suppressed: int) -> Upheld | None:
+        """Withhold who is in a broken combination until none is; None where that is too many."""
+        while found.broken.any():
+            classes = np.where(found.broken, -1, found.grouping.classes)
+            if self.items.counts[classes < 0].sum() > max_suppressed or (classes < 0).all():
+                return None
+            found = self.judge(_renumbered(found.grouping, classes))
+        return found
+
+    def merge_matching(self, found: Upheld) -> Grouping | None:
         """Put classes that are broken together with who matches them; None where nobody does.
 
-        Each with the class that most of those are of; a class is put together once at a time.
+        Each with the class that most of those are of.
         """
         if self.missing != "wildcard":
             return None
@@ -132,23 +159,34 @@ class _Table:
         kept = np.flatnonzero(classes >= 0)
         looks = _Looks(found.shown, kept)
         asked = np.unique(looks.of_kept[found.broken[kept]])
-        other, of = looks.agreeing(asked)
-        member, of = looks.expanded(other, of)
-        mine, theirs = classes[kept[looks.first[asked]]][of], classes[kept[member]]
-        foreign = mine != theirs
+        of_looks = classes[kept[looks.first]]
+        people = np.bincount(looks.of_kept, weights=counts[kept]).astype(np.int64)
         n = found.grouping.n_classes
-        pairs, place = np.unique(mine[foreign] * n + theirs[foreign], return_inverse=True)
-        people = np.bincount(place.ravel(), weights=counts[kept[member[foreign]]])
-        joins = np.arange(n)
-        free = np.ones(n, dtype=np.bool_)
-        for pair in pairs[np.argsort(-people, kind="stable")].tolist():
-            one, another = divmod(pair, n)
-            if free[one] and free[another]:
-                free[one] = free[another] = False
-                joins[max(one, another)] = min(one, another)
-        if free.all():
+        shared: Counter[int] = Counter()
+        for part, others, of in looks.matching(asked):
+            mine, theirs = of_looks[part][of], of_looks[others]
+            foreign = mine != theirs
+            pairs, place = np.unique(mine[foreign] * n + theirs[foreign], return_inverse=True)
+            totals = np.bincount(place.ravel(), weights=people[others[foreign]]).astype(np.int64)
+            shared.update(dict(zip(pairs.tolist(), totals.tolist(), strict=True)))
+        first = sorted(shared, key=lambda pair: (-shared[pair], pair))
+        return _joined(found.grouping, (divmod(pair, n) for pair in first))
+
+    def merge_alike(self, found: Upheld) -> Grouping | None:
+        """Put classes that are broken together with those that show most labels alike."""
+        n = found.grouping.n_classes
+        if n < 2:
             return None
-        return _with(found.grouping, np.where(classes >= 0, joins[classes], -1))
+        kept = np.flatnonzero(found.grouping.classes >= 0)
+        _, first = np.unique(found.grouping.classes[kept], return_index=True)
+        looks = _Looks(found.shown, kept)
+        labels = looks.labels[looks.of_kept[first]]
+        pairs: list[tuple[int, int]] = []
+        for one in np.unique(found.grouping.classes[found.broken]).tolist():
+            alike = (labels == labels[one]).sum(axis=1)
+            alike[one] = -1
+            pairs.append((one, int(alike.argmax())))
+        return _joined(found.grouping, pairs)
 
     def _met(self, looks: _Looks, grouping: Grouping) -> Flags:
         """Return which combinations keep the conditions, shape (n_looks,)."""
@@ -167,8 +205,18 @@ class _Table:
             return met
         if not wild:
             return self.conditions.met(kept, looks.of_kept, n_classes=n, population=inside)
-        member, of = looks.expanded(*looks.agreeing(np.arange(n)))
-        return self.conditions.met(kept[member], of, n_classes=n, population=inside)
+        of_items = np.full(len(self.items), -1, dtype=np.int64)
+        of_items[kept] = looks.of_kept
+        conditions = self.conditions.of_groups(of_items, n_groups=n)
+        met = np.ones(n, dtype=np.bool_)
+        for part, others, of in looks.matching(np.arange(n)):
+            met[part] = conditions.met(
+                others,
+                of,
+                n_classes=len(part),
+                population=None if inside is None else inside[part],
+            )
+        return met
 
     def _fitting(self, looks: _Looks) -> Integers | None:
         """Return how many people of the population fit each combination."""
@@ -205,19 +253,21 @@ class _Looks:
         self.of_kept = of_kept.ravel().astype(np.int64)
         self.labels = np.column_stack(columns)[self.first]
 
-    def agreeing(self, asked: Integers) -> tuple[Integers, Integers]:
-        """Return the pairs of a combination and one of those asked, by its place, that agree."""
-        gaps = [texts.index(None) if None in texts else -1 for texts in self.texts]
-        return fitting_members(
-            self.labels,
-            self.labels[asked],
-            missing=np.array(gaps),
-            n_groups=np.array([len(texts) for texts in self.texts]),
-        )
+    def matching(self, asked: Integers) -> Iterator[tuple[Integers, Integers, Integers]]:
+        """Go through combinations, some at a time so that memory is bounded.
 
-    def expanded(self, looks: Integers, of: Integers) -> tuple[Integers, Integers]:
-        """Turn pairs with a combination into pairs with each of its items, by their places."""
-        return expanded_members(looks, of, self.of_kept, n_looks=len(self.first))
+        With some of those asked, the pairs of a combination that agrees and one of them, by its
+        place among them.
+        """
+        gaps = [texts.index(None) if None in texts else -1 for texts in self.texts]
+        sizes = [len(texts) for texts in self.texts]
+        one_each = np.ones(len(self.labels), dtype=np.int64)
+        ends = np.cumsum(fitting_people(self.labels[asked], self.labels, one_each, gaps, sizes))
+        for part in np.split(asked, np.flatnonzero(np.diff(ends // MOST_PAIRS)) + 1):
+            others, of = fitting_members(
+                self.labels, self.labels[part], missing=np.array(gaps), n_groups=np.array(sizes)
+            )
+            yield part, others, of
 
 
 def _reach(texts: list[str | None], one: Shown, n_groups: int, *, wild: bool) -> Flags:
