@@ -175,6 +175,36 @@ def _protection(agreement: Content) -> Iterator[str]:
         )
         if rule.distance == "ordered" and not ordered:
             yield f"clause '{clause}': distance 'ordered' is for numbers and dates"
+    shifted, averaged = agreement.protection.shift_dates, agreement.protection.microaggregate
+    if shifted is not None:
+        yield from _changed(agreement, "shift_dates", shifted.variables, ("date",))
+    if averaged is not None:
+        yield from _changed(agreement, "microaggregate", averaged.variables, ("integer", "number"))
+
+
+def _changed(
+    agreement: Content, way: str, names: tuple[str, ...], types: tuple[VariableType, ...]
+) -> Iterator[str]:
+    """Tell which variables cannot be shifted or averaged."""
+    clause = f"clause 'protection.{way}.variables'"
+    if len(set(names)) < len(names):
+        yield f"{clause}: a variable is named twice"
+    known = _usable(agreement)
+    for name in dict.fromkeys(names):
+        if name not in known:
+            yield f"{clause}: no party sends '{name}'"
+        elif name not in agreement.variables or agreement.variables[name].type not in types:
+            yield f"{clause}: '{name}' is not of type {' or '.join(types)}"
+        if name in agreement.protection.quasi_identifiers:
+            yield (
+                f"{clause}: '{name}' is a quasi-identifier, which is made coarser instead; "
+                "leave it out of one of them"
+            )
+        if name in agreement.protection.sensitive:
+            yield (
+                f"{clause}: '{name}' is in 'protection.sensitive', whose rules are about the "
+                "values as they are; leave it out of one of them"
+            )
 
 
 def _unfit(ways: Generalization, variable_type: VariableType) -> Iterator[str]:
