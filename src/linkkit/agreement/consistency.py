@@ -12,6 +12,7 @@ from linkkit.agreement.content import Content
 from linkkit.agreement.default_passes import default_passes
 from linkkit.agreement.generalization import Generalization
 from linkkit.agreement.passes import WITH_PASSES, find_pass_problems, passes_of
+from linkkit.agreement.safe_harbor import find_safe_harbor_problems
 
 __all__ = ["find_contradictions"]
 
@@ -41,6 +42,7 @@ def find_contradictions(agreement: Content) -> list[str]:
     for name, party in agreement.parties.items():
         problems += _party(agreement, name, party)
     problems += [*_common_fields(agreement), *_protection(agreement), *_projects(agreement)]
+    problems += find_safe_harbor_problems(agreement)
     return problems
 
 

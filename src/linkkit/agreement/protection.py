@@ -11,7 +11,7 @@ from linkkit.agreement.clauses import Name
 from linkkit.agreement.frozen import FROZEN_EMPTY, Frozen
 from linkkit.agreement.generalization import Generalization
 
-__all__ = ["Averaging", "Protection", "SensitiveRule", "ShiftedDates"]
+__all__ = ["Averaging", "Identifier", "Preset", "Protection", "SensitiveRule", "ShiftedDates"]
 
 
 class SensitiveRule(Clause):
@@ -38,6 +38,13 @@ class SensitiveRule(Clause):
         if self.t is None and self.distance != "equal":
             raise ValueError("'distance' goes with 't'")
         return self
+
+
+Identifier = Literal["zip", "age", "birth_year", "not_identifier"]
+"""What a variable is under a preset; ``not_identifier`` says that it only looks like one."""
+
+Preset = Literal["hipaa_safe_harbor"]
+"""Rules of a law that an agreement keeps to: 45 CFR 164.514(b)(2)."""
 
 
 class ShiftedDates(Clause):
@@ -68,7 +75,8 @@ class Protection(Clause):
     1, whose record may be withheld to reach it. ``missing`` says what a missing value of a
     quasi-identifier is, ``households`` how many households a combination must belong to, and
     ``sensitive`` what else its people must not share. ``shift_dates`` and ``microaggregate``
-    name variables beside these that are changed before they are released.
+    name variables beside these that are changed before they are released. Under a ``preset``
+    the agreement is held to the rules of a law, and ``declared`` says what variables are.
     """
 
     smallest_cell: Whole = Field(ge=2, le=1_000_000)
@@ -79,3 +87,5 @@ class Protection(Clause):
     sensitive: Frozen[Name, SensitiveRule] = Field(default_factory=FROZEN_EMPTY)
     shift_dates: ShiftedDates | None = None
     microaggregate: Averaging | None = None
+    preset: Preset | None = None
+    declared: Frozen[Name, Identifier] = Field(default_factory=FROZEN_EMPTY)

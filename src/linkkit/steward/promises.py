@@ -213,6 +213,9 @@ class Promises:
         Variables that are microaggregated.
     shift : PromisedShift, optional
         Dates that are moved.
+    preset : {"hipaa_safe_harbor"}, optional
+        Rules of a law that the data are made to keep to. Of these the files are measured for
+        columns of dates, which have none.
     """
 
     models: tuple[Annotated[ModelPromise, Discriminator("model")], ...]
@@ -221,6 +224,7 @@ class Promises:
     codebook: tuple[Codebook, ...] = ()
     averages: PromisedAverages | None = None
     shift: PromisedShift | None = None
+    preset: Literal["hipaa_safe_harbor"] | None = None
 
 
 _PROMISES = TypeAdapter(Promises)

@@ -6,7 +6,7 @@ k counts people, because an integrated data set has one row for each.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -29,6 +29,7 @@ from linkkit.steward.protect.models import MissingPolicy, PrivacyModel
 from linkkit.steward.protect.notes import describe_variables
 from linkkit.steward.protect.promised import promises_of
 from linkkit.steward.protect.recode import Recoded, Request, recode
+from linkkit.steward.protect.safe_harbor import SAFE_HARBOR_WORDS, agreed_safe_harbor
 from linkkit.steward.protect.transforms import MicroaggregationReport
 
 __all__ = ["protect"]
@@ -108,7 +109,8 @@ def protect(
         When dates are to be shifted and there is no study key.
     ProtectionError
         When the data set has fewer than k people, no quasi-identifier, or values that the
-        agreement's hierarchies do not cover, or when the models cannot be kept.
+        agreement's hierarchies do not cover, or when the models cannot be kept; under HIPAA
+        Safe Harbor also when a column looks like an identifier.
 
     Examples
     --------
@@ -134,6 +136,7 @@ def protect(
     changes = agreed_changes(people, agreement, k=k, models=models, study_key=study_key)
     table, households = without_households(_clean(with_households(people.table, people.households)))
     table = changes.move_dates(table, agreement_id=agreement.id, project=people.project)
+    table, zips = agreed_safe_harbor(table, agreement, today=today or dt.date.today())
     request = Request(
         quasi_identifiers={name: agreement.protection.quasi_identifiers[name] for name in names},
         models=(*permission.agreed_models(people, agreement, k), *models),
@@ -158,8 +161,16 @@ def protect(
             k=k,
             changes=changes,
             averaging=averaging,
+            zips=zips,
         ),
-        promises=promises_of(found, request, table, averages=changes.averages, shift=changes.shift),
+        promises=promises_of(
+            found,
+            request,
+            table,
+            averages=changes.averages,
+            shift=changes.shift,
+            preset=agreement.protection.preset,
+        ),
         households=None if households is None else households.filter(pa.array(~found.suppressed)),
     )
 
@@ -205,6 +216,7 @@ def _summarize(
     k: int,
     changes: Changes,
     averaging: MicroaggregationReport | None,
+    zips: Mapping[str, str],
 ) -> ProtectionSummary:
     recodings = found.recodings()
     years = agreement.years_of(project)
@@ -225,7 +237,9 @@ def _summarize(
         why=found.why,
         classes=found.class_sizes(),
         recodings=recodings,
-        variables=describe_variables(safe.schema, agreement, recodings, changes.descriptions()),
+        variables=describe_variables(
+            safe.schema, agreement, recodings, {**zips, **changes.descriptions()}
+        ),
         suppressed_by_subgroup=tuple(
             row
             for hierarchy in found.hierarchies
@@ -240,6 +254,7 @@ def _summarize(
         in_words=(
             *promise_words(request.models, missing=request.missing),
             *changes.in_words(),
+            *([SAFE_HARBOR_WORDS] if agreement.protection.preset else []),
         ),
         measured=measure(measurable(found, request)),
         averaging=averaging,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,7 @@ def promises_of(
     *,
     averages: PromisedAverages | None = None,
     shift: PromisedShift | None = None,
+    preset: Literal["hipaa_safe_harbor"] | None = None,
 ) -> Promises:
     """Write down what was asked of a recoding, and where it counts, what its labels cover.
 
@@ -36,8 +37,8 @@ def promises_of(
         What was asked.
     table : pyarrow.Table
         The values of the quasi-identifiers, of all rows.
-    averages, shift : optional
-        What is done to other variables.
+    averages, shift, preset : optional
+        What is done besides.
     """
     population = population_of(request.models)
     return Promises(
@@ -54,6 +55,7 @@ def promises_of(
         ),
         averages=averages,
         shift=shift,
+        preset=preset,
     )
 
 

@@ -143,6 +143,8 @@ def check_files(
     needed = dict.fromkeys((id_column, *promises.quasi_identifiers, *sensitive, *changed))
     problems += [f"column '{name}' is missing" for name in needed if name not in files.in_csv]
     problems += _promise_problems(promises, population)
+    if promises.preset is not None:
+        problems += [f"column '{name}' has dates finer than a year" for name in files.dates]
     if problems:
         refuse(problems)
     averaged = promises.averages.variables if promises.averages else ()

@@ -211,7 +211,13 @@ def _hold_against(safe: ProtectedDataset, agreement: Agreement, today: dt.date |
 def _require_changes(
     safe: ProtectedDataset, demanded: Protection, variables: Collection[str]
 ) -> None:
-    """Refuse a data set that does not promise the shifts and averages of an agreement."""
+    """Refuse a data set that does not promise the shifts, averages and preset of an agreement."""
+    if demanded.preset is not None and safe.promises.preset != demanded.preset:
+        raise NotAuthorizedError(
+            f"the data set does not promise to keep to {demanded.preset}",
+            clause="protection.preset",
+            hint="Protect the integrated data set again.",
+        )
     shift, averages = demanded.shift_dates, demanded.microaggregate
     promised = safe.promises
     names = set(shift.variables if shift else ()) & set(variables)
