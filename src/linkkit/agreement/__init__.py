@@ -22,9 +22,7 @@ from linkkit.agreement.clauses import (
     Party,
     PhoneticCode,
     Project,
-    Protection,
     SaltPart,
-    SensitiveRule,
     Variable,
     VariableType,
     Years,
@@ -33,10 +31,12 @@ from linkkit.agreement.default_passes import default_passes
 from linkkit.agreement.document import Agreement
 from linkkit.agreement.generalization import DateUnit, Generalization, PostalCodes, PostalCountry
 from linkkit.agreement.passes import passes_of
+from linkkit.agreement.protection import Averaging, Protection, SensitiveRule, ShiftedDates
 
 __all__ = [
     "FIELD_KINDS",
     "Agreement",
+    "Averaging",
     "ClkhashClause",
     "Coarsening",
     "ColumnSource",
@@ -59,6 +59,7 @@ __all__ = [
     "Protection",
     "SaltPart",
     "SensitiveRule",
+    "ShiftedDates",
     "Variable",
     "VariableType",
     "Years",

@@ -21,7 +21,6 @@ from pydantic import (
 
 from linkkit.agreement.clause import Clause, Whole
 from linkkit.agreement.frozen import FROZEN_EMPTY, Frozen, FrozenDict, plain_json
-from linkkit.agreement.generalization import Generalization
 from linkkit.agreement.public_key import decode_public_key
 
 __all__ = [
@@ -35,7 +34,6 @@ __all__ = [
     "DatePart",
     "FieldKind",
     "FieldSource",
-    "Generalization",
     "KeyPart",
     "LinkageClause",
     "LinkageField",
@@ -46,9 +44,7 @@ __all__ = [
     "PhoneticCode",
     "Profile",
     "Project",
-    "Protection",
     "SaltPart",
-    "SensitiveRule",
     "Variable",
     "VariableType",
     "Years",
@@ -436,50 +432,6 @@ class Party(Organization):
     def linkage_columns(self) -> frozenset[str]:
         """The party's own columns that hold linkage fields."""
         return frozenset(c for source in self.linkage_fields.values() for c in source.columns)
-
-
-class SensitiveRule(Clause):
-    """What people who share a combination must not have in common in a sensitive variable.
-
-    ``distinct_l``, ``entropy_l`` and ``recursive_l`` with ``recursive_c`` are l-diversity; ``t``
-    is t-closeness under a ``distance``, ``ordered`` for numbers. All that are given are kept.
-    """
-
-    distinct_l: Whole | None = Field(default=None, ge=2)
-    entropy_l: float | None = Field(default=None, gt=1.0, allow_inf_nan=False)
-    recursive_l: Whole | None = Field(default=None, ge=2)
-    recursive_c: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
-    t: float | None = Field(default=None, gt=0.0, le=1.0)
-    distance: Literal["equal", "ordered"] = "equal"
-
-    @model_validator(mode="after")
-    def _some_rule(self) -> SensitiveRule:
-        given = (self.distinct_l, self.entropy_l, self.recursive_l, self.t)
-        if all(rule is None for rule in given):
-            raise ValueError("give 'distinct_l', 'entropy_l', 'recursive_l' or 't'")
-        if (self.recursive_l is None) != (self.recursive_c is None):
-            raise ValueError("'recursive_l' and 'recursive_c' go together")
-        if self.t is None and self.distance != "equal":
-            raise ValueError("'distance' goes with 't'")
-        return self
-
-
-class Protection(Clause):
-    """What every release must keep.
-
-    ``smallest_cell`` is k: the fewest people who share one combination of quasi-identifiers,
-    and the smallest count that is published. ``max_suppressed`` is the share of people, 0 to
-    1, whose record may be withheld to reach it. ``missing`` says what a missing value of a
-    quasi-identifier is, ``households`` how many households a combination must belong to, and
-    ``sensitive`` what else its people must not share.
-    """
-
-    smallest_cell: Whole = Field(ge=2, le=1_000_000)
-    quasi_identifiers: Frozen[Name, Generalization] = Field(min_length=1)
-    max_suppressed: float = Field(default=0.05, ge=0.0, le=1.0, strict=True)
-    missing: Literal["category", "wildcard", "suppress"] = "category"
-    households: Whole | None = Field(default=None, ge=2)
-    sensitive: Frozen[Name, SensitiveRule] = Field(default_factory=FROZEN_EMPTY)
 
 
 class Project(Clause):

@@ -12,6 +12,7 @@ from linkkit.agreement.content import Content
 from linkkit.agreement.default_passes import default_passes
 from linkkit.agreement.generalization import Generalization
 from linkkit.agreement.passes import WITH_PASSES, find_pass_problems, passes_of
+from linkkit.agreement.safe_harbor import find_safe_harbor_problems
 
 __all__ = ["find_contradictions"]
 
@@ -41,6 +42,7 @@ def find_contradictions(agreement: Content) -> list[str]:
     for name, party in agreement.parties.items():
         problems += _party(agreement, name, party)
     problems += [*_common_fields(agreement), *_protection(agreement), *_projects(agreement)]
+    problems += find_safe_harbor_problems(agreement)
     return problems
 
 
@@ -175,6 +177,36 @@ def _protection(agreement: Content) -> Iterator[str]:
         )
         if rule.distance == "ordered" and not ordered:
             yield f"clause '{clause}': distance 'ordered' is for numbers and dates"
+    shifted, averaged = agreement.protection.shift_dates, agreement.protection.microaggregate
+    if shifted is not None:
+        yield from _changed(agreement, "shift_dates", shifted.variables, ("date",))
+    if averaged is not None:
+        yield from _changed(agreement, "microaggregate", averaged.variables, ("integer", "number"))
+
+
+def _changed(
+    agreement: Content, way: str, names: tuple[str, ...], types: tuple[VariableType, ...]
+) -> Iterator[str]:
+    """Tell which variables cannot be shifted or averaged."""
+    clause = f"clause 'protection.{way}.variables'"
+    if len(set(names)) < len(names):
+        yield f"{clause}: a variable is named twice"
+    known = _usable(agreement)
+    for name in dict.fromkeys(names):
+        if name not in known:
+            yield f"{clause}: no party sends '{name}'"
+        elif name not in agreement.variables or agreement.variables[name].type not in types:
+            yield f"{clause}: '{name}' is not of type {' or '.join(types)}"
+        if name in agreement.protection.quasi_identifiers:
+            yield (
+                f"{clause}: '{name}' is a quasi-identifier, which is made coarser instead; "
+                "leave it out of one of them"
+            )
+        if name in agreement.protection.sensitive:
+            yield (
+                f"{clause}: '{name}' is in 'protection.sensitive', whose rules are about the "
+                "values as they are; leave it out of one of them"
+            )
 
 
 def _unfit(ways: Generalization, variable_type: VariableType) -> Iterator[str]:

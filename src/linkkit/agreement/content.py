@@ -15,12 +15,12 @@ from linkkit.agreement.clauses import (
     Organization,
     Party,
     Project,
-    Protection,
     Slug,
     Variable,
     Years,
 )
 from linkkit.agreement.frozen import FROZEN_EMPTY, Frozen
+from linkkit.agreement.protection import Protection
 
 __all__ = ["Content"]
 

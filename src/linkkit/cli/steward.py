@@ -100,6 +100,12 @@ def integrate(
     help="What a missing quasi-identifier is; the agreement's, or suppress to withhold the row.",
 )
 @click.option("--max-suppressed", type=float, help="A smaller share withheld than the agreement's.")
+@click.option(
+    "--study-key",
+    "study_key_file",
+    type=FILE,
+    help="Your study key, the one of 'integrate'; needed where the agreement shifts dates.",
+)
 @click.option("--out", type=FILE, required=True, help="Where to write the protected data set.")
 @overwrite_option
 def protect(
@@ -110,6 +116,7 @@ def protect(
     method: Literal["auto", "optimal", "local", "partition"],
     missing: Literal["category", "wildcard", "suppress"] | None,
     max_suppressed: float | None,
+    study_key_file: Path | None,
     out: Path,
     overwrite: bool,  # noqa: FBT001
 ) -> None:
@@ -119,17 +126,28 @@ def protect(
     """
     import linkkit as lk
 
-    require_free([out], [people, agreement_file, identity_file], overwrite=overwrite)
+    inputs = [people, agreement_file, identity_file, study_key_file]
+    require_free([out], inputs, overwrite=overwrite)
     document, own = _opened(agreement_file, identity_file)
+    study_key = lk.StudyKey.load(study_key_file) if study_key_file else None
     integrated = lk.IntegratedDataset.load(people, agreement=document, identity=own)
     safe = lk.protect(
-        integrated, document, k=k, method=method, missing=missing, max_suppressed=max_suppressed
+        integrated,
+        document,
+        k=k,
+        method=method,
+        missing=missing,
+        max_suppressed=max_suppressed,
+        study_key=study_key,
     )
     safe.save(out, agreement=document, identity=own)
     click.echo(f"{safe}")
     click.echo(f"  {safe.summary.why}")
     for item in safe.summary.recodings:
         click.echo(f"  {item.variable}: {item.description}")
+    for note in safe.summary.variables:
+        if note.role == "payload" and note.generalization:
+            click.echo(f"  {note.name}: {note.generalization}")
     click.echo(f"Next: linkkit release {out}")
 
 

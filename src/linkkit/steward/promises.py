@@ -15,6 +15,7 @@ from pydantic import Discriminator, TypeAdapter
 __all__ = [
     "Codebook",
     "ModelPromise",
+    "PromisedAverages",
     "PromisedCloseness",
     "PromisedDistinctL",
     "PromisedEntropyL",
@@ -23,6 +24,7 @@ __all__ = [
     "PromisedKMap",
     "PromisedPresence",
     "PromisedRecursiveL",
+    "PromisedShift",
     "Promises",
     "Shown",
     "promises_from_json",
@@ -134,6 +136,32 @@ ModelPromise: TypeAlias = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PromisedAverages:
+    """At least `k` people share each combination of these variables.
+
+    Each value is the mean or median of theirs. Rows that lack all of the variables show nothing
+    and are not counted; a row that lacks some of them shares its combination with `k` people who
+    lack the same.
+    """
+
+    variables: tuple[str, ...]
+    k: int
+    statistic: Literal["mean", "median"] = "mean"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromisedShift:
+    """All dates of a person in these variables are moved by one number of days, never zero.
+
+    Up to `max_days` in either direction. Nothing in a file tells whether that was done, so this is
+    promised and not measured.
+    """
+
+    variables: tuple[str, ...]
+    max_days: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Shown:
     """What a label that is shown covers of the values before protection.
 
@@ -181,12 +209,22 @@ class Promises:
         value; something that does not occur.
     codebook : tuple of Codebook
         Of quasi-identifiers that show something else than values; needed with a population.
+    averages : PromisedAverages, optional
+        Variables that are microaggregated.
+    shift : PromisedShift, optional
+        Dates that are moved.
+    preset : {"hipaa_safe_harbor"}, optional
+        Rules of a law that the data are made to keep to. Of these the files are measured for
+        columns of dates, which have none.
     """
 
     models: tuple[Annotated[ModelPromise, Discriminator("model")], ...]
     quasi_identifiers: tuple[str, ...]
     missing: Literal["category", "wildcard", "suppress"] = "category"
     codebook: tuple[Codebook, ...] = ()
+    averages: PromisedAverages | None = None
+    shift: PromisedShift | None = None
+    preset: Literal["hipaa_safe_harbor"] | None = None
 
 
 _PROMISES = TypeAdapter(Promises)

@@ -23,6 +23,7 @@ from linkkit.steward.integrate.dataset import (
 from linkkit.steward.promises import Promises, promises_from_json, promises_to_json
 from linkkit.steward.protect.measured.report import Measurements, ProtectionReport
 from linkkit.steward.protect.measured.reported import report_of
+from linkkit.steward.protect.transforms.microaggregation import MicroaggregationReport
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,6 +135,8 @@ class ProtectionSummary:
         What every class keeps, and what a missing value is, a sentence each.
     measured : Measurements
         Class sizes, utility and subgroups as they are. Not for publication.
+    averaging : MicroaggregationReport, optional
+        What microaggregation did to those who stay. Not for publication.
     """
 
     agreement_title: str
@@ -155,6 +158,7 @@ class ProtectionSummary:
     suppressed_by_subgroup: tuple[SubgroupSuppression, ...]
     in_words: tuple[str, ...]
     measured: Measurements
+    averaging: MicroaggregationReport | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)

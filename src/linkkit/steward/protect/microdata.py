@@ -6,7 +6,7 @@ k counts people, because an integrated data set has one row for each.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -15,9 +15,10 @@ import pyarrow.compute
 from linkkit.agreement import Agreement
 from linkkit.agreement.document import require_agreement
 from linkkit.errors import ProtectionError
-from linkkit.steward.integrate import IntegratedDataset
+from linkkit.steward.integrate import IntegratedDataset, StudyKey
 from linkkit.steward.integrate.dataset import STUDY_ID, with_households, without_households
 from linkkit.steward.protect import permission
+from linkkit.steward.protect.changes import Changes, agreed_changes
 from linkkit.steward.protect.dataset import ProtectedDataset, ProtectionSummary
 from linkkit.steward.protect.measured.measurable import measurable
 from linkkit.steward.protect.measured.measure import measure
@@ -28,6 +29,8 @@ from linkkit.steward.protect.models import MissingPolicy, PrivacyModel
 from linkkit.steward.protect.notes import describe_variables
 from linkkit.steward.protect.promised import promises_of
 from linkkit.steward.protect.recode import Recoded, Request, recode
+from linkkit.steward.protect.safe_harbor import SAFE_HARBOR_WORDS, agreed_safe_harbor
+from linkkit.steward.protect.transforms import MicroaggregationReport
 
 __all__ = ["protect"]
 
@@ -44,6 +47,7 @@ def protect(
     method: Method | Literal["auto"] = "auto",
     missing: MissingPolicy | None = None,
     max_suppressed: float | None = None,
+    study_key: StudyKey | None = None,
     today: dt.date | None = None,
 ) -> ProtectedDataset:
     """Make quasi-identifiers coarser until every combination belongs to at least k people.
@@ -55,7 +59,10 @@ def protect(
     share of people may be.
 
     Quasi-identifiers are those of the agreement that are among the project's variables.
-    Other variables stay as they are: only a model that names them protects them.
+    Dates that the agreement has shifted are moved first, by one number of days for each person;
+    numbers that it has microaggregated become, last, the mean or median of groups of at least k
+    of the people who stay. All other variables stay as they are: only a model that names them
+    protects them.
 
     Parameters
     ----------
@@ -75,6 +82,9 @@ def protect(
         What a missing value of a quasi-identifier is; the agreement's, or ``suppress``.
     max_suppressed : float, optional
         The share of people, 0 to 1, that may be withheld; the agreement's or less.
+    study_key : StudyKey, optional
+        The steward's key, needed where the agreement has dates shifted and not used otherwise.
+        With the one that `integrate` had, a person's dates move alike in every delivery.
     today : datetime.date, optional
         The date by which to judge whether the agreement is in force; the system's by default.
 
@@ -93,10 +103,14 @@ def protect(
     MismatchError
         When the data set was made under another agreement.
     OptionError
-        When an option is not of the right kind.
+        When an option is not of the right kind, or a model is about a variable that the agreement
+        has shifted or averaged.
+    SecretError
+        When dates are to be shifted and there is no study key.
     ProtectionError
         When the data set has fewer than k people, no quasi-identifier, or values that the
-        agreement's hierarchies do not cover, or when the models cannot be kept.
+        agreement's hierarchies do not cover, or when the models cannot be kept; under HIPAA
+        Safe Harbor also when a column looks like an identifier.
 
     Examples
     --------
@@ -119,7 +133,10 @@ def protect(
     share = permission.stated_max_suppressed(max_suppressed, agreement)
     names = permission.quasi_identifiers(people, agreement)
     _require_enough_people(people, k)
+    changes = agreed_changes(people, agreement, k=k, models=models, study_key=study_key)
     table, households = without_households(_clean(with_households(people.table, people.households)))
+    table = changes.move_dates(table, agreement_id=agreement.id, project=people.project)
+    table, zips = agreed_safe_harbor(table, agreement, today=today or dt.date.today())
     request = Request(
         quasi_identifiers={name: agreement.protection.quasi_identifiers[name] for name in names},
         models=(*permission.agreed_models(people, agreement, k), *models),
@@ -129,14 +146,31 @@ def protect(
         max_suppressed=share,
     )
     found = recode(table, request, households=households)
-    safe = found.apply(table)
+    safe, averaging = changes.average(found.apply(table))
     return ProtectedDataset(
         project=people.project,
         agreement_id=people.agreement_id,
         agreement_fingerprint=people.agreement_fingerprint,
         table=safe,
-        summary=_summarize(found, safe, people.project, agreement, request=request, k=k),
-        promises=promises_of(found, request, table),
+        summary=_summarize(
+            found,
+            safe,
+            people.project,
+            agreement,
+            request=request,
+            k=k,
+            changes=changes,
+            averaging=averaging,
+            zips=zips,
+        ),
+        promises=promises_of(
+            found,
+            request,
+            table,
+            averages=changes.averages,
+            shift=changes.shift,
+            preset=agreement.protection.preset,
+        ),
         households=None if households is None else households.filter(pa.array(~found.suppressed)),
     )
 
@@ -180,6 +214,9 @@ def _summarize(
     *,
     request: Request,
     k: int,
+    changes: Changes,
+    averaging: MicroaggregationReport | None,
+    zips: Mapping[str, str],
 ) -> ProtectionSummary:
     recodings = found.recodings()
     years = agreement.years_of(project)
@@ -200,7 +237,9 @@ def _summarize(
         why=found.why,
         classes=found.class_sizes(),
         recodings=recodings,
-        variables=describe_variables(safe.schema, agreement, recodings),
+        variables=describe_variables(
+            safe.schema, agreement, recodings, {**zips, **changes.descriptions()}
+        ),
         suppressed_by_subgroup=tuple(
             row
             for hierarchy in found.hierarchies
@@ -212,6 +251,11 @@ def _summarize(
                 smallest_cell=cell,
             )
         ),
-        in_words=promise_words(request.models, missing=request.missing),
+        in_words=(
+            *promise_words(request.models, missing=request.missing),
+            *changes.in_words(),
+            *([SAFE_HARBOR_WORDS] if agreement.protection.preset else []),
+        ),
         measured=measure(measurable(found, request)),
+        averaging=averaging,
     )

@@ -23,14 +23,22 @@ _COMBINED: Mapping[Combination, str] = {
 
 
 def describe_variables(
-    schema: pa.Schema, agreement: Agreement, recodings: Sequence[Recoding]
+    schema: pa.Schema,
+    agreement: Agreement,
+    recodings: Sequence[Recoding],
+    changes: Mapping[str, str],
 ) -> tuple[VariableNote, ...]:
-    """Return a note for each column of a protected table, in its order."""
-    changes = {item.variable: item.description for item in recodings}
-    return tuple(_note(field, agreement, changes) for field in schema)
+    """Return a note for each column of a protected table, in its order.
+
+    ``changes`` says what was done to variables that are no quasi-identifiers.
+    """
+    coarser = {item.variable: item.description for item in recodings}
+    return tuple(_note(field, agreement, coarser, changes) for field in schema)
 
 
-def _note(field: pa.Field, agreement: Agreement, changes: Mapping[str, str]) -> VariableNote:
+def _note(
+    field: pa.Field, agreement: Agreement, coarser: Mapping[str, str], changes: Mapping[str, str]
+) -> VariableNote:
     name = str(field.name)
     if name == STUDY_ID:
         return VariableNote(
@@ -39,22 +47,22 @@ def _note(field: pa.Field, agreement: Agreement, changes: Mapping[str, str]) -> 
             label="Pseudonym of a person, valid in this project only",
             role="study id",
         )
-    role: Role = "quasi-identifier" if name in changes else "payload"
+    role: Role = "quasi-identifier" if name in coarser else "payload"
     if name not in agreement.variables:
         party = agreement.party(name.removeprefix("in_"))
         return VariableNote(
             name=name,
             type=_type(field.type),
             label=f"Whether {party.name} has a record of the person",
-            role="quasi-identifier" if name in changes else "participation",
-            generalization=changes.get(name, ""),
+            role="quasi-identifier" if name in coarser else "participation",
+            generalization=coarser.get(name, ""),
         )
     return VariableNote(
         name=name,
         type=_type(field.type),
         label=agreement.variables[name].label or name,
         role=role,
-        generalization=changes.get(name, ""),
+        generalization=coarser.get(name) or changes.get(name, ""),
         combined=_COMBINED[agreement.variables[name].combine],
         sent_by=tuple(p.name for p in agreement.parties.values() if name in p.payload),
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from linkkit.steward.promises import Codebook, Promises
+from linkkit.steward.promises import Codebook, PromisedAverages, PromisedShift, Promises
 from linkkit.steward.promises import Shown as ShownLabel
 from linkkit.steward.protect.promised_models import promise_models
 from linkkit.steward.protect.recode import Recoded, Request, joint_column, population_of
@@ -18,7 +18,15 @@ from linkkit.steward.protect.recode import Recoded, Request, joint_column, popul
 __all__ = ["promises_of"]
 
 
-def promises_of(found: Recoded, request: Request, table: pa.Table) -> Promises:
+def promises_of(
+    found: Recoded,
+    request: Request,
+    table: pa.Table,
+    *,
+    averages: PromisedAverages | None = None,
+    shift: PromisedShift | None = None,
+    preset: Literal["hipaa_safe_harbor"] | None = None,
+) -> Promises:
     """Write down what was asked of a recoding, and where it counts, what its labels cover.
 
     Parameters
@@ -29,6 +37,8 @@ def promises_of(found: Recoded, request: Request, table: pa.Table) -> Promises:
         What was asked.
     table : pyarrow.Table
         The values of the quasi-identifiers, of all rows.
+    averages, shift, preset : optional
+        What is done besides.
     """
     population = population_of(request.models)
     return Promises(
@@ -43,6 +53,9 @@ def promises_of(found: Recoded, request: Request, table: pa.Table) -> Promises:
             for i, one in enumerate(found.shown)
             if population is not None and not one.keeps_values
         ),
+        averages=averages,
+        shift=shift,
+        preset=preset,
     )
 
 

@@ -25,7 +25,12 @@ from linkkit.steward.promises import (
 )
 from linkkit.steward.release.classes import Classes, as_codes, find_classes
 from linkkit.steward.release.counted import count_in_classes
-from linkkit.steward.release.kept import Data, MeasuredModel, measure_promise
+from linkkit.steward.release.kept import (
+    Data,
+    MeasuredModel,
+    measure_averages,
+    measure_promise,
+)
 from linkkit.steward.release.population import fitting_people, n_overstated
 from linkkit.steward.release.read_back import OpenFiles, ReadBack, open_files, refuse
 
@@ -76,6 +81,9 @@ def check_files(
     population: pa.Table | None = None,
 ) -> Measured:
     r"""Measure a data set as it was written, and refuse it when it breaks a promise.
+
+    Variables that are said to be averaged are measured, too: how many people share each
+    combination. Whether dates were shifted nobody can see, only that the columns are there.
 
     Where missing is a ``wildcard``, the class of a record is all records that match it: those
     that have, in every quasi-identifier, the same or nothing, or where it has nothing itself.
@@ -131,17 +139,25 @@ def check_files(
     files = open_files(csv_path, parquet_path)
     sensitive = _sensitive(promises)
     problems = _column_problems(files, permitted)
-    needed = dict.fromkeys((id_column, *promises.quasi_identifiers, *sensitive))
+    changed = _changed(promises)
+    needed = dict.fromkeys((id_column, *promises.quasi_identifiers, *sensitive, *changed))
     problems += [f"column '{name}' is missing" for name in needed if name not in files.in_csv]
     problems += _promise_problems(promises, population)
+    if promises.preset is not None:
+        problems += [f"column '{name}' has dates finer than a year" for name in files.dates]
     if problems:
         refuse(problems)
-    found = files.read(id_column=id_column, cells=promises.quasi_identifiers, values=sensitive)
+    averaged = promises.averages.variables if promises.averages else ()
+    cells = (*promises.quasi_identifiers, *averaged)
+    found = files.read(id_column=id_column, cells=cells, values=sensitive)
     problems = _file_problems(found)
     if problems and (found.has_other_length or not found.n_rows):
         refuse(problems)
     data = _data(found, promises, households=households, population=population)
     models = tuple(measure_promise(promise, data) for promise in promises.models)
+    if promises.averages is not None:
+        columns = [found.cells[name] for name in averaged]
+        models = (*models, measure_averages(promises.averages, columns))
     problems += _missing_problems(data.classes, promises)
     problems += [model.problem for model in models if model.problem]
     if problems:
@@ -152,6 +168,11 @@ def check_files(
 def _sensitive(promises: Promises) -> list[str]:
     names = [getattr(promise, "sensitive", None) for promise in promises.models]
     return [name for name in dict.fromkeys(names) if name is not None]
+
+
+def _changed(promises: Promises) -> list[str]:
+    ways = (promises.averages, promises.shift)
+    return [name for way in ways if way is not None for name in way.variables]
 
 
 def _column_problems(files: OpenFiles, permitted: Collection[str]) -> list[str]:
@@ -169,6 +190,8 @@ def _column_problems(files: OpenFiles, permitted: Collection[str]) -> list[str]:
 
 def _promise_problems(promises: Promises, population: pa.Table | None) -> list[str]:
     problems = [] if promises.models else ["nothing is promised of the files"]
+    if promises.averages is not None and not promises.averages.variables:
+        problems.append("microaggregation is promised of no variable")
     asks = any(isinstance(promise, PromisedKMap | PromisedPresence) for promise in promises.models)
     if asks and population is not None:
         problems += [

@@ -50,6 +50,25 @@ LIMITS = (
 )
 
 
+SHIFT_LIMIT = (
+    "Shifted dates are of about the same time as the true ones, and days between two dates of a "
+    "person are true. Whoever knows the true day of one of them knows all of them."
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChangedVariable:
+    """A variable that is no quasi-identifier, and what was done to it.
+
+    ``variance_lost`` is the share of the variance of the people in the files that averaging took,
+    0 to 1 in whole percents; None for dates.
+    """
+
+    variable: str
+    description: str
+    variance_lost: float | None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DisclosureReport:
     """What a release tells about itself; every small count in it is hidden.
@@ -76,6 +95,8 @@ class DisclosureReport:
         Who was withheld.
     unprotected : tuple of str
         Variables that were left as they are.
+    changed : tuple of ChangedVariable
+        Variables that are no quasi-identifiers and were shifted or averaged.
     promises : tuple of str
         What every class keeps, a sentence each.
     risk : PublishedRisk
@@ -108,6 +129,7 @@ class DisclosureReport:
     recodings: tuple[Recoding, ...]
     withheld_by_subgroup: tuple[SubgroupSuppression, ...]
     unprotected: tuple[str, ...]
+    changed: tuple[ChangedVariable, ...]
     promises: tuple[str, ...]
     risk: PublishedRisk
     utility: PublishedUtility
@@ -138,13 +160,31 @@ def report_disclosure(safe: ProtectedDataset, measured: Measured) -> DisclosureR
         recodings=tuple(_rounded(item) for item in summary.recodings),
         withheld_by_subgroup=_withheld(safe),
         unprotected=tuple(
-            note.name for note in summary.variables if note.role in ("payload", "participation")
+            note.name
+            for note in summary.variables
+            if note.role in ("payload", "participation") and not note.generalization
         ),
+        changed=_changed(safe),
         promises=summary.in_words,
         risk=publish_risk(safe),
         utility=publish_utility(safe),
         detail_by_subgroup=_detail(safe),
         findings=publish_findings(safe),
+        limits=LIMITS if safe.promises.shift is None else (*LIMITS, SHIFT_LIMIT),
+    )
+
+
+def _changed(safe: ProtectedDataset) -> tuple[ChangedVariable, ...]:
+    averaging = safe.summary.averaging
+    losses = dict(averaging.losses) if averaging is not None else {}
+    return tuple(
+        ChangedVariable(
+            variable=note.name,
+            description=note.generalization,
+            variance_lost=round(losses[note.name], 2) if note.name in losses else None,
+        )
+        for note in safe.summary.variables
+        if note.role == "payload" and note.generalization
     )
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from linkkit.steward.promises import (
     ModelPromise,
+    PromisedAverages,
     PromisedCloseness,
     PromisedDistinctL,
     PromisedEntropyL,
@@ -27,10 +28,18 @@ from linkkit.steward.promises import (
     PromisedRecursiveL,
 )
 from linkkit.steward.release import measures
-from linkkit.steward.release.classes import Classes, as_codes
+from linkkit.steward.release.classes import Classes, as_codes, find_classes
 from linkkit.steward.release.counted import Counted, count_in_classes, pooled
 
-__all__ = ["Data", "MeasuredModel", "Spread", "measure_promise", "spread", "tree_levels"]
+__all__ = [
+    "Data",
+    "MeasuredModel",
+    "Spread",
+    "measure_averages",
+    "measure_promise",
+    "spread",
+    "tree_levels",
+]
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
@@ -45,7 +54,7 @@ class MeasuredModel:
     model : str
         The name of the model.
     sensitive : str
-        The variable that it is about, or an empty text.
+        The variable that it is about, several with commas, or an empty text.
     promised : dict of str to number or str
         Its parameters.
     least, most : float
@@ -121,6 +130,41 @@ def measure_promise(promise: ModelPromise, data: Data) -> MeasuredModel:
             return _of_population(promise, data)
         case _:
             return _of_sensitive(promise, data)
+
+
+def measure_averages(
+    promise: PromisedAverages, cells: Sequence[pa.Array | pa.ChunkedArray]
+) -> MeasuredModel:
+    """Measure how many people share each combination of averaged values.
+
+    Parameters
+    ----------
+    promise : PromisedAverages
+        What is promised.
+    cells : sequence of pyarrow array
+        The columns as they were written, in the order of the promise.
+
+    Examples
+    --------
+    >>> promise = PromisedAverages(variables=("income",), k=2)
+    >>> measured = measure_averages(promise, [pa.array(["1.5", "1.5", "9.0", None])])
+    >>> measured.least, measured.n_broken, measured.problem
+    (1.0, 1, '1 combinations of averaged variables belong to fewer than 2 people')
+    """
+    found = find_classes([as_codes(column)[0] for column in cells], missing="category")
+    n_people = np.bincount(found.of_rows, minlength=len(found))
+    n_people = n_people[np.any(found.codes >= 0, axis=1)]
+    n_broken = int((n_people < promise.k).sum())
+    text = f"combinations of averaged variables belong to fewer than {promise.k} people"
+    return MeasuredModel(
+        model="microaggregation",
+        sensitive=", ".join(promise.variables),
+        promised={"k": promise.k, "statistic": promise.statistic},
+        least=float(n_people.min()) if len(n_people) else 0.0,
+        most=float(n_people.max(initial=0)),
+        n_broken=n_broken,
+        problem=f"{n_broken} {text}" if n_broken else "",
+    )
 
 
 def _unknown(promise: ModelPromise, why: str) -> MeasuredModel:

@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -199,12 +199,60 @@ def _hold_against(safe: ProtectedDataset, agreement: Agreement, today: dt.date |
         )
     variables = [name for name in safe.table.column_names if name != STUDY_ID]
     agreement.authorize_variables(variables, project=safe.project)
+    _require_changes(safe, agreement.protection, set(variables))
     if not _promises_enough(safe, agreement.protection, variables):
         raise NotAuthorizedError(
             "the data set promises less than the agreement demands",
             clause="protection",
             hint="Protect the integrated data set again.",
         )
+
+
+def _require_changes(
+    safe: ProtectedDataset, demanded: Protection, variables: Collection[str]
+) -> None:
+    """Refuse a data set that does not promise the shifts, averages and preset of an agreement."""
+    if demanded.preset is not None and safe.promises.preset != demanded.preset:
+        raise NotAuthorizedError(
+            f"the data set does not promise to keep to {demanded.preset}",
+            clause="protection.preset",
+            hint="Protect the integrated data set again.",
+        )
+    shift, averages = demanded.shift_dates, demanded.microaggregate
+    promised = safe.promises
+    names = set(shift.variables if shift else ()) & set(variables)
+    moved = promised.shift
+    if names and (
+        shift is None
+        or moved is None
+        or not names <= set(moved.variables)
+        or moved.max_days != shift.max_days
+    ):
+        raise NotAuthorizedError(
+            f"the data set does not promise that the dates in {_quoted(names)} are shifted as "
+            "the agreement demands",
+            clause="protection.shift_dates",
+            hint="Protect the integrated data set again, with your study key.",
+        )
+    names = set(averages.variables if averages else ()) & set(variables)
+    groups = promised.averages
+    if names and (
+        averages is None
+        or groups is None
+        or not names <= set(groups.variables)
+        or groups.statistic != averages.statistic
+        or groups.k < demanded.smallest_cell
+    ):
+        raise NotAuthorizedError(
+            f"the data set does not promise that {_quoted(names)} are averaged as the agreement "
+            "demands",
+            clause="protection.microaggregate",
+            hint="Protect the integrated data set again.",
+        )
+
+
+def _quoted(names: Collection[str]) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names))
 
 
 def _promises_enough(
@@ -240,11 +288,18 @@ def _promises_enough(
 def _write_data(safe: ProtectedDataset, side: Path, population: Any) -> Measured:
     write_csv(safe.table, side / CSV_NAME)
     write_parquet(safe.table, side / PARQUET_NAME)
-    floor = PromisedK(k=max(safe.k, safe.summary.smallest_cell))
+    least = max(safe.k, safe.summary.smallest_cell)
+    averages = safe.promises.averages
+    if averages is not None:
+        averages = dataclasses.replace(averages, k=max(averages.k, least))
     return check_files(
         side / CSV_NAME,
         side / PARQUET_NAME,
-        promises=dataclasses.replace(safe.promises, models=(*safe.promises.models, floor)),
+        promises=dataclasses.replace(
+            safe.promises,
+            models=(*safe.promises.models, PromisedK(k=least)),
+            averages=averages,
+        ),
         id_column=STUDY_ID,
         permitted=[note.name for note in safe.summary.variables],
         households=_household_numbers(safe),

@@ -86,6 +86,13 @@ class OpenFiles:
     in_parquet: tuple[str, ...]
     parquet: Any
 
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """Columns of dates, and of dates with times."""
+        return tuple(
+            field.name for field in self.parquet.schema_arrow if pa.types.is_temporal(field.type)
+        )
+
     def read(self, *, id_column: str, cells: Sequence[str], values: Sequence[str]) -> ReadBack:
         """Read both files to the end and compare them.
 
