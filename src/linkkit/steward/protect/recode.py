@@ -7,6 +7,7 @@ The core that :func:`~linkkit.steward.protect.table.anonymize` and
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -42,12 +43,15 @@ from linkkit.steward.protect.models import (
     TCloseness,
     sensitive_of,
 )
-from linkkit.steward.protect.shown import Shown, ShownAs
+from linkkit.steward.protect.shown import Shown, ShownAs, show
 from linkkit.steward.protect.upheld import Upheld, uphold
 
 __all__ = ["Recoded", "Request", "joint_column", "population_of", "recode"]
 
 Rows = npt.NDArray[np.int64]
+
+_MOST_SOUGHT_TWICE = 50_000
+_WORTH_WITHHOLDING = 0.98
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -295,7 +299,7 @@ def _search(
         household=None if households is None else _numbered(households)[rows],
     )
     _require_possible(items, conditions, people, allowed=allowed)
-    method, why = _method(request, items)
+    method, why = _method(request, items, only_k=conditions.only_k)
     grouping = _grouping(
         method,
         items,
@@ -347,15 +351,38 @@ def _grouping(
             population=population,
         )
     people = dataclasses.replace(items, counts=conditions.counts)
-    return (grow_classes if method == "local" else split_people)(
+    seek = functools.partial(
+        grow_classes if method == "local" else split_people,
         people,
         hierarchies,
         conditions,
         shown=request.shown,
         missing=request.missing,
-        max_suppressed=allowed,
         population=population,
     )
+    if method == "partition" or not allowed:
+        return seek(max_suppressed=allowed)
+    found: list[Grouping] = []
+    problem: ProtectionError | None = None
+    for may_go in (0, allowed):
+        # Who is withheld is mostly of a small group, so that it has to be worth it.
+        if may_go and found and len(items) > _MOST_SOUGHT_TWICE:
+            break
+        try:
+            found.append(seek(max_suppressed=may_go))
+        except ProtectionError as error:
+            problem = error
+    if not found and problem is not None:
+        raise problem
+    losses = [_loss_of(one, items, hierarchies, request) for one in found]
+    return found[-1] if losses[-1] < _WORTH_WITHHOLDING * losses[0] else found[0]
+
+
+def _loss_of(
+    grouping: Grouping, items: Items, hierarchies: Sequence[Hierarchy], request: Request
+) -> float:
+    shown = show(hierarchies, items, grouping, shown=request.shown, missing=request.missing)
+    return sum(float((one.losses * items.counts).sum()) for one in shown)
 
 
 def _numbered(column: pa.Array) -> Rows:
@@ -413,9 +440,9 @@ def _like(population: pa.Table, name: str, kind: pa.DataType) -> pa.Array:
     return column
 
 
-def _method(request: Request, items: Items) -> tuple[Method, str]:
+def _method(request: Request, items: Items, *, only_k: bool) -> tuple[Method, str]:
     if request.method == "auto":
-        return choose_method(items)
+        return choose_method(items, only_k=only_k)
     return request.method, f"{request.method}, as asked"
 
 

@@ -37,8 +37,8 @@ class Anonymized:
     Attributes
     ----------
     table : pandas, Polars or Arrow frame
-        The rows that stay, in their order; a frame of the kind that was given. A
-        quasi-identifier that was changed is text.
+        The rows that stay, in their order; a frame of the kind that was given, with the index
+        that pandas has. A quasi-identifier that was changed is text.
     classes : ndarray of int64, shape (n_rows,)
         The class of each row that was given; -1 where it is withheld.
     method : {"optimal", "local", "partition"}
@@ -221,7 +221,7 @@ def _anonymized(
     models: tuple[PrivacyModel, ...],
 ) -> Anonymized:
     return Anonymized(
-        table=_like_given(given, found.apply(people)),
+        table=_like_given(given, found.apply(people), ~found.suppressed),
         classes=found.classes,
         method=found.grouping.method,
         why=found.why,
@@ -232,11 +232,14 @@ def _anonymized(
     )
 
 
-def _like_given(given: Any, table: pa.Table) -> Any:
+def _like_given(given: Any, table: pa.Table, stay: npt.NDArray[np.bool_]) -> Any:
     if isinstance(given, pa.Table):
         return table
     backend = nw.from_native(given, eager_only=True).implementation
-    return nw.from_arrow(table, backend=backend).to_native()
+    frame = nw.from_arrow(table, backend=backend).to_native()
+    if backend.is_pandas():
+        frame.index = given.index[stay]
+    return frame
 
 
 def _require_names(ways: object) -> list[str]:

@@ -8,17 +8,20 @@ from linkkit.steward.protect.methods.grouping import Method
 
 __all__ = ["LOCAL_LIMIT", "choose_method"]
 
-LOCAL_LIMIT = 1_500_000
+LOCAL_LIMIT = 500_000
+LOCAL_LIMIT_OF_MODELS = 100_000
 INTERPRETED_LIMIT = 20_000
 
 
-def choose_method(items: Items) -> tuple[Method, str]:
+def choose_method(items: Items, *, only_k: bool = True) -> tuple[Method, str]:
     """Choose by size, and say why in a sentence.
 
     Parameters
     ----------
     items : Items
         The distinct combinations of the table.
+    only_k : bool
+        Whether k-anonymity is all that is asked for.
 
     Examples
     --------
@@ -32,12 +35,13 @@ def choose_method(items: Items) -> tuple[Method, str]:
             f"partitioning, because numba is not there, and without it local recoding of {n} different "
             f"combinations of quasi-identifiers (more than {INTERPRETED_LIMIT}) takes long"
         )
-    if n <= LOCAL_LIMIT:
+    limit = LOCAL_LIMIT if only_k else LOCAL_LIMIT_OF_MODELS
+    if n <= limit:
         return "local", (
             f"local recoding, which loses least: with {n} different combinations of "
-            f"quasi-identifiers it is fast enough (up to {LOCAL_LIMIT})"
+            f"quasi-identifiers it takes a minute at most (up to {limit})"
         )
     return "partition", (
         f"partitioning, because {n} different combinations of quasi-identifiers are more than "
-        f"the {LOCAL_LIMIT} for which local recoding is fast enough"
+        f"the {limit} that local recoding can do in about a minute"
     )
