@@ -96,13 +96,25 @@ def in_deliveries(
     }
 
 
-def shuffled(parties: Parties, profile: str, n: int) -> dict[str, Any]:
+ROW = "row of the table"
+
+
+def shuffled(parties: Parties, profile: str, n: int, *, fresh_tokens: bool) -> dict[str, Any]:
     """Count in how many orders of rows and parties the people are those of the first order."""
-    agreement, secret = as_profile(parties.document, profile, passes=None), lk.Secret.generate()
+    document = dict(parties.document)
+    if not fresh_tokens:
+        # Records have ids, so that each keeps its token.
+        document["parties"] = {
+            party: {**clause, "record_id": ROW} for party, clause in document["parties"].items()
+        }
+    agreement, secret = as_profile(document, profile, passes=None), lk.Secret.generate()
+    keys = {party: None if fresh_tokens else lk.TokenKey.generate() for party in parties.tables}
     first: set[frozenset[tuple[str, int]]] | None = None
     n_same, apart = 0, []
     for k in range(n + 1):
-        people = people_of(parties, agreement, secret, np.random.default_rng(k), shuffle=k > 0)
+        people = people_of(
+            parties, agreement, secret, keys, np.random.default_rng(k), shuffle=k > 0
+        )
         first = people if first is None else first
         n_same += k > 0 and people == first
         apart.append(len(people ^ first))
@@ -110,14 +122,15 @@ def shuffled(parties: Parties, profile: str, n: int) -> dict[str, Any]:
 
 
 def people_of(
-    parties: Parties, agreement: lk.Agreement, secret: lk.Secret, rng: np.random.Generator,
-    *, shuffle: bool,
+    parties: Parties, agreement: lk.Agreement, secret: lk.Secret,
+    keys: dict[str, lk.TokenKey | None], rng: np.random.Generator, *, shuffle: bool,
 ) -> set[frozenset[tuple[str, int]]]:  # fmt: skip
     """Return the people as sets of rows of the parties' tables."""
     extracts, row_of = [], dict[str, tuple[str, int]]()
     for party, table in parties.tables.items():
         order = rng.permutation(len(table)) if shuffle else np.arange(len(table))
-        one = lk.encode(table.iloc[order], agreement, secret, party=party)
+        mine = table.iloc[order].assign(**{ROW: [str(row) for row in order]})
+        one = lk.encode(mine, agreement, secret, party=party, token_key=keys[party])
         rows = one.token_map.to_pandas()
         row_of |= {
             token: (party, int(order[row - 1]))
@@ -180,7 +193,7 @@ def lines(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 yield {
                     "data": name,
                     "profile": profile,
-                    **shuffled(parties, profile, given.shuffles),
+                    **shuffled(parties, profile, given.shuffles, fresh_tokens=given.fresh_tokens),
                 }
                 continue
             extracts, true = encoded(parties, profile)
@@ -205,6 +218,9 @@ def arguments() -> argparse.Namespace:
     options.add_argument("--profiles", nargs="+", choices=profiles, default=["field", "standard"])
     options.add_argument("--deliveries", type=int, default=5)
     options.add_argument("--shuffles", type=int, default=0, help="Shuffle so often instead.")
+    options.add_argument(
+        "--fresh-tokens", action="store_true", help="Give records new tokens in each shuffle."
+    )
     options.add_argument("--large", type=int, nargs=2, metavar=("N", "M"))
     options.add_argument("--seed", type=int, default=2026)
     options.add_argument("--folder", type=Path, help="FEBRL's CSV files.")
