@@ -449,7 +449,10 @@ def _method(request: Request, items: Items, *, only_k: bool) -> tuple[Method, st
 def _require_possible(
     items: Items, conditions: Conditions, population: Items | None, *, allowed: int
 ) -> None:
-    """Refuse early what cannot be kept even where all people are one class."""
+    """Refuse early what cannot be kept even where all people are one class.
+
+    A share of the population may be: all people together may fit many more than they are.
+    """
     n_people = int(items.counts.sum())
     if n_people < conditions.k:
         raise ProtectionError(
@@ -460,7 +463,7 @@ def _require_possible(
     everybody = np.arange(len(items), dtype=np.int64)
     together = np.zeros(len(items), dtype=np.int64)
     met = conditions.met(everybody, together, n_classes=1, population=inside)
-    if not met[0] and (conditions.grow or not allowed):
+    if not met[0] and not conditions.shares and (conditions.grow or not allowed):
         raise ProtectionError(
             "the privacy models are not kept even where all people are one class",
             hint="Ask for less: a smaller k or l, or a larger t; see what the data have.",

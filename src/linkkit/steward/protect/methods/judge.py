@@ -80,12 +80,16 @@ class Judge:
     def require_possible(self) -> None:
         """Refuse a table in which not even all people together keep the conditions.
 
+        Where a share of the population is demanded, that says nothing of smaller classes.
+
         Raises
         ------
         ProtectionError
             When that is so.
         """
         n = len(self.items)
+        if n and self.conditions.shares:
+            return
         if not n or not self.keeps(np.arange(n), np.zeros(n, dtype=np.int64), 1)[0]:
             raise ProtectionError(
                 "not even all people in one class keep what is demanded of a class",
