@@ -106,7 +106,9 @@ def test_an_agreement_that_keeps_the_rule_is_released_under_it(tmp_path):
     ages = set(safe.table.column("age").to_pylist())
     assert "90+" in ages
     assert not ages & {"97", "90", 97, 90}
-    assert safe.promises.preset == "hipaa_safe_harbor"
+    promised = safe.promises.safe_harbor
+    assert (promised.zips, promised.ages) == (("zip3",), ("age",))
+    assert len(promised.hidden_zips) == 17
     assert "45 CFR 164.514(b)(2)" in safe.summary.in_words[-1]
     done = release(safe, tmp_path / "out", agreement=agreement, today=TODAY)
     report = json.loads((done.folder / "disclosure_report.json").read_text("utf-8"))
@@ -256,7 +258,7 @@ def test_dates_are_shown_by_their_year():
 def test_a_release_must_promise_it_and_hold_no_dates(tmp_path):
     agreement = agreement_with()
     safe = protect(some_people(agreement), agreement, today=TODAY)
-    weak = dataclasses.replace(safe, promises=dataclasses.replace(safe.promises, preset=None))
+    weak = dataclasses.replace(safe, promises=dataclasses.replace(safe.promises, safe_harbor=None))
     with pytest.raises(NotAuthorizedError) as caught:
         release(weak, tmp_path / "out", agreement=agreement, today=TODAY)
     assert caught.value.clause == "protection.preset"
@@ -266,3 +268,26 @@ def test_a_release_must_promise_it_and_hold_no_dates(tmp_path):
     with pytest.raises(ReleaseError, match="column 'score' has dates finer than a year"):
         release(dated, tmp_path / "out", agreement=agreement, today=TODAY)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "told"),
+    [
+        ("zip3", "98101", "column 'zip3': 1 different cells are ZIP codes"),
+        ("zip3", "036**", "column 'zip3': 1 different cells are ZIP codes"),
+        ("age", "93", "column 'age': 1 different cells tell an age of 90 or over"),
+        ("age", "80-99", "column 'age': 1 different cells tell an age of 90 or over"),
+        ("age", "95+", "column 'age': 1 different cells tell an age of 90 or over"),
+        ("age", "101", "column 'age': 1 different cells tell an age of 90 or over"),
+    ],
+)
+def test_the_files_are_measured(tmp_path, column, cell, told):
+    agreement = agreement_with()
+    safe = protect(some_people(agreement), agreement, method="local", today=TODAY)
+    place = safe.table.column_names.index(column)
+    cells = pa.array([cell] * len(safe))
+    broken = dataclasses.replace(safe, table=safe.table.set_column(place, column, cells))
+    with pytest.raises(ReleaseError) as caught:
+        release(broken, tmp_path / "out", agreement=agreement, today=TODAY)
+    assert told in str(caught.value)
+    assert cell not in str(caught.value)

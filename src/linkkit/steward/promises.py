@@ -24,6 +24,7 @@ __all__ = [
     "PromisedKMap",
     "PromisedPresence",
     "PromisedRecursiveL",
+    "PromisedSafeHarbor",
     "PromisedShift",
     "Promises",
     "Shown",
@@ -162,6 +163,19 @@ class PromisedShift:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PromisedSafeHarbor:
+    """The data keep to 45 CFR 164.514(b)(2)(i), of which the files tell this much.
+
+    No column is of dates; no cell of `zips` has more than three digits or begins with one of
+    `hidden_zips`; no cell of `ages` tells an age of 90 or over.
+    """
+
+    zips: tuple[str, ...] = ()
+    hidden_zips: tuple[str, ...] = ()
+    ages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Shown:
     """What a label that is shown covers of the values before protection.
 
@@ -213,9 +227,8 @@ class Promises:
         Variables that are microaggregated.
     shift : PromisedShift, optional
         Dates that are moved.
-    preset : {"hipaa_safe_harbor"}, optional
-        Rules of a law that the data are made to keep to. Of these the files are measured for
-        columns of dates, which have none.
+    safe_harbor : PromisedSafeHarbor, optional
+        That the data keep to HIPAA Safe Harbor.
     """
 
     models: tuple[Annotated[ModelPromise, Discriminator("model")], ...]
@@ -224,7 +237,7 @@ class Promises:
     codebook: tuple[Codebook, ...] = ()
     averages: PromisedAverages | None = None
     shift: PromisedShift | None = None
-    preset: Literal["hipaa_safe_harbor"] | None = None
+    safe_harbor: PromisedSafeHarbor | None = None
 
 
 _PROMISES = TypeAdapter(Promises)

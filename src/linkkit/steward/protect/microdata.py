@@ -6,7 +6,7 @@ k counts people, because an integrated data set has one row for each.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -29,7 +29,7 @@ from linkkit.steward.protect.models import MissingPolicy, PrivacyModel
 from linkkit.steward.protect.notes import describe_variables
 from linkkit.steward.protect.promised import promises_of
 from linkkit.steward.protect.recode import Recoded, Request, recode
-from linkkit.steward.protect.safe_harbor import SAFE_HARBOR_WORDS, agreed_safe_harbor
+from linkkit.steward.protect.safe_harbor import SAFE_HARBOR_WORDS, ZIP_WORDS, agreed_safe_harbor
 from linkkit.steward.protect.transforms import MicroaggregationReport
 
 __all__ = ["protect"]
@@ -136,7 +136,7 @@ def protect(
     changes = agreed_changes(people, agreement, k=k, models=models, study_key=study_key)
     table, households = without_households(_clean(with_households(people.table, people.households)))
     table = changes.move_dates(table, agreement_id=agreement.id, project=people.project)
-    table, zips = agreed_safe_harbor(table, agreement, today=today or dt.date.today())
+    table, promised = agreed_safe_harbor(table, agreement, today=today or dt.date.today())
     request = Request(
         quasi_identifiers={name: agreement.protection.quasi_identifiers[name] for name in names},
         models=(*permission.agreed_models(people, agreement, k), *models),
@@ -161,7 +161,7 @@ def protect(
             k=k,
             changes=changes,
             averaging=averaging,
-            zips=zips,
+            zips=promised.zips if promised else (),
         ),
         promises=promises_of(
             found,
@@ -169,7 +169,7 @@ def protect(
             table,
             averages=changes.averages,
             shift=changes.shift,
-            preset=agreement.protection.preset,
+            safe_harbor=promised,
         ),
         households=None if households is None else households.filter(pa.array(~found.suppressed)),
     )
@@ -216,7 +216,7 @@ def _summarize(
     k: int,
     changes: Changes,
     averaging: MicroaggregationReport | None,
-    zips: Mapping[str, str],
+    zips: Sequence[str],
 ) -> ProtectionSummary:
     recodings = found.recodings()
     years = agreement.years_of(project)
@@ -238,7 +238,10 @@ def _summarize(
         classes=found.class_sizes(),
         recodings=recodings,
         variables=describe_variables(
-            safe.schema, agreement, recodings, {**zips, **changes.descriptions()}
+            safe.schema,
+            agreement,
+            recodings,
+            dict.fromkeys(zips, ZIP_WORDS) | changes.descriptions(),
         ),
         suppressed_by_subgroup=tuple(
             row

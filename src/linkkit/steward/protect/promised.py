@@ -5,12 +5,18 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from linkkit.steward.promises import Codebook, PromisedAverages, PromisedShift, Promises
+from linkkit.steward.promises import (
+    Codebook,
+    PromisedAverages,
+    PromisedSafeHarbor,
+    PromisedShift,
+    Promises,
+)
 from linkkit.steward.promises import Shown as ShownLabel
 from linkkit.steward.protect.promised_models import promise_models
 from linkkit.steward.protect.recode import Recoded, Request, joint_column, population_of
@@ -25,7 +31,7 @@ def promises_of(
     *,
     averages: PromisedAverages | None = None,
     shift: PromisedShift | None = None,
-    preset: Literal["hipaa_safe_harbor"] | None = None,
+    safe_harbor: PromisedSafeHarbor | None = None,
 ) -> Promises:
     """Write down what was asked of a recoding, and where it counts, what its labels cover.
 
@@ -37,7 +43,7 @@ def promises_of(
         What was asked.
     table : pyarrow.Table
         The values of the quasi-identifiers, of all rows.
-    averages, shift, preset : optional
+    averages, shift, safe_harbor : optional
         What is done besides.
     """
     population = population_of(request.models)
@@ -55,7 +61,7 @@ def promises_of(
         ),
         averages=averages,
         shift=shift,
-        preset=preset,
+        safe_harbor=safe_harbor,
     )
 
 

@@ -14,8 +14,9 @@ from linkkit.agreement import Agreement
 from linkkit.agreement.safe_harbor import identifiers_of
 from linkkit.errors import NotAuthorizedError, ProtectionError
 from linkkit.steward.integrate.dataset import STUDY_ID
+from linkkit.steward.promises import PromisedSafeHarbor
 from linkkit.steward.protect.presets import Declared, safe_harbor
-from linkkit.steward.protect.presets.hipaa import OLDEST
+from linkkit.steward.protect.presets.hipaa import OLDEST, RESTRICTED_ZIP3
 
 __all__ = ["SAFE_HARBOR_WORDS", "ZIP_WORDS", "agreed_safe_harbor"]
 
@@ -29,8 +30,8 @@ ZIP_WORDS = "first three digits, 000 where 20,000 people or fewer live"
 
 def agreed_safe_harbor(
     table: pa.Table, agreement: Agreement, *, today: dt.date
-) -> tuple[pa.Table, dict[str, str]]:
-    """Return a table as Safe Harbor allows it, and what was done to ZIP codes, by column.
+) -> tuple[pa.Table, PromisedSafeHarbor | None]:
+    """Return a table as Safe Harbor allows it, and what is promised of it.
 
     Nothing is done where the agreement does not have the preset.
 
@@ -44,7 +45,7 @@ def agreed_safe_harbor(
     """
     protection = agreement.protection
     if protection.preset is None:
-        return table, {}
+        return table, None
     columns: dict[str, Declared] = {
         name: what
         for name, what in identifiers_of(agreement).items()
@@ -63,15 +64,20 @@ def agreed_safe_harbor(
     for name, ways in protection.quasi_identifiers.items():
         if ways.dates is not None and name in table.column_names:
             columns[name] = "not_identifier"  # the agreement shows its year at most
+    made: pa.Table | None = None
     problems: tuple[str, ...] = ()
     try:
         made = safe_harbor(table, columns=columns, as_of=today, coding="numbers").table
     except ProtectionError as error:
         problems = error.problems
-    if problems:
+    if made is None:
         raise ProtectionError(
             problems,
             hint="Leave identifiers out of the project; where a variable only looks like one, or "
             "its kind must be said, say so in clause 'protection.declared'.",
         )
-    return made, {name: ZIP_WORDS for name, what in columns.items() if what == "zip"}
+    return made, PromisedSafeHarbor(
+        zips=tuple(name for name in made.column_names if columns.get(name) == "zip"),
+        hidden_zips=tuple(sorted(RESTRICTED_ZIP3)),
+        ages=tuple(name for name in made.column_names if columns.get(name) == "age"),
+    )

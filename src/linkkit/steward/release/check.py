@@ -33,6 +33,7 @@ from linkkit.steward.release.kept import (
 )
 from linkkit.steward.release.population import fitting_people, n_overstated
 from linkkit.steward.release.read_back import OpenFiles, ReadBack, open_files, refuse
+from linkkit.steward.release.rule import find_rule_problems
 
 __all__ = ["Measured", "check_files"]
 
@@ -143,12 +144,11 @@ def check_files(
     needed = dict.fromkeys((id_column, *promises.quasi_identifiers, *sensitive, *changed))
     problems += [f"column '{name}' is missing" for name in needed if name not in files.in_csv]
     problems += _promise_problems(promises, population)
-    if promises.preset is not None:
-        problems += [f"column '{name}' has dates finer than a year" for name in files.dates]
     if problems:
         refuse(problems)
     averaged = promises.averages.variables if promises.averages else ()
-    cells = (*promises.quasi_identifiers, *averaged)
+    rule = promises.safe_harbor
+    cells = (*promises.quasi_identifiers, *averaged, *(rule.zips + rule.ages if rule else ()))
     found = files.read(id_column=id_column, cells=cells, values=sensitive)
     problems = _file_problems(found)
     if problems and (found.has_other_length or not found.n_rows):
@@ -159,6 +159,8 @@ def check_files(
         columns = [found.cells[name] for name in averaged]
         models = (*models, measure_averages(promises.averages, columns))
     problems += _missing_problems(data.classes, promises)
+    if rule is not None:
+        problems += find_rule_problems(rule, found.cells, dates=files.dates)
     problems += [model.problem for model in models if model.problem]
     if problems:
         refuse(problems)
@@ -172,7 +174,11 @@ def _sensitive(promises: Promises) -> list[str]:
 
 def _changed(promises: Promises) -> list[str]:
     ways = (promises.averages, promises.shift)
-    return [name for way in ways if way is not None for name in way.variables]
+    rule = promises.safe_harbor
+    return [
+        *(name for way in ways if way is not None for name in way.variables),
+        *(rule.zips + rule.ages if rule else ()),
+    ]
 
 
 def _column_problems(files: OpenFiles, permitted: Collection[str]) -> list[str]:

@@ -212,7 +212,7 @@ def _require_changes(
     safe: ProtectedDataset, demanded: Protection, variables: Collection[str]
 ) -> None:
     """Refuse a data set that does not promise the shifts, averages and preset of an agreement."""
-    if demanded.preset is not None and safe.promises.preset != demanded.preset:
+    if demanded.preset is not None and safe.promises.safe_harbor is None:
         raise NotAuthorizedError(
             f"the data set does not promise to keep to {demanded.preset}",
             clause="protection.preset",
