@@ -70,6 +70,7 @@ class Spread:
     share: float
     only_k = False
     needs_population = False
+    shares = ()
 
     def met(self, items, classes, *, n_classes, population=None):
         assert population is None
@@ -90,8 +91,9 @@ class Crowd:
     counts: np.ndarray
     crowd: int
     k: int = 0
-    only_k = False
     needs_population = True
+    shares = ()
+    only_k = False
 
     def met(self, items, classes, *, n_classes, population=None):
         assert population.shape == (n_classes,)
