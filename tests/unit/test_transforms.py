@@ -131,7 +131,7 @@ def test_projects_agreements_and_keys_get_unrelated_shifts():
         ([dt.date(9999, 12, 31)] * 3, "would leave the years that can be written"),
         (["0001-01-01"] * 3, "would leave the years that can be written"),
         ([1, 2, 3], "column 'd' holds no dates"),
-        ([1, MARK, dt.date(2020, 1, 1)], "column 'd' mixes types"),
+        ([1, MARK, dt.date(2020, 1, 1)], "column 'd' mixes values of different types"),
         (
             pd.to_datetime(["2262-04-11 12:00"] * 3).astype("datetime64[ns]"),
             "would leave the years",
