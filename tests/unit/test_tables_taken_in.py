@@ -7,9 +7,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from linkkit.errors import OptionError, ProtectionError
+from linkkit.errors import OptionError
 from linkkit.steward.protect import KAnonymity, anonymize
 from linkkit.steward.protect.transforms.frames import arrow_column, open_frame
+from linkkit.steward.release import measure_privacy
 
 MARK = "Zqxmarkerzz"
 NAN = float("nan")
@@ -45,3 +46,67 @@ def test_not_a_number_is_missing_and_shown_as_missing(make):
     assert (withheld.classes[:6] == -1).all()
     column = arrow_column(open_frame(make()), "age")
     assert column.null_count == 6
+
+
+@pytest.mark.parametrize("make", [TABLES["polars"], TABLES["arrow"], TABLES["dictionary"]])
+def test_what_a_reader_can_tell_apart_is_measured_apart(make):
+    found = measure_privacy(make(), quasi_identifiers=["age"])
+    assert (found.k, found.n_classes, found.n_with_missing) == (3, 4, 6)
+    wild = measure_privacy(make(), quasi_identifiers=["age"], missing="wildcard")
+    assert (wild.k, wild.n_with_missing) == (16, 6)
+
+
+FRAME = pd.DataFrame({"age": [1] * 6 + [2] * 6, "s": ["a", "b"] * 6})
+HALF = pd.Series(["a\ud800" + MARK, "b"] * 6, dtype=object)
+REFUSED = {
+    "policy": (FRAME, {"missing": "wildcrd"}, "'missing' must be"),
+    "text": (FRAME, {"quasi_identifiers": "age"}, "'quasi_identifiers' is a list"),
+    "sensitive text": (FRAME, {"sensitive": "s"}, "'sensitive' is a list"),
+    "repeated": (FRAME, {"quasi_identifiers": ["age", "age"]}, "'age' more than once"),
+    "no column": (FRAME, {"sensitive": ["t"]}, "has no column 't'"),
+    "not Unicode": (
+        FRAME.assign(s=HALF),
+        {"sensitive": ["s"]},
+        "'s' holds text that is not Unicode in 6 cells",
+    ),
+    "lists": (pl.DataFrame({"age": [[1], [2]]}), {}, "'age' holds lists or records"),
+    "large": (pd.DataFrame({"age": [2**70] * 2}), {}, "whole numbers of more than 64 bits"),
+    "nobody": (
+        FRAME.assign(who=["x"] + [None] * 5 + list("abcdef")),
+        {"person": "who"},
+        "'who': 5 rows have no person",
+    ),
+    "tops": (
+        FRAME,
+        {"sensitive": ["s"], "hierarchies": {"s": {"a": "rx", "b": "ry"}}},
+        "several tops",
+    ),
+    "heights": (
+        FRAME,
+        {"sensitive": ["s"], "hierarchies": {"s": {"a": 5, "b": ["x"]}}},
+        "same number of groups",
+    ),
+    "split": (
+        FRAME,
+        {"sensitive": ["s"], "hierarchies": {"s": {"a": ["g", "p", "t"], "b": ["g", "q", "t"]}}},
+        "splits a group",
+    ),
+    "no variable": (FRAME, {"hierarchies": {"s": {}}}, "hierarchy of 's' is of no sensitive"),
+}
+
+
+@pytest.mark.parametrize(("table", "options", "wording"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_measured_is_refused_in_words(table, options, wording):
+    with pytest.raises(OptionError, match=wording) as caught:
+        measure_privacy(table, **{"quasi_identifiers": ["age"], **options})
+    assert MARK not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_text_is_one_group_of_a_measured_hierarchy():
+    found = measure_privacy(
+        FRAME,
+        quasi_identifiers=["age"],
+        sensitive=["s"],
+        hierarchies={"s": {"a": "every", "b": "every"}},
+    )
+    assert found.sensitive["s"].t_hierarchical == found.sensitive["s"].t_equal
