@@ -143,7 +143,7 @@ def plan_table(variable: str, values: Values, ways: Generalization) -> Plan:
     if problems:
         raise ProtectionError(
             [f"quasi-identifier '{variable}': {problem}" for problem in problems],
-            hint=f"Complete clause 'protection.quasi_identifiers.{variable}.table'.",
+            hint=f"Complete 'table' of quasi-identifier '{variable}'.",
         )
     n_columns = len((ways.table or ((),))[0])
     steps = [
