@@ -1,14 +1,24 @@
 """Tables as they are given: what is missing, what no column can hold, what is asked wrongly."""
 
 import traceback
+from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
 
-from linkkit.errors import OptionError
-from linkkit.steward.protect import KAnonymity, anonymize
+from linkkit.agreement import Generalization
+from linkkit.errors import OptionError, ProtectionError
+from linkkit.steward.protect import (
+    DistinctLDiversity,
+    EntropyLDiversity,
+    KAnonymity,
+    TCloseness,
+    anonymize,
+)
+from linkkit.steward.protect.presets import safe_harbor
 from linkkit.steward.protect.transforms.frames import arrow_column, open_frame
 from linkkit.steward.release import measure_privacy
 
@@ -110,3 +120,98 @@ def test_a_text_is_one_group_of_a_measured_hierarchy():
         hierarchies={"s": {"a": "every", "b": "every"}},
     )
     assert found.sensitive["s"].t_hierarchical == found.sensitive["s"].t_equal
+
+
+ASKED_WRONGLY = {
+    "nobody": (
+        FRAME.assign(who=["x"] + [None] * 5 + list("abcdef")),
+        {"person": "who"},
+        "'who': 5 rows have no person",
+    ),
+    "not Unicode": (FRAME.assign(t=HALF), {}, "'t' holds text that is not Unicode in 6 cells"),
+    "lists": (pl.DataFrame({"age": [[1], [2]] * 6}), {}, "'age' holds lists or records"),
+    "sensitive lists": (
+        pl.DataFrame({"age": [1, 2] * 6, "s": [[1], [2]] * 6}),
+        {"models": [DistinctLDiversity(sensitive="s", l=2)]},
+        "'s' holds lists or records",
+    ),
+    "large": (pd.DataFrame({"age": [2**70] * 12}), {}, "'age' holds whole numbers of more than 64"),
+    "digits": (
+        pa.table({"age": pa.array([2**63, 2**63 + 1] * 6, pa.uint64())}),
+        {},
+        "'age' has numbers of more digits",
+    ),
+    "decimals": (
+        pa.table({"age": pa.array([Decimal(10**30), Decimal(10**30 + 1)] * 6)}),
+        {},
+        "'age' has numbers of more digits",
+    ),
+    "complex": (FRAME.assign(t=1j), {}, "'t' holds complex numbers"),
+    "way": (FRAME, {"quasi_identifiers": {"age": {"ages": [1, 5]}}}, "'age' a dict, not a Gen"),
+    "no model": (FRAME, {"models": 5}, "'models' must be"),
+    "intervals": (
+        FRAME,
+        {"quasi_identifiers": {"s": Generalization(intervals=(5,))}},
+        "'s' has intervals and its values are not numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize(("table", "options", "wording"), ASKED_WRONGLY.values(), ids=ASKED_WRONGLY)
+def test_what_cannot_be_protected_is_refused_in_words(table, options, wording):
+    with pytest.raises((OptionError, ProtectionError), match=wording) as caught:
+        anonymize(table, **{"quasi_identifiers": ["age"], "models": K, **options})
+    assert MARK not in "".join(traceback.format_exception(caught.value))
+    assert "clause" not in str(caught.value)
+
+
+def test_one_model_needs_no_list_and_columns_need_no_text_as_name():
+    frame = pd.DataFrame({0: [1, 2] * 6, "s": ["a"] * 12})
+    safe = anonymize(frame, quasi_identifiers=[0], models=KAnonymity(k=6))
+    assert list(safe.table.columns) == [0, "s"]
+    assert safe.models == (KAnonymity(k=6),)
+
+
+def test_an_enum_stays_one():
+    kind = pl.Enum(["x", "y"])
+    frame = pl.DataFrame({"age": [1, 2] * 6, "e": ["x", "y"] * 6}, schema_overrides={"e": kind})
+    safe = anonymize(frame, quasi_identifiers=["age"], models=K)
+    assert safe.table.schema["e"] == kind
+    assert safe.table["e"].to_list() == ["x", "y"] * 6
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert KAnonymity(k=np.int64(5)) == KAnonymity(k=5)
+    assert type(KAnonymity(k=np.int64(5)).k) is int
+    assert type(EntropyLDiversity(sensitive="s", l=np.float32(2.5)).l) is float
+    for wrong in (np.int64(1), np.float64(5), np.bool_(True), True, "5"):
+        with pytest.raises(OptionError, match="'k' must be a whole number"):
+            KAnonymity(k=wrong)
+
+
+def test_a_text_is_one_group_of_a_value():
+    model = TCloseness(
+        sensitive="s", t=0.2, distance="hierarchical", hierarchy={"a": "all", "b": ["all"]}
+    )
+    assert model.hierarchy == {"a": ("all",), "b": ("all",)}
+
+
+@pytest.mark.parametrize("wrong", [5, {"a": 5}, {"a": [MARK, 5]}])
+def test_a_hierarchy_without_groups_is_refused(wrong):
+    with pytest.raises(OptionError, match="'hierarchy'") as caught:
+        TCloseness(sensitive="s", t=0.2, distance="hierarchical", hierarchy=wrong)
+    assert MARK not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem", "hint"),
+    [
+        ({"as_of": "2026-11-22"}, "'as_of' must be a date", "datetime"),
+        ({"undeclared": "ignore"}, "'undeclared' must be", "default"),
+        ({"columns": {"age": "years"}}, "not known", "birth_date"),
+    ],
+)
+def test_options_of_safe_harbor_are_told_apart(options, problem, hint):
+    with pytest.raises(OptionError, match=problem) as caught:
+        safe_harbor(FRAME, **{"columns": {"age": "age"}, **options})
+    assert hint in caught.value.hint
