@@ -18,6 +18,7 @@ from linkkit.steward.protect import (
     TCloseness,
     anonymize,
 )
+from linkkit.steward.protect.hierarchies import hierarchy_from
 from linkkit.steward.protect.presets import safe_harbor
 from linkkit.steward.protect.transforms.frames import arrow_column, open_frame
 from linkkit.steward.release import measure_privacy
@@ -215,3 +216,44 @@ def test_options_of_safe_harbor_are_told_apart(options, problem, hint):
     with pytest.raises(OptionError, match=problem) as caught:
         safe_harbor(FRAME, **{"columns": {"age": "age"}, **options})
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "problem"),
+    [
+        (
+            "a;x\nb\nc;x\n",
+            {},
+            "1 of 3 rows of the hierarchy have a value and no group, first row 2",
+        ),
+        ("a;x\nb;x\n", {"separator": ","}, "2 of 2 rows .* first row 1"),
+        ("v;g\na\n", {"header": True}, "1 of 1 rows .* first row 2"),
+        ("", {}, "the hierarchy has no rows"),
+        ("v;g\n", {"header": True}, "the hierarchy has no rows"),
+        (None, {}, "there is no file 'h.csv'"),
+        ("a;x", {"separator": ";;"}, "'separator' must be one character"),
+    ],
+)
+def test_a_file_that_is_no_hierarchy_is_told_by_row(tmp_path, text, options, problem):
+    path = tmp_path / "h.csv"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(OptionError, match=problem):
+        hierarchy_from(path, **options)
+
+
+def test_a_report_and_a_way_are_short_when_they_are_printed():
+    safe = anonymize(
+        FRAME.assign(age=[f"{MARK}{i // 6}" for i in range(12)]),
+        quasi_identifiers=["age"],
+        models=K,
+    )
+    report = safe.report()
+    for part in (report, report.risk, report.utility, *report.subgroups[:1], *report.findings[:1]):
+        assert MARK not in repr(part)
+    assert repr(report) == "<ProtectionReport: highest risk 0.167 before and 0.167 after>"
+    assert MARK in report.to_json()
+    assert repr(Generalization(intervals=(5,))) == "Generalization(intervals=(5,))"
+    assert repr(Generalization(cut_points=((5,),), keep_values=False)) == (
+        "Generalization(cut_points=((5,),), keep_values=False)"
+    )
