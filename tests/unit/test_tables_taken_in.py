@@ -102,6 +102,7 @@ REFUSED = {
         {"sensitive": ["s"], "hierarchies": {"s": {"a": ["g", "p", "t"], "b": ["g", "q", "t"]}}},
         "splits a group",
     ),
+    "no mapping": (FRAME, {"sensitive": ["s"], "hierarchies": {"s": 5}}, "'s' is a int, not a map"),
     "no variable": (FRAME, {"hierarchies": {"s": {}}}, "hierarchy of 's' is of no sensitive"),
 }
 
@@ -149,6 +150,7 @@ ASKED_WRONGLY = {
     ),
     "complex": (FRAME.assign(t=1j), {}, "'t' holds complex numbers"),
     "way": (FRAME, {"quasi_identifiers": {"age": {"ages": [1, 5]}}}, "'age' a dict, not a Gen"),
+    "lazy": (pl.LazyFrame({"age": [1, 2] * 6}), {}, "is a LazyFrame, not a frame"),
     "no model": (FRAME, {"models": 5}, "'models' must be"),
     "intervals": (
         FRAME,

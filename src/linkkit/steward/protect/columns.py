@@ -90,8 +90,7 @@ def to_arrow(frame: Any, *, name: str = "the table") -> pa.Table:
     >>> to_arrow(pa.table({"age": [7, 8]})).num_rows
     2
     """
-    columns = list(getattr(frame, "columns", ())) if not isinstance(frame, pa.Table) else None
-    names = frame.column_names if columns is None else [str(column) for column in columns]
+    names = _names(frame)
     problems = [
         f"{name} has column '{column}' {n} times" for column, n in Counter(names).items() if n > 1
     ]
@@ -103,6 +102,14 @@ def to_arrow(frame: Any, *, name: str = "the table") -> pa.Table:
     return table
 
 
+def _names(frame: Any) -> list[str]:
+    """Return the names of the columns; none of what is no frame in memory."""
+    if isinstance(frame, pa.Table):
+        return list(frame.column_names)
+    is_lazy = hasattr(frame, "collect_schema") and hasattr(frame, "collect")
+    return [] if is_lazy else [str(column) for column in getattr(frame, "columns", ())]
+
+
 def _converted(frame: Any, names: list[str], name: str) -> pa.Table:
     try:
         opened = nw.from_native(frame, eager_only=True)
@@ -111,7 +118,7 @@ def _converted(frame: Any, names: list[str], name: str) -> pa.Table:
     if opened is None:
         raise ProtectionError(
             f"{name} is a {type(frame).__name__}, not a frame",
-            hint="Give a pandas or Polars data frame, or an Arrow table.",
+            hint="Give a pandas or Polars data frame, or an Arrow table; collect a lazy one.",
         )
     columns: dict[str, pa.Array | None] = {}
     problems: list[str] = []

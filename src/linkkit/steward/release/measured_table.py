@@ -185,6 +185,11 @@ def _require_options(
     if missing not in get_args(_Missing):
         problems.append("'missing' must be 'category', 'wildcard' or 'suppress'")
     problems += [
+        f"the hierarchy of '{n}' is a {type(tree).__name__}, not a mapping"
+        for n, tree in hierarchies.items()
+        if not isinstance(tree, Mapping)
+    ]
+    problems += [
         f"the hierarchy of '{n}' is of no sensitive variable"
         for n in hierarchies
         if n not in sensitive
