@@ -296,7 +296,7 @@ def test_a_variable_without_levels_is_kept_or_suppressed_cell_by_cell():
             r"has intervals .* its values are not numbers \(2 rows\)",
         ),
         ([dt.date(2020, 1, 1)], {"cut_points": [1]}, "has cut points .* are not numbers"),
-        ([MARK], {"top": 5}, "has bounds in the agreement and its values are not numbers"),
+        ([MARK], {"top": 5}, "has bounds and its values are not numbers"),
         ([5.0, float("inf")], {"intervals": (1,)}, r"1 values of the data are infinite \(1 rows\)"),
         ([-1, 34, 999, 999], {"ages": (5,)}, r"2 values of the data are no ages .* \(3 rows\)"),
         ([MARK, "2020-13-01", "2020-01-01"], {"dates": ("year",)}, r"2 values .* are no dates"),

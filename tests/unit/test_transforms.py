@@ -131,7 +131,7 @@ def test_projects_agreements_and_keys_get_unrelated_shifts():
         ([dt.date(9999, 12, 31)] * 3, "would leave the years that can be written"),
         (["0001-01-01"] * 3, "would leave the years that can be written"),
         ([1, 2, 3], "column 'd' holds no dates"),
-        ([1, MARK, dt.date(2020, 1, 1)], "column 'd' mixes types"),
+        ([1, MARK, dt.date(2020, 1, 1)], "column 'd' mixes values of different types"),
         (
             pd.to_datetime(["2262-04-11 12:00"] * 3).astype("datetime64[ns]"),
             "would leave the years",
@@ -277,3 +277,26 @@ def test_what_cannot_be_grouped_is_refused(table, options, error, problem):
     with pytest.raises(error, match=problem) as caught:
         microaggregate(table, **{"columns": ["x"], "k": 2, **options})
     assert MARK not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("zone", ["US/Pacific", "Europe/Berlin", "UTC", "+05:30", "-08:00"])
+@pytest.mark.parametrize("unit", ["ns", "s"])
+def test_the_time_of_day_stays_where_clocks_change(zone, unit):
+    days = pd.date_range("2021-01-01", periods=300, tz=zone).as_unit(unit)
+    table = pd.DataFrame({"id": [str(i) for i in range(300)], "d": days})
+    moved = shift_dates(table, columns=["d"], person="id", **WHERE)
+    assert moved["d"].dtype == table["d"].dtype
+    assert set(moved["d"].dt.hour) == {0}
+    shifts = person_shifts(table["id"].tolist(), **WHERE)
+    gone = moved["d"].dt.tz_localize(None) - table["d"].dt.tz_localize(None)
+    assert gone.dt.days.tolist() == shifts.tolist()
+
+
+def test_rows_without_values_are_told_and_all_others_have_company():
+    nan = float("nan")
+    table = pd.DataFrame({"i": [nan] * 3 + list(range(20)), "r": range(23)})
+    made = microaggregate(table, columns=["i", "r"], k=5)
+    shown = made.table.dropna(how="all").groupby(["i", "r"], dropna=False).size()
+    assert shown.min() >= 5
+    assert (made.report.n_removed, made.report.n_without) == (3, 3)
+    assert made.table.isna().all(axis=1).sum() == made.report.n_without

@@ -197,6 +197,13 @@ class Generalization(Clause):
             raise ValueError("\n".join(problems))
         return self
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Show what was given, and not what was left out."""
+        fields = type(self).model_fields
+        for name, value in super().__repr_args__():
+            if name is None or value != fields[name].default:
+                yield name, value
+
     @property
     def way(self) -> str | None:
         """The key that says how values become coarser; ``order`` where groups have one."""

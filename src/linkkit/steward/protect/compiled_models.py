@@ -149,7 +149,9 @@ def _require_possible(
 
 def _distance_problems(model: TCloseness, column: pa.Array | pa.ChunkedArray) -> list[str]:
     if model.distance == "ordered" and not _has_order(column.type):
-        return [f"sensitive variable '{model.sensitive}' has no order: it is text or yes and no"]
+        return [
+            f"sensitive variable '{model.sensitive}' has no order: it is text, a category or yes and no"
+        ]
     if model.hierarchy is None:
         return []
     paths = list(model.hierarchy.values())

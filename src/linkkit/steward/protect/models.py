@@ -8,8 +8,9 @@ merged, which is what every method relies on.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias
 
 from linkkit.errors import OptionError
@@ -54,7 +55,7 @@ class KAnonymity:
     k: int
 
     def __post_init__(self) -> None:
-        _require_whole("k", self.k, at_least=2)
+        _set(self, "k", _whole("k", self.k, at_least=2))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +79,7 @@ class HouseholdKAnonymity:
     k: int
 
     def __post_init__(self) -> None:
-        _require_whole("k", self.k, at_least=2)
+        _set(self, "k", _whole("k", self.k, at_least=2))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +105,7 @@ class KMap:
     population: Any = field(repr=False)
 
     def __post_init__(self) -> None:
-        _require_whole("k", self.k, at_least=2)
+        _set(self, "k", _whole("k", self.k, at_least=2))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,7 +133,7 @@ class DistinctLDiversity:
 
     def __post_init__(self) -> None:
         _require_name(self.sensitive)
-        _require_whole("l", self.l, at_least=2)
+        _set(self, "l", _whole("l", self.l, at_least=2))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,7 +160,7 @@ class EntropyLDiversity:
 
     def __post_init__(self) -> None:
         _require_name(self.sensitive)
-        _require_number("l", self.l, above=1.0)
+        _set(self, "l", _number("l", self.l, above=1.0))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,8 +191,8 @@ class RecursiveLDiversity:
 
     def __post_init__(self) -> None:
         _require_name(self.sensitive)
-        _require_number("c", self.c, above=0.0)
-        _require_whole("l", self.l, at_least=2)
+        _set(self, "c", _number("c", self.c, above=0.0))
+        _set(self, "l", _whole("l", self.l, at_least=2))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -216,7 +217,7 @@ class TCloseness:
         Ordered needs numbers or dates.
     hierarchy : mapping of str to sequence of str, optional
         For each value, its groups from fine to coarse, all of the same length; the last group
-        must be the same for all. Only with ``distance="hierarchical"``.
+        must be the same for all. A text is the only group of a value. Only with ``distance="hierarchical"``.
 
     Examples
     --------
@@ -231,7 +232,7 @@ class TCloseness:
 
     def __post_init__(self) -> None:
         _require_name(self.sensitive)
-        _require_number("t", self.t, above=0.0, at_most=1.0)
+        _set(self, "t", _number("t", self.t, above=0.0, at_most=1.0))
         if self.distance not in ("equal", "ordered", "hierarchical"):
             raise OptionError(
                 "'distance' must be 'equal', 'ordered' or 'hierarchical'",
@@ -242,6 +243,8 @@ class TCloseness:
                 "'hierarchy' and distance 'hierarchical' go together",
                 hint="Give the groups of each value, or another distance.",
             )
+        if self.hierarchy is not None:
+            _set(self, "hierarchy", _paths(self.hierarchy))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -271,8 +274,8 @@ class DeltaPresence:
     population: Any = field(repr=False)
 
     def __post_init__(self) -> None:
-        _require_number("low", self.low, above=None, at_least=0.0, at_most=1.0)
-        _require_number("high", self.high, above=0.0, at_most=1.0)
+        _set(self, "low", _number("low", self.low, above=None, at_least=0.0, at_most=1.0))
+        _set(self, "high", _number("high", self.high, above=0.0, at_most=1.0))
         if self.low >= self.high:
             raise OptionError(
                 "'low' must be smaller than 'high'", hint="For example low=0, high=0.5."
@@ -310,6 +313,32 @@ def sensitive_of(models: Iterable[PrivacyModel]) -> tuple[str, ...]:
     )
 
 
+def _set(model: object, name: str, value: object) -> None:
+    """Put a value of a frozen model into its plain type."""
+    object.__setattr__(model, name, value)
+
+
+def _paths(hierarchy: object) -> dict[str, tuple[str, ...]]:
+    """Return the groups of each value, from fine to coarse."""
+    problem = ""
+    paths: dict[str, tuple[str, ...]] = {}
+    if isinstance(hierarchy, Mapping):
+        for value, path in hierarchy.items():
+            if isinstance(path, Sequence):
+                paths[value] = (path,) if isinstance(path, str) else tuple(path)
+        n_wrong = len(hierarchy) - len(paths)
+        n_wrong += sum(not all(isinstance(group, str) for group in p) for p in paths.values())
+        if n_wrong:
+            problem = f"'hierarchy' does not give groups as text for {n_wrong} values"
+    else:
+        problem = f"'hierarchy' must be a mapping, not a {type(hierarchy).__name__}"
+    if problem:
+        raise OptionError(
+            problem, hint="Give the groups of each value, from fine to coarse, as a list of texts."
+        )
+    return paths
+
+
 def _require_name(value: object) -> None:
     if not isinstance(value, str) or not value:
         raise OptionError(
@@ -317,24 +346,30 @@ def _require_name(value: object) -> None:
         )
 
 
-def _require_whole(name: str, value: object, *, at_least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+def _whole(name: str, value: object, *, at_least: int) -> int:
+    """Return a whole number of Python, or of numpy."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < at_least:
         raise OptionError(
             f"'{name}' must be a whole number of {at_least} or more", hint=f"For example {name}=5."
         )
+    return int(value)
 
 
-def _require_number(
+def _number(
     name: str,
     value: object,
     *,
     above: float | None,
     at_least: float = -math.inf,
     at_most: float = math.inf,
-) -> None:
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+) -> float:
+    """Return a number of Python, or of numpy; whole ones stay whole."""
+    number = math.nan
+    if isinstance(value, Real) and not isinstance(value, bool):
+        number = int(value) if isinstance(value, Integral) else float(value)
     lowest = at_least if above is None else above
-    if not good or not (lowest <= float(value) <= at_most) or value == above:  # type: ignore[arg-type]
+    if not math.isfinite(number) or not lowest <= number <= at_most or number == above:
         bounds = f"more than {above:g}" if above is not None else f"{at_least:g} or more"
         upper = f", at most {at_most:g}" if at_most < math.inf else ""
         raise OptionError(f"'{name}' must be a number, {bounds}{upper}", hint="Correct the model.")
+    return number

@@ -6,7 +6,7 @@ release starts from :func:`~linkkit.steward.protect.microdata.protect`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -131,7 +131,7 @@ def anonymize(
     table: Any,
     *,
     quasi_identifiers: Mapping[str, Generalization] | Sequence[str],
-    models: Sequence[PrivacyModel],
+    models: PrivacyModel | Sequence[PrivacyModel],
     method: Method | Literal["auto"] = "auto",
     shown: ShownAs = "tight",
     missing: MissingPolicy = "category",
@@ -148,7 +148,7 @@ def anonymize(
     quasi_identifiers : mapping of str to Generalization, or sequence of str
         How each may become coarser. Of a column that is only named, numbers are shown as
         ranges and other values as sets, and with ``shown="levels"`` kept or dropped.
-    models : sequence of PrivacyModel
+    models : PrivacyModel or sequence of PrivacyModel
         What every class must keep; all of them.
     method : {"auto", "optimal", "local", "partition"}, default "auto"
         ``optimal`` gives everybody the same level of a quasi-identifier and finds the levels
@@ -192,10 +192,11 @@ def anonymize(
     """
     people = to_arrow(table)
     names = _require_names(quasi_identifiers)
-    _require_columns(people, names, models, person=person, household=household)
+    asked = _as_models(models)
+    _require_columns(people, names, asked, person=person, household=household)
     request = Request(
         quasi_identifiers=_ways(people, quasi_identifiers),
-        models=tuple(models),
+        models=asked,
         method=method,
         shown=shown,
         missing=missing,
@@ -235,11 +236,19 @@ def _anonymized(
 def _like_given(given: Any, table: pa.Table, stay: npt.NDArray[np.bool_]) -> Any:
     if isinstance(given, pa.Table):
         return table
-    backend = nw.from_native(given, eager_only=True).implementation
-    frame = nw.from_arrow(table, backend=backend).to_native()
-    if backend.is_pandas():
-        frame.index = given.index[stay]
-    return frame
+    frame = nw.from_native(given, eager_only=True)
+    made = nw.from_arrow(table, backend=frame.implementation)
+    enums = {
+        str(name): kind
+        for name, kind in frame.schema.items()
+        if isinstance(kind, nw.Enum) and isinstance(made.schema[str(name)], nw.Categorical)
+    }
+    if frame.implementation.is_polars():
+        made = made.with_columns(nw.col(name).cast(kind) for name, kind in enums.items())
+    native = made.to_native()
+    if frame.implementation.is_pandas():
+        native.columns, native.index = given.columns, given.index[stay]
+    return native
 
 
 def _require_names(ways: object) -> list[str]:
@@ -248,7 +257,26 @@ def _require_names(ways: object) -> list[str]:
             "'quasi_identifiers' must name one or more columns",
             hint="For example ['age', 'sex'], or a mapping of names to Generalization.",
         )
+    wrong = [
+        f"'quasi_identifiers' gives '{name}' a {type(way).__name__}, not a Generalization"
+        for name, way in (ways.items() if isinstance(ways, Mapping) else ())
+        if not isinstance(way, Generalization)
+    ]
+    if wrong:
+        raise OptionError(wrong, hint="For example {'age': Generalization(intervals=(1, 5))}.")
     return [str(name) for name in ways]
+
+
+def _as_models(models: object) -> tuple[PrivacyModel, ...]:
+    if isinstance(models, PrivacyModel):
+        return (models,)
+    if isinstance(models, Iterable) and not isinstance(models, str):
+        listed = tuple(models)
+        if listed and all(isinstance(model, PrivacyModel) for model in listed):
+            return listed
+    raise OptionError(
+        "'models' must be one or more privacy models", hint="For example [KAnonymity(k=5)]."
+    )
 
 
 def _ways(
@@ -261,7 +289,7 @@ def _ways(
         if pa.types.is_integer(people.schema.field(name).type)
         or pa.types.is_floating(people.schema.field(name).type)
         else Generalization()
-        for name in ways
+        for name in map(str, ways)
     }
 
 
@@ -293,6 +321,19 @@ def _require_columns(
     ]
     if problems:
         raise ProtectionError(problems, hint="Give each column that is there one role.")
+    nested = [
+        f"column '{name}' holds lists or records"
+        for name in dict.fromkeys(wanted)
+        if pa.types.is_nested(people.schema.field(name).type)
+    ]
+    if nested:
+        raise ProtectionError(nested, hint="Give each person one value in such a column.")
+    n_nobody = 0 if person is None else people.column(person).combine_chunks().null_count
+    if n_nobody:
+        raise ProtectionError(
+            f"column '{person}': {n_nobody} rows have no person",
+            hint="Leave those rows out, or say whose they are.",
+        )
 
 
 def _repeated(names: Sequence[str]) -> list[str]:

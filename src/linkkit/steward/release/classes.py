@@ -139,8 +139,12 @@ class _Agreeing:
         return low, np.searchsorted(found, keys[: len(rows)], side="right"), order
 
 
-def as_codes(column: pa.Array | pa.ChunkedArray) -> tuple[_Ints, pa.Array]:
+def as_codes(
+    column: pa.Array | pa.ChunkedArray, *, nan_is_missing: bool = True
+) -> tuple[_Ints, pa.Array]:
     """Return a number for each cell, -1 where it is missing, and the distinct values.
+
+    Without `nan_is_missing`, what is not a number is a value.
 
     Examples
     --------
@@ -149,9 +153,11 @@ def as_codes(column: pa.Array | pa.ChunkedArray) -> tuple[_Ints, pa.Array]:
     ([0, -1, 1, 0], ['b', 'a'])
     """
     chunked = pa.chunked_array(column) if isinstance(column, pa.Array) else column
-    if pa.types.is_floating(chunked.type):
+    kind = chunked.type
+    if pa.types.is_floating(kind.value_type if pa.types.is_dictionary(kind) else kind):
         plain = pc.add(chunked.cast(pa.float64()), 0.0)
-        chunked = pc.if_else(pc.is_nan(plain), pa.scalar(None, pa.float64()), plain)
+        nothing = pa.scalar(None, pa.float64())
+        chunked = pc.if_else(pc.is_nan(plain), nothing, plain) if nan_is_missing else plain
     if not pa.types.is_dictionary(chunked.type):
         chunked = chunked.dictionary_encode()
     whole = chunked.unify_dictionaries().combine_chunks()

@@ -6,9 +6,10 @@ The same measures as of the independent check, on a frame instead of files.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import narwhals as nw
 import numpy as np
@@ -26,6 +27,7 @@ __all__ = ["PrivacyMeasures", "SensitiveMeasures", "measure_privacy"]
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
+_Missing = Literal["category", "wildcard", "suppress"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,10 +93,10 @@ def measure_privacy(
     *,
     quasi_identifiers: Sequence[str],
     sensitive: Sequence[str] = (),
-    missing: Literal["category", "wildcard", "suppress"] = "category",
+    missing: _Missing = "category",
     person: str | None = None,
     household: str | None = None,
-    hierarchies: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+    hierarchies: Mapping[str, Mapping[str, str | Sequence[str]]] | None = None,
 ) -> PrivacyMeasures:
     """Measure k, l and t of a table.
 
@@ -111,19 +113,20 @@ def measure_privacy(
         that the class of a record is all that match it; something that only counts in
         ``n_with_missing``, where it should be 0.
     person : str, optional
-        The column that tells whose row it is; each row is somebody else's by default. Somebody
+        The column that tells whose row it is, never missing; each row is somebody else's by default. Somebody
         counts once in a class, and once with each value there.
     household : str, optional
         The column of households; missing is a household of one.
     hierarchies : mapping of str to mapping of str to sequence of str, optional
         For a sensitive variable, the groups of each value from fine to coarse, the same number
-        for each, the last the same for all.
+        for each, the last the same for all. A text is the only group of a value.
 
     Raises
     ------
     OptionError
-        When the table is empty or of an unknown kind, a column is missing or comes twice, or a
-        hierarchy does not cover the values.
+        When the table is empty or of an unknown kind, a column is missing or comes twice, a row
+        has no person, an option is not one of those named, or a hierarchy does not cover the
+        values, has several tops or splits a group.
 
     Examples
     --------
@@ -133,14 +136,18 @@ def measure_privacy(
     >>> found.k, found.sensitive["score"].distinct_l, found.sensitive["score"].t_equal
     (2, 1, 0.25)
     """
+    _require_options(quasi_identifiers, sensitive, missing, hierarchies or {})
     asked = [*quasi_identifiers, *sensitive, *([person] if person else [])]
     columns = _columns(table, [*asked, *([household] if household else [])])
-    if not quasi_identifiers:
-        raise OptionError("no quasi-identifier is given", hint="Name at least one column.")
+    # Missing as a value is what a reader sees: not a number and nothing at all are two values.
     classes = find_classes(
-        [as_codes(columns[name])[0] for name in quasi_identifiers], missing=missing
+        [
+            as_codes(columns[name], nan_is_missing=missing != "category")[0]
+            for name in quasi_identifiers
+        ],
+        missing=missing,
     )
-    whose = None if person is None else _numbered(columns[person])
+    whose = None if person is None else _numbered(columns[person], person)
     sizes = _sizes(classes, whose)
     homes = None if household is None else _homes(as_codes(columns[household])[0], whose)
     return PrivacyMeasures(
@@ -148,7 +155,9 @@ def measure_privacy(
         n_classes=len(classes),
         k=int(sizes.min()),
         household_k=None if homes is None else int(_sizes(classes, homes).min()),
-        n_with_missing=classes.n_missing,
+        n_with_missing=int(
+            np.any([as_codes(columns[name])[0] < 0 for name in quasi_identifiers], axis=0).sum()
+        ),
         sensitive={
             name: _measures(
                 classes, columns[name], whose, tree=(hierarchies or {}).get(name), name=name
@@ -158,6 +167,37 @@ def measure_privacy(
     )
 
 
+def _require_options(
+    quasi_identifiers: Sequence[str],
+    sensitive: Sequence[str],
+    missing: str,
+    hierarchies: Mapping[str, Mapping[str, str | Sequence[str]]],
+) -> None:
+    problems: list[str] = []
+    for option, names in (("quasi_identifiers", quasi_identifiers), ("sensitive", sensitive)):
+        if isinstance(names, str):
+            problems.append(f"'{option}' is a list of names, and a text was given")
+            continue
+        repeated = [name for name, n in Counter(names).items() if n > 1]
+        problems += [f"'{option}' has '{name}' more than once" for name in repeated]
+    if not quasi_identifiers:
+        problems.append("no quasi-identifier is given")
+    if missing not in get_args(_Missing):
+        problems.append("'missing' must be 'category', 'wildcard' or 'suppress'")
+    problems += [
+        f"the hierarchy of '{n}' is a {type(tree).__name__}, not a mapping"
+        for n, tree in hierarchies.items()
+        if not isinstance(tree, Mapping)
+    ]
+    problems += [
+        f"the hierarchy of '{n}' is of no sensitive variable"
+        for n in hierarchies
+        if n not in sensitive
+    ]
+    if problems:
+        raise OptionError(problems, hint="For example quasi_identifiers=['age', 'sex'].")
+
+
 def _columns(table: Any, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     frame = _opened(table)
     if frame is None:
@@ -165,19 +205,48 @@ def _columns(table: Any, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
             "the table is not a pandas, Polars or Arrow table with distinct column names",
             hint="Give one of these, each column once.",
         )
-    listed = list(frame.columns)
-    wrong = [f"column '{n}' is not in the table once" for n in names if listed.count(n) != 1]
+    n_named = Counter(frame.columns)
+    wrong = [
+        f"column '{name}' is {n_named[name]} times in the table"
+        if n_named[name]
+        else f"the table has no column '{name}'"
+        for name in dict.fromkeys(names)
+        if n_named[name] != 1
+    ]
     if wrong or not len(frame):
         raise OptionError(wrong or "the table has no rows", hint="Look at the table's columns.")
     columns: dict[str, pa.ChunkedArray] = {}
     for name in dict.fromkeys(names):
-        try:
-            columns[name] = _as_arrow(frame.get_column(name))
-        except (pa.ArrowException, TypeError, ValueError):
-            wrong.append(f"column '{name}' mixes types")
+        made, problem = _attempt(frame.get_column(name))
+        if made is None:
+            wrong.append(f"column '{name}' {problem}")
+        else:
+            columns[name] = made
     if wrong:
-        raise OptionError(wrong, hint="Give every column one type.")
+        raise OptionError(wrong, hint="Make every column all text, all numbers or all dates.")
     return columns
+
+
+def _attempt(column: Any) -> tuple[pa.ChunkedArray | None, str]:
+    """Return a column, or what is wrong with it, without a value."""
+    made: Any = None
+    problem = "mixes types, or holds what Arrow cannot"
+    try:
+        made = _as_arrow(column)
+    except UnicodeError:
+        n_broken = sum(_is_broken(cell) for cell in column.to_list())
+        problem = f"holds text that is not Unicode in {n_broken} cells"
+    except OverflowError:
+        problem = "holds whole numbers of more than 64 bits"
+    except (pa.ArrowException, TypeError, ValueError):
+        pass
+    if made is not None and pa.types.is_nested(made.type):
+        made, problem = None, "holds lists or records"
+    return made, problem
+
+
+def _is_broken(cell: object) -> bool:
+    return isinstance(cell, str) and any("\ud800" <= letter <= "\udfff" for letter in cell)
 
 
 def _opened(table: Any) -> Any:
@@ -199,10 +268,16 @@ def _as_arrow(column: Any) -> pa.ChunkedArray:
     return column.to_arrow()
 
 
-def _numbered(column: pa.ChunkedArray) -> _Ints:
-    """Number people; a row of which it is not told whose it is, is somebody else's."""
+def _numbered(column: pa.ChunkedArray, name: str) -> _Ints:
+    """Number people."""
     codes, _ = as_codes(column)
-    return np.where(codes < 0, int(codes.max(initial=-1)) + 1 + np.arange(len(codes)), codes)
+    n_missing = int((codes < 0).sum())
+    if n_missing:
+        raise OptionError(
+            f"column '{name}': {n_missing} rows have no person",
+            hint="Leave those rows out, or say whose they are.",
+        )
+    return codes
 
 
 def _homes(codes: _Ints, whose: _Ints | None) -> _Ints:
@@ -219,12 +294,13 @@ def _measures(
     column: pa.ChunkedArray,
     people: _Ints | None,
     *,
-    tree: Mapping[str, Sequence[str]] | None,
+    tree: Mapping[str, str | Sequence[str]] | None,
     name: str,
 ) -> SensitiveMeasures:
     found = spread(column, people=people)
-    levels = None if tree is None or found is None else tree_levels(found.values, tree)
-    if found is None or (tree is not None and levels is None):
+    paths = None if tree is None else _tree(tree, name)
+    levels = None if paths is None or found is None else tree_levels(found.values, paths)
+    if found is None or (paths is not None and levels is None):
         raise OptionError(
             f"the hierarchy of '{name}' does not cover its values",
             hint="Give each value as many groups as the others.",
@@ -233,6 +309,32 @@ def _measures(
         pa.types.is_temporal(column.type)
     )
     return _worst(classes, found, people, levels=levels, has_order=has_order)
+
+
+def _tree(tree: Mapping[str, str | Sequence[str]], name: str) -> dict[str, tuple[str, ...]]:
+    """Return a hierarchy as paths of groups, from fine to coarse."""
+    paths = {
+        value: (path,) if isinstance(path, str) else tuple(path)
+        for value, path in tree.items()
+        if isinstance(path, str | Sequence)
+    }
+    heights = {len(path) for path in paths.values()}
+    problems: list[str] = []
+    if len(paths) < len(tree) or len(heights) != 1 or heights == {0}:
+        problems.append("does not have the same number of groups for every value")
+    elif len({path[-1] for path in paths.values()}) > 1:
+        problems.append("has several tops")
+    elif any(
+        len({path[level:] for path in paths.values()}) > len({p[level] for p in paths.values()})
+        for level in range(heights.pop())
+    ):
+        problems.append("splits a group at a coarser level")
+    if problems:
+        raise OptionError(
+            [f"the hierarchy of '{name}' {problem}" for problem in problems],
+            hint="Give each value its groups from fine to coarse, the last the same for all.",
+        )
+    return paths
 
 
 def _worst(

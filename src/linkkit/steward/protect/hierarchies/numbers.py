@@ -45,9 +45,9 @@ def plan_numbers(variable: str, values: Values, ways: Generalization) -> Plan:
     way = ways.way or "bounds"
     if values.kind not in ("whole", "real"):
         raise ProtectionError(
-            f"quasi-identifier '{variable}' has {way.replace('_', ' ')} in the agreement and its "
+            f"quasi-identifier '{variable}' has {way.replace('_', ' ')} and its "
             f"values are not numbers ({int(values.counts.sum())} rows)",
-            hint="Correct the type of the variable in the agreement.",
+            hint="Give the column numbers; under an agreement, correct the type of the variable.",
         )
     numbers: list[float] = values.items
     # Whole numbers beside missing ones often come as floats.
@@ -103,7 +103,7 @@ def _levels(
         yield _Level(description="kept as it is")
     for i, cuts in enumerate(ways.cut_points or (), start=1):
         cells = _cells(numbers, cuts, whole=whole)
-        yield _Level(description=f"cut points {i} of the agreement", cells=cells)
+        yield _Level(description=f"cut points {i}", cells=cells)
     if ways.quantiles:
         fine = _quantiles(numbers, counts, ways.quantiles[0])
         for n in ways.quantiles:

@@ -71,6 +71,15 @@ def hierarchy_from(
     n_empty = sum(cell is None or cell != cell or cell == "" for row in rows for cell in row)  # noqa: PLR0124
     if n_empty:
         raise OptionError(f"{n_empty} cells of the hierarchy are empty", hint=_HINT)
+    if not rows:
+        raise OptionError("the hierarchy has no rows", hint=_HINT)
+    short = [i for i, row in enumerate(rows, start=1 + header) if len(row) < 2]
+    if short:
+        raise OptionError(
+            f"{len(short)} of {len(rows)} rows of the hierarchy have a value and no group, first "
+            f"row {short[0]}",
+            hint=f"{_HINT} In a file, check that 'separator' is the one that it has.",
+        )
     problems: list[str] = []
     try:
         table = tuple(tuple(_cell(cell) for cell in row) for row in rows)
@@ -107,6 +116,13 @@ def _rows(source: Any, *, separator: str | None, header: bool) -> list[Sequence[
 
 
 def _read(path: Path, separator: str | None, *, header: bool) -> list[Sequence[Any]]:
+    if not path.is_file():
+        raise OptionError(
+            f"there is no file '{path.name}' with a hierarchy",
+            hint="Check the path, and the folder that it starts from.",
+        )
+    if separator is not None and len(separator) != 1:
+        raise OptionError("'separator' must be one character", hint="Leave it out to find it.")
     text: str | None = None
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -115,7 +131,7 @@ def _read(path: Path, separator: str | None, *, header: bool) -> list[Sequence[A
     if text is None:
         raise OptionError(
             f"the hierarchy '{path.name}' cannot be read as UTF-8 text",
-            hint="Check the path, and save the file as UTF-8.",
+            hint="Save the file as UTF-8.",
         )
     first = text.partition("\n")[0]
     found = separator or max(";,\t|", key=first.count)
@@ -143,7 +159,7 @@ def plan_table(variable: str, values: Values, ways: Generalization) -> Plan:
     if problems:
         raise ProtectionError(
             [f"quasi-identifier '{variable}': {problem}" for problem in problems],
-            hint=f"Complete clause 'protection.quasi_identifiers.{variable}.table'.",
+            hint=f"Complete 'table' of quasi-identifier '{variable}'.",
         )
     n_columns = len((ways.table or ((),))[0])
     steps = [

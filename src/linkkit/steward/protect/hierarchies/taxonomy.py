@@ -45,7 +45,7 @@ def plan_order(variable: str, values: Values, ways: Generalization) -> Plan:
     if problems:
         raise ProtectionError(
             [f"quasi-identifier '{variable}': {problem}" for problem in problems],
-            hint=f"Complete clause 'protection.quasi_identifiers.{variable}.order'.",
+            hint=f"Complete 'order' of quasi-identifier '{variable}'.",
         )
     ranks = [place[text] for text in texts]
     taxonomies = _taxonomy_steps(variable, values, ways.groups or ())
@@ -124,7 +124,7 @@ def _taxonomy_steps(variable: str, values: Values, taxonomies: Taxonomies) -> li
     if problems:
         raise ProtectionError(
             [f"quasi-identifier '{variable}': {problem}" for problem in problems],
-            hint=f"Correct clause 'protection.quasi_identifiers.{variable}.groups': every value "
+            hint=f"Correct 'groups' of quasi-identifier '{variable}': every value "
             "must stand in exactly one group of each taxonomy.",
         )
     return steps
@@ -142,4 +142,4 @@ def _tell(values: Values, taxonomies: Taxonomies) -> Iterator[tuple[Step, list[s
         if n_twice:
             problems.append(f"{n_twice} values are in more than one group of taxonomy {i}")
         labels = [group.get(text, TOP) for text in texts]
-        yield Step(description=f"grouped by taxonomy {i} of the agreement", labels=labels), problems
+        yield Step(description=f"grouped by taxonomy {i}", labels=labels), problems

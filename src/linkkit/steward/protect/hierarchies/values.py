@@ -70,7 +70,8 @@ def distinct_values(variable: str, column: pa.Array | pa.ChunkedArray) -> Values
     Raises
     ------
     ProtectionError
-        When the type is none that can be made coarser, or a number is infinite.
+        When the type is none that can be made coarser, a number is infinite, or numbers differ
+        by less than is told apart.
 
     Examples
     --------
@@ -88,6 +89,11 @@ def distinct_values(variable: str, column: pa.Array | pa.ChunkedArray) -> Values
             hint="Make it one of these, or leave it out.",
         )
     encoded = plain.dictionary_encode()
+    if kind == "real" and len(encoded.dictionary) < _n_distinct(column):
+        raise ProtectionError(
+            f"quasi-identifier '{variable}' has numbers of more digits than 64 bits can tell apart",
+            hint="Round them, or make them text.",
+        )
     keys = encoded.dictionary.cast(pa.int8()) if kind == "truth" else encoded.dictionary
     order = pc.array_sort_indices(keys)
     items = encoded.dictionary.take(order).to_pylist()
@@ -166,6 +172,12 @@ def _plain(column: pa.Array) -> tuple[pa.Array | None, Kind | None, bool]:
     if texts or kind == getattr(pa, "string_view", pa.string)():
         return column.cast(pa.string()), "text", True
     return None, None, True
+
+
+def _n_distinct(column: pa.Array) -> int:
+    """Count the values of whole or decimal numbers; 0 of others, which are taken as they are."""
+    is_wide = pa.types.is_uint64(column.type) or pa.types.is_decimal(column.type)
+    return len(column.drop_null().unique()) if is_wide else 0
 
 
 def _days(column: pa.Array) -> tuple[pa.Array, Kind, bool]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -249,10 +249,10 @@ class SubgroupFigures:
     """
 
     variable: str
-    value: str
-    people: int
-    withheld: int
-    information_loss: float | None
+    value: str = field(repr=False)
+    people: int = field(repr=False)
+    withheld: int = field(repr=False)
+    information_loss: float | None = field(repr=False)
 
     @property
     def share_withheld(self) -> float:
@@ -316,7 +316,7 @@ class Measurements:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class ProtectionReport:
     """Risk, utility and subgroups of a protected table, for the steward's eyes.
 
@@ -339,6 +339,13 @@ class ProtectionReport:
     utility: UtilityReport
     subgroups: tuple[SubgroupFigures, ...]
     findings: tuple[Finding, ...]
+
+    def __repr__(self) -> str:
+        before, after = self.risk.before.prosecutor, self.risk.after.prosecutor
+        return (
+            f"<ProtectionReport: highest risk {before.highest:.3g} before and "
+            f"{after.highest:.3g} after>"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: dicts, tuples, numbers, text and None."""

@@ -274,17 +274,21 @@ def _require_options(
     if coding not in ("labels", "numbers"):
         problems.append("'coding' must be 'labels' or 'numbers'")
     if problems:
-        raise OptionError(
-            problems,
-            hint="A column is one of: "
-            f"{', '.join(get_args(IdentifierClass))}, zip, birth_date, birth_year, age, "
-            "not_identifier.",
-        )
+        hint = "Leave out what is not needed; all options have a default."
+        if any("'columns'" in problem for problem in problems):
+            names = (*get_args(IdentifierClass), *_CHANGED, "not_identifier")
+            hint = f"A column is one of: {', '.join(dict.fromkeys(names))}."
+        raise OptionError(problems, hint=hint)
     if columns:
         require_columns(frame, list(columns))
 
 
 def _require_as_of(columns: Mapping[str, Declared], as_of: dt.date | None) -> None:
+    if as_of is not None and not isinstance(as_of, dt.date):
+        raise OptionError(
+            f"'as_of' must be a date, not a {type(as_of).__name__}",
+            hint="For example datetime.date(2030, 1, 31).",
+        )
     births = any(what in ("birth_date", "birth_year") for what in columns.values())
     if births and as_of is None:
         raise OptionError(

@@ -9,6 +9,7 @@ import narwhals as nw
 import pyarrow as pa
 
 from linkkit.errors import OptionError, ProtectionError
+from linkkit.steward.protect.columns import COLUMN_HINT, arrow_of
 
 __all__ = ["arrow_column", "open_frame", "require_columns", "with_columns"]
 
@@ -54,25 +55,16 @@ def require_columns(frame: Any, names: Sequence[str]) -> None:
 
 
 def arrow_column(frame: Any, name: str) -> pa.Array:
-    """Return a column as one Arrow array.
+    """Return a column as one Arrow array, missing values as null.
 
     Raises
     ------
     ProtectionError
-        When it mixes types.
+        When it mixes types, or holds what Arrow cannot.
     """
-    column: Any = None
-    try:
-        column = frame.get_column(name).to_arrow()
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        pass
+    column, problem = arrow_of(frame.get_column(name))
     if column is None:
-        raise ProtectionError(
-            f"column '{name}' mixes types, or holds what is no number, text or date",
-            hint="Give the column one type.",
-        )
-    if isinstance(column, pa.ChunkedArray):
-        column = pa.concat_arrays([pa.array([], column.type), *column.chunks])
+        raise ProtectionError(f"column '{name}' {problem}", hint=COLUMN_HINT)
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 

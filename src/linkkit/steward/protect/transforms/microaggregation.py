@@ -50,6 +50,9 @@ class MicroaggregationReport:
         The mean of them, which is SSE/SST of the standardized variables together.
     n_removed : int
         Values that became missing because fewer than k rows miss the same variables.
+    n_without : int
+        Rows that have no value of these variables, before or now; k rows share every other
+        combination, and this one may have fewer.
     """
 
     k: int
@@ -60,6 +63,7 @@ class MicroaggregationReport:
     losses: tuple[tuple[str, float], ...]
     information_loss: float
     n_removed: int
+    n_without: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -98,8 +102,8 @@ def microaggregate(
 ) -> Microaggregated:
     """Replace numbers by the mean or median of groups of at least k similar rows.
 
-    All variables together form the groups, so that at least k rows share each combination of
-    their values: for these variables the table is k-anonymous (Domingo-Ferrer and Torra 2005,
+    All variables together form the groups, so that at least k rows share each combination in
+    which there is a value: for these rows and variables the table is k-anonymous (Domingo-Ferrer and Torra 2005,
     "Ordinal, continuous and heterogeneous k-anonymity through microaggregation"). One variable
     is grouped with the least possible squared error (Hansen and Mukherjee 2003, "A polynomial
     algorithm for optimal univariate microaggregation"); several, standardized, by MDAV
@@ -112,7 +116,8 @@ def microaggregate(
 
     Rows that miss the same variables form groups among themselves, and missing values stay
     missing. Where fewer than k rows miss the same variables, their other values become missing,
-    too.
+    too. Rows without any value are not counted: how many there are is in the report, and there
+    can be fewer than k.
 
     Parameters
     ----------
@@ -196,7 +201,9 @@ def _require_options(columns: Sequence[str], k: int, statistic: str, block_size:
     if statistic not in ("mean", "median"):
         problems.append("'statistic' must be 'mean' or 'median'")
     if problems:
-        raise OptionError(problems, hint="See the documentation of microaggregate.")
+        raise OptionError(
+            problems, hint="For example columns=['income'], k=5; leave the other options out."
+        )
 
 
 def _is_whole(number: object) -> bool:
@@ -289,6 +296,7 @@ def _report(
         losses=tuple(losses),
         information_loss=float(np.mean([loss for _, loss in losses])),
         n_removed=int((np.isnan(made) & ~np.isnan(values)).sum()),
+        n_without=int((groups < 0).sum()),
     )
 
 

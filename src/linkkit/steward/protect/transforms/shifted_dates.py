@@ -69,7 +69,7 @@ def shift_dates(
         With any number of rows for each person.
     columns : sequence of str
         The dates: of a date or time type, or text as YYYY-MM-DD, with or without a time of day.
-        Missing cells stay missing.
+        Missing cells stay missing. With a time zone, the time of day on its clock stays.
     person : str
         The column that tells people apart, such as ``study_id``: text or whole numbers, never
         missing.
@@ -231,9 +231,27 @@ def _shifted(name: str, column: pa.Array, days: npt.NDArray[np.int64]) -> pa.Arr
         return _moved(name, column, pa.int32(), days, 1)
     if pa.types.is_date64(kind):
         return _moved(name, column, pa.int64(), days, _PER_DAY["ms"])
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return _shifted_by_the_clock(name, column, days)
     if pa.types.is_timestamp(kind):
         return _moved(name, column, pa.int64(), days, _PER_DAY[kind.unit])
     raise ProtectionError(f"column '{name}' holds no dates")
+
+
+def _shifted_by_the_clock(name: str, column: pa.Array, days: npt.NDArray[np.int64]) -> pa.Array:
+    """Move times of a time zone so that the clock there shows the same time of day.
+
+    Of two times that the clock shows, it is the earlier; of none, the end of the gap.
+    """
+    zone = column.type.tz
+    moved = _shifted(name, pc.local_timestamp(column), days)
+    if re.fullmatch(r"[+-]\d{2}:?\d{2}", zone):
+        ahead = dt.datetime.strptime(zone, "%z").utcoffset() or dt.timedelta(0)
+        return pc.subtract(moved, pa.scalar(ahead, pa.duration(column.type.unit))).cast(column.type)
+    made: pa.Array = pc.assume_timezone(
+        moved, timezone=zone, ambiguous="earliest", nonexistent="latest"
+    )
+    return made
 
 
 def _moved(
