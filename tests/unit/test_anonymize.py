@@ -199,6 +199,21 @@ def test_frames_come_back_as_the_kind_that_was_given():
         assert polars[name].to_list() == expected[name].tolist() == arrow[name].to_pylist()
 
 
+def test_a_frame_keeps_its_index():
+    frame = people()
+    frame.index = [f"row {i}" for i in range(len(frame))]
+    frame.loc["row 3", "sex"] = None
+    safe = anonymize(
+        frame,
+        quasi_identifiers=WAYS,
+        models=[KAnonymity(k=5)],
+        missing="suppress",
+        max_suppressed=0.1,
+    )
+    assert safe.table.index.tolist() == [f"row {i}" for i in range(len(frame)) if i != 3]
+    assert (safe.table["grade"] == frame.loc[safe.table.index, "grade"]).all()
+
+
 def test_the_choice_of_a_method_is_explained():
     safe = anonymize(people(), quasi_identifiers=WAYS, models=[KAnonymity(k=5)])
     assert safe.method == "local"

@@ -142,6 +142,7 @@ def protect(
     )
     safe.save(out, agreement=document, identity=own)
     click.echo(f"{safe}")
+    click.echo(f"  {safe.n_suppressed} of {safe.n_people_in} people are withheld")
     click.echo(f"  {safe.summary.why}")
     for item in safe.summary.recodings:
         click.echo(f"  {item.variable}: {item.description}")
