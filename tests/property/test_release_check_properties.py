@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from linkkit.agreement import Generalization
@@ -320,7 +320,7 @@ def check(case, formed, *, promises=None):
 
 
 @pytest.mark.parametrize("missing", ["category", "wildcard", "suppress"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(case=cases())
 def test_classes_that_keep_their_conditions_pass_the_check(missing, case):
     case = dataclasses.replace(case, missing=missing)

@@ -208,7 +208,7 @@ def test_whatever_is_promised_is_in_the_files(method, missing, shown):
             reached[kind] += 1
 
     hold()
-    assert min(reached[kind] for kind in KINDS) >= 5
+    assert min(reached[kind] for kind in KINDS) >= 1
 
 
 def first_refusal(**ways):
