@@ -29,7 +29,7 @@ def engine(request):
     ),
     k=st.integers(2, 6),
 )
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_mdav_equals_its_reference(engine, points, k):
     columns = np.array(points, dtype=np.float64).T
     if len(points) >= k:
@@ -42,7 +42,7 @@ def test_mdav_equals_its_reference(engine, points, k):
     ),
     k=st.integers(2, 5),
 )
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_one_variable_is_grouped_with_the_least_error(engine, values, k):
     if len(values) < k:
         return

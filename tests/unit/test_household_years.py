@@ -112,7 +112,8 @@ def test_who_leaves_a_family_gets_a_new_home_and_it_is_recorded(
     assert new[family[1:]].nunique() == 1
     assert new[family[1]] == old[gone]
     assert new[gone] != old[gone]
-    rows = later.household_changes.to_pandas().query("old_household_id == @old[@gone]")
+    rows = later.household_changes.to_pandas()
+    rows = rows[rows["old_household_id"] == old[gone]]
     assert rows[["new_household_id", "kind", "why"]].values.tolist() == [
         [new[gone], "split", "new delivery"]
     ]
@@ -127,7 +128,8 @@ def test_who_leaves_a_family_gets_a_new_home_and_it_is_recorded(
     # Back home, the id that was given in between is retired and never given again.
     back = lk.link([encodings], households=True, previous=later, as_of=LATER)
     assert homes_of(back, tokens).equals(old)
-    merged = back.household_changes.to_pandas().query("kind == 'merge'")
+    merged = back.household_changes.to_pandas()
+    merged = merged[merged["kind"] == "merge"]
     assert merged[["old_household_id", "new_household_id"]].values.tolist() == [
         [new[gone], old[gone]]
     ]
