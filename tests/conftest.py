@@ -1,17 +1,24 @@
 """What most tests need: a small agreement of three parties, and everybody's identity.
 
 District, summer program and jobs program send to a linkage unit and a steward. The keys are
-derived from fixed texts, so that fingerprints and failures are the same in every run.
+derived from fixed texts, and whatever linkkit draws by itself (tokens, fresh keys) and hypothesis
+makes up follows from `LINKKIT_TEST_SEED`, so that fingerprints and failures are the same in
+every run. Another number is another run.
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable
+import os
+import random
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +32,54 @@ from linkkit.partner.encode import EncodeResult, encode
 from linkkit.partner.keys import Secret, TokenKey
 from linkkit.synth import youth_partnership
 from linkkit.synth.large import large_agreement
+
+SEED = os.environ.get("LINKKIT_TEST_SEED", "0")
+_random_bytes = os.urandom
+_drawn = random.Random()
+
+
+def _urandom(n: int) -> bytes:
+    mine = sys._getframe(1).f_globals.get("__name__", "").startswith("linkkit.")
+    return _drawn.randbytes(n) if mine else _random_bytes(n)
+
+
+@contextmanager
+def _drawn_for(name: str) -> Generator[None]:
+    before = _drawn.getstate()
+    _drawn.seed(f"{SEED} {name}")
+    try:
+        yield
+    finally:
+        _drawn.setstate(before)
+
+
+def pytest_configure() -> None:
+    os.urandom = _urandom
+    # Where nothing is asked for, the same examples each time; else others of the same kind.
+    hypothesis.settings.register_profile("seeded", derandomize=SEED == "0", deadline=None)
+    hypothesis.settings.load_profile("seeded")
+
+
+def pytest_unconfigure() -> None:
+    os.urandom = _random_bytes
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    with _drawn_for(item.nodeid):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, Any, Any]:
+    # Not by the test that asks first: which that is depends on how tests are shared out.
+    name = request.node.nodeid if fixturedef.scope == "function" else fixturedef.baseid
+    which = getattr(request, "param_index", 0)
+    with _drawn_for(f"{name} {fixturedef.argname} {which}"):
+        return (yield)
+
 
 PARTIES = ("district", "summer", "jobs")
 ROLES = (*PARTIES, "linkage_unit", "steward")

@@ -346,8 +346,11 @@ def test_a_pass_says_the_same_of_every_pair_as_blocking_does(in_blocks):
 
 
 def test_what_a_pair_lacks_or_differs_in_is_named(in_blocks):
-    item = in_blocks.explain(*(t.tobytes().hex() for t in in_blocks.pairs.pool.tokens[[0, -1]]))
-    assert not any(x.met for x in item.found_by)
+    pool = in_blocks.pairs.pool
+    first = pool.tokens[0].tobytes().hex()
+    # Whom the first of the north meets nowhere; its order follows from tokens, which are random.
+    items = (in_blocks.explain(first, t.tobytes().hex()) for t in pool.tokens[pool.party == 1])
+    item = next(item for item in items if not any(x.met for x in item.found_by))
     assert any(re.search("not equal: .*surname|missing: ", x.why) for x in item.found_by)
     assert item.why[0] == "it was no candidate: the two records met in no pass of blocking"
 

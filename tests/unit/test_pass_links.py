@@ -101,7 +101,7 @@ def test_hardly_anybody_is_linked_where_nobody_is_in_both(town, once, fields):
     summer = summer[summer[party["record_id"]].astype(str).isin(set(apart))]
     extracts = {"district": town.extracts["district"], "summer": summer}
     n_false = []
-    for _ in range(5):  # under one key in twenty, chance alone makes three times as many
+    for _ in range(3):  # under one key in twenty, chance alone makes three times as many
         result, persons = linked(town, extracts, fields=fields, once=once)
         parties = result.crosswalk.to_pandas().groupby("person_id")["party"].nunique()
         n_false.append(int((parties > 1).sum()))
