@@ -260,8 +260,8 @@ def test_the_choice_of_a_method_is_explained():
         ),
         (
             pa.table({"age": [1, 2] * 5, "s": ["x"] * 10}),
-            {"models": [DistinctLDiversity(sensitive="s", l=2)]},
-            "not kept even where all people are one class",
+            {"models": [KAnonymity(k=2), DistinctLDiversity(sensitive="s", l=2)]},
+            r"^DistinctLDiversity\(sensitive='s', l=2\) is not kept even where all people are one class",
         ),
         (pa.table({"age": [1, 2] * 5}), {"person": "age"}, "also says who the person is"),
         (

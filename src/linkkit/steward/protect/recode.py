@@ -163,8 +163,12 @@ class Recoded:
     def class_sizes(self) -> ClassSizes:
         """Return how large the classes are that can be told apart in what is shown."""
         kept = np.flatnonzero(self.grouping.classes >= 0)
-        columns = [one.of_items[kept] for one in self.shown]
-        numbers, n = class_numbers(columns, [len(one.labels) for one in self.shown])
+        texts = [one.texts() for one in self.shown]
+        columns = [
+            of_labels[one.of_items[kept]]
+            for one, (_, of_labels) in zip(self.shown, texts, strict=True)
+        ]
+        numbers, n = class_numbers(columns, [len(known) for known, _ in texts])
         sizes = np.bincount(numbers, weights=self.items.counts[kept], minlength=n)
         sizes = sizes[sizes > 0].astype(np.int64)
         return ClassSizes(
@@ -196,10 +200,10 @@ class Recoded:
         for label, n in enumerate(np.bincount(one.of_items + 1, weights=kept)[1:]):
             people[one.kinds[label]] += int(n)
         words = list(dict.fromkeys([*(level.description for level in hierarchy.levels), *people]))
-        parts = [
-            f"{kind} for {_percent(people[kind], kept.sum())}" for kind in words if people[kind]
-        ]
-        return parts[0].split(" for ")[0] if len(parts) == 1 else ", ".join(parts)
+        said = [kind for kind in words if people[kind]]
+        if len(said) == 1:
+            return said[0]
+        return ", ".join(f"{kind} for {_percent(people[kind], kept.sum())}" for kind in said)
 
     def apply(self, table: pa.Table) -> pa.Table:
         """Return the rows that stay, with the quasi-identifiers as they are shown."""
@@ -283,22 +287,27 @@ def _search(
     persons: pa.Array | None,
     households: pa.Array | None,
 ) -> Recoded:
-    place = pa.array(rows)
-    part = table if len(rows) == table.num_rows else table.take(place)
     columns = [hierarchy.base for hierarchy in hierarchies]
     n_groups = [hierarchy.n_groups for hierarchy in hierarchies]
-    items = find_items([column[rows] for column in columns], n_groups)
+    whole = len(rows) == table.num_rows
+    part = table if whole else table.take(pa.array(rows))
+    searched = [column[: len(rows)] if whole else column[rows] for column in columns]
+    items = find_items(searched, n_groups)
     people = None
     if len(columns[0]) > table.num_rows:
         people = find_items([column[table.num_rows :] for column in columns], n_groups)
-    conditions = compile_conditions(
-        request.models,
-        items,
+    compiled = functools.partial(
+        compile_conditions,
+        items=items,
         sensitive={name: part.column(name) for name in sensitive_of(request.models)},
         person=None if persons is None else _numbered(persons)[rows],
         household=None if households is None else _numbered(households)[rows],
     )
-    _require_possible(items, conditions, people, allowed=allowed)
+    conditions = compiled(request.models)
+    if not _may_be_kept(items, conditions, people, allowed=allowed):
+        raise _never_kept(
+            [m for m in request.models if not _may_be_kept(items, compiled([m]), people, allowed=0)]
+        )
     method, why = _method(request, items, only_k=conditions.only_k)
     grouping = _grouping(
         method,
@@ -446,10 +455,10 @@ def _method(request: Request, items: Items, *, only_k: bool) -> tuple[Method, st
     return request.method, f"{request.method}, as asked"
 
 
-def _require_possible(
+def _may_be_kept(
     items: Items, conditions: Conditions, population: Items | None, *, allowed: int
-) -> None:
-    """Refuse early what cannot be kept even where all people are one class.
+) -> bool:
+    """Return whether the models may be kept: not where they break with all people in one class.
 
     A share of the population may be: all people together may fit many more than they are.
     """
@@ -459,15 +468,19 @@ def _require_possible(
             f"there are fewer people than k = {conditions.k}",
             hint="No class of k people can be formed; ask for less, or bring more people.",
         )
+    if conditions.shares or (allowed and not conditions.grow):
+        return True
     inside = None if population is None else np.array([population.counts.sum()])
     everybody = np.arange(len(items), dtype=np.int64)
     together = np.zeros(len(items), dtype=np.int64)
-    met = conditions.met(everybody, together, n_classes=1, population=inside)
-    if not met[0] and not conditions.shares and (conditions.grow or not allowed):
-        raise ProtectionError(
-            "the privacy models are not kept even where all people are one class",
-            hint="Ask for less: a smaller k or l, or a larger t; see what the data have.",
-        )
+    return bool(conditions.met(everybody, together, n_classes=1, population=inside)[0])
+
+
+def _never_kept(models: Sequence[PrivacyModel]) -> ProtectionError:
+    return ProtectionError(
+        [f"{model} is not kept even where all people are one class" for model in models],
+        hint="Ask for less: a smaller k or l, or a larger t; see what the data have.",
+    )
 
 
 def _require_kept(upheld: Upheld, counts: Rows, allowed: int) -> None:

@@ -61,6 +61,12 @@ class Shown:
     kinds: tuple[str, ...]
     keeps_values: bool
 
+    def texts(self) -> tuple[list[str | None], Integers]:
+        """Return the different texts, and which of them each label has: labels may look alike."""
+        place: dict[str | None, int] = {}
+        of_labels = [place.setdefault(label, len(place)) for label in self.labels]
+        return list(place), np.array(of_labels, dtype=np.int64)
+
     def column(
         self, rows: npt.NDArray[np.integer[Any]], original: pa.ChunkedArray
     ) -> pa.ChunkedArray:

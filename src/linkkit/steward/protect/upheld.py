@@ -239,15 +239,12 @@ class _Looks:
 
     def __init__(self, shown: Sequence[Shown], kept: npt.NDArray[np.intp]) -> None:
         self.shown, self.kept = shown, kept.astype(np.int64)
-        self.texts = [list(dict.fromkeys(one.labels)) for one in shown]
-        columns = [
-            np.array([texts.index(label) for label in one.labels], dtype=np.int64)[
-                one.of_items[kept]
-            ]
-            if len(texts) < len(one.labels)
-            else one.of_items[kept]
-            for texts, one in zip(self.texts, shown, strict=True)
-        ]
+        self.texts: list[list[str | None]] = []
+        columns: list[Integers] = []
+        for one in shown:
+            texts, of_labels = one.texts()
+            self.texts.append(texts)
+            columns.append(of_labels[one.of_items[kept]])
         numbers, _ = class_numbers(columns, [len(texts) for texts in self.texts])
         _, self.first, of_kept = np.unique(numbers, return_index=True, return_inverse=True)
         self.of_kept = of_kept.ravel().astype(np.int64)

@@ -140,13 +140,9 @@ def measure_privacy(
     asked = [*quasi_identifiers, *sensitive, *([person] if person else [])]
     columns = _columns(table, [*asked, *([household] if household else [])])
     # Missing as a value is what a reader sees: not a number and nothing at all are two values.
-    classes = find_classes(
-        [
-            as_codes(columns[name], nan_is_missing=missing != "category")[0]
-            for name in quasi_identifiers
-        ],
-        missing=missing,
-    )
+    given = [columns[name] for name in quasi_identifiers]
+    coded = [as_codes(column, nan_is_missing=missing != "category")[0] for column in given]
+    classes = find_classes(coded, missing=missing)
     whose = None if person is None else _numbered(columns[person], person)
     sizes = _sizes(classes, whose)
     homes = None if household is None else _homes(as_codes(columns[household])[0], whose)
@@ -156,7 +152,7 @@ def measure_privacy(
         k=int(sizes.min()),
         household_k=None if homes is None else int(_sizes(classes, homes).min()),
         n_with_missing=int(
-            np.any([as_codes(columns[name])[0] < 0 for name in quasi_identifiers], axis=0).sum()
+            np.any([_lacks(*each) for each in zip(given, coded, strict=True)], axis=0).sum()
         ),
         sensitive={
             name: _measures(
@@ -165,6 +161,12 @@ def measure_privacy(
             for name in sensitive
         },
     )
+
+
+def _lacks(column: pa.ChunkedArray, codes: _Ints) -> npt.NDArray[np.bool_]:
+    """Return in which rows nothing is known; `codes` may number what is not a number as a value."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    return (as_codes(column)[0] if pa.types.is_floating(kind) else codes) < 0
 
 
 def _require_options(
