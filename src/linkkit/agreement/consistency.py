@@ -12,6 +12,7 @@ from linkkit.agreement.content import Content
 from linkkit.agreement.default_passes import default_passes
 from linkkit.agreement.generalization import Generalization
 from linkkit.agreement.passes import WITH_PASSES, find_pass_problems, passes_of
+from linkkit.agreement.protection import SensitiveRule
 from linkkit.agreement.safe_harbor import find_safe_harbor_problems
 
 __all__ = ["find_contradictions"]
@@ -170,18 +171,29 @@ def _protection(agreement: Content) -> Iterator[str]:
             continue
         if name in agreement.protection.quasi_identifiers:
             yield f"clause '{clause}': it is a quasi-identifier, and cannot be both"
-        ordered = name in agreement.variables and agreement.variables[name].type in (
-            "integer",
-            "number",
-            "date",
-        )
-        if rule.distance == "ordered" and not ordered:
-            yield f"clause '{clause}': distance 'ordered' is for numbers and dates"
+        if rule.distance == "ordered":
+            variable = agreement.variables.get(name)
+            yield from _unordered(clause, rule, None if variable is None else variable.type)
     shifted, averaged = agreement.protection.shift_dates, agreement.protection.microaggregate
     if shifted is not None:
         yield from _changed(agreement, "shift_dates", shifted.variables, ("date",))
     if averaged is not None:
         yield from _changed(agreement, "microaggregate", averaged.variables, ("integer", "number"))
+
+
+def _unordered(
+    clause: str, rule: SensitiveRule, variable_type: VariableType | None
+) -> Iterator[str]:
+    """Tell what keeps values from having ranks; participation has no type."""
+    if variable_type is None:
+        yield f"clause '{clause}': distance 'ordered' is for numbers, dates and categories"
+    elif variable_type == "category" and rule.order is None:
+        yield (
+            f"clause '{clause}': distance 'ordered' of a category needs 'order', its values from "
+            "least to most"
+        )
+    elif variable_type != "category" and rule.order is not None:
+        yield f"clause '{clause}': 'order' is for categories; numbers and dates have their own"
 
 
 def _changed(

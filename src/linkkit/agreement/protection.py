@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from linkkit.agreement.clause import Clause, Whole
 from linkkit.agreement.clauses import Name
 from linkkit.agreement.frozen import FROZEN_EMPTY, Frozen
-from linkkit.agreement.generalization import Generalization
+from linkkit.agreement.generalization import Generalization, Text
 
 __all__ = ["Averaging", "Identifier", "Preset", "Protection", "SensitiveRule", "ShiftedDates"]
 
@@ -18,7 +18,8 @@ class SensitiveRule(Clause):
     """What people who share a combination must not have in common in a sensitive variable.
 
     ``distinct_l``, ``entropy_l`` and ``recursive_l`` with ``recursive_c`` are l-diversity; ``t``
-    is t-closeness under a ``distance``, ``ordered`` for numbers. All that are given are kept.
+    is t-closeness under a ``distance``, ``ordered`` for numbers and dates, and for categories with
+    an ``order``, all of them from least to most. All that are given are kept.
     """
 
     distinct_l: Whole | None = Field(default=None, ge=2)
@@ -27,6 +28,7 @@ class SensitiveRule(Clause):
     recursive_c: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
     t: float | None = Field(default=None, gt=0.0, le=1.0)
     distance: Literal["equal", "ordered"] = "equal"
+    order: tuple[Text, ...] | None = Field(default=None, min_length=2)
 
     @model_validator(mode="after")
     def _some_rule(self) -> SensitiveRule:
@@ -37,6 +39,10 @@ class SensitiveRule(Clause):
             raise ValueError("'recursive_l' and 'recursive_c' go together")
         if self.t is None and self.distance != "equal":
             raise ValueError("'distance' goes with 't'")
+        if self.order is not None and self.distance != "ordered":
+            raise ValueError("'order' goes with distance 'ordered'")
+        if len(set(self.order or ())) < len(self.order or ()):
+            raise ValueError("'order' has a value twice")
         return self
 
 

@@ -102,6 +102,8 @@ class PromisedCloseness:
         How far two values are apart.
     hierarchy : mapping of str to tuple of str, optional
         For each value, its groups from fine to coarse; with ``hierarchical``.
+    order : tuple of str, optional
+        The values from least to most; with ``ordered``, where they are no numbers or dates.
     overall : tuple of (value, int), optional
         How many people of the data had each value before anybody was withheld; None for those
         of the file.
@@ -111,6 +113,7 @@ class PromisedCloseness:
     t: float
     distance: Literal["equal", "ordered", "hierarchical"] = "equal"
     hierarchy: Mapping[str, tuple[str, ...]] | None = None
+    order: tuple[str, ...] | None = None
     overall: tuple[tuple[Plain, int], ...] | None = None
     model: Literal["t-closeness"] = "t-closeness"
 

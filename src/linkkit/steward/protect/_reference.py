@@ -105,7 +105,8 @@ def _distance(model: TCloseness, inside: Counter[Any], whole: Counter[Any]) -> F
     if model.distance == "equal":
         return sum((abs(x) for x in extra.values()), Fraction(0)) / 2
     if model.distance == "ordered":
-        ranked = sorted(extra, key=lambda value: (value is None, value or 0))
+        order = list(model.order or sorted(value for value in extra if value is not None))
+        ranked = [value for value in (*order, None) if value in extra]
         carried, moved = Fraction(0), Fraction(0)
         for value in ranked:
             carried += extra[value]

@@ -6,7 +6,7 @@ once. What a model cannot be asked of, such as an order of texts, is refused her
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,7 +70,8 @@ def compile_conditions(
     ------
     ProtectionError
         When a model asks for a column or households that are not given, an order of what has
-        none, or a hierarchy that does not cover the values; everything that is wrong is told.
+        none, or a hierarchy or an order that does not cover the values; everything that is
+        wrong is told.
 
     Examples
     --------
@@ -142,16 +143,22 @@ def _require_possible(
         elif isinstance(model, TCloseness):
             problems += _distance_problems(model, sensitive[model.sensitive])
     if problems:
+        is_ordered = any(isinstance(m, TCloseness) and m.distance == "ordered" for m in models)
         raise ProtectionError(
-            list(dict.fromkeys(problems)), hint="Correct the privacy models or the table."
+            list(dict.fromkeys(problems)),
+            hint="Correct the privacy models or the table."
+            + (
+                " For text and categories give 'order', all values from least to most; numbers "
+                "and dates have an order of their own."
+                if is_ordered
+                else ""
+            ),
         )
 
 
 def _distance_problems(model: TCloseness, column: pa.Array | pa.ChunkedArray) -> list[str]:
-    if model.distance == "ordered" and not _has_order(column.type):
-        return [
-            f"sensitive variable '{model.sensitive}' has no order: it is text, a category or yes and no"
-        ]
+    if model.distance == "ordered":
+        return _order_problems(model, column)
     if model.hierarchy is None:
         return []
     paths = list(model.hierarchy.values())
@@ -161,10 +168,26 @@ def _distance_problems(model: TCloseness, column: pa.Array | pa.ChunkedArray) ->
     problems = [] if len({path[-1] for path in paths}) == 1 else [f"{name} has several tops"]
     if any(_splits(paths, level) for level in range(1, len(paths[0]))):
         problems.append(f"{name} splits a group at a coarser level")
-    n_open = len(set(_texts(coded_values(column)[0])) - {None} - set(model.hierarchy))
+    n_open = _n_open(column, model.hierarchy)
     if n_open:
         problems.append(f"{name} does not cover {n_open} values")
     return problems
+
+
+def _order_problems(model: TCloseness, column: pa.Array | pa.ChunkedArray) -> list[str]:
+    name = f"sensitive variable '{model.sensitive}'"
+    if _has_order(column.type):
+        has_own = "is of numbers or dates, which have an order of their own"
+        return [] if model.order is None else [f"{name} {has_own}"]
+    if model.order is None:
+        return [f"{name} has no order: it is text, a category or yes and no"]
+    n_open = _n_open(column, model.order)
+    return [f"the order of {name} does not cover {n_open} values"] if n_open else []
+
+
+def _n_open(column: pa.Array | pa.ChunkedArray, covered: Collection[str]) -> int:
+    """Count the values that a hierarchy or an order does not have."""
+    return len(set(_texts(coded_values(column)[0])) - {None} - set(covered))
 
 
 def _splits(paths: Sequence[Sequence[str]], level: int) -> bool:
@@ -238,23 +261,41 @@ def _sensitive(
     items: Items,
     person: _Ints | None,
 ) -> list[_Group]:
-    """Compile the models of one variable; each hierarchy has an order of values of its own."""
+    """Compile the models of one variable; a hierarchy and an order place its values anew."""
     values, codes = coded_values(column)
-    plain = [model for model in models if getattr(model, "hierarchy", None) is None]
+    placed = [m for m in models if isinstance(m, TCloseness) and (m.hierarchy or m.order)]
+    plain = [model for model in models if model not in placed]
     entries = find_entries(codes, items.of_rows.astype(np.int64), person)
     overall = _overall(codes, len(values), person)
     groups: list[_Group] = []
     if plain:
         groups.append((entries, tuple(_rule(model, overall) for model in plain)))
-    for model in models:
-        if isinstance(model, TCloseness) and model.hierarchy is not None:
-            place, levels = _paths(_texts(values), model.hierarchy)
-            ordered = find_entries(place[codes], items.of_rows.astype(np.int64), person)
-            moved = np.empty_like(overall)
-            moved[place] = overall
-            rule = rules.LevelledCloseness(t=model.t, overall=moved, groups=levels)
-            groups.append((ordered, (rule,)))
+    for model in placed:
+        place, rule = _placed(model, _texts(values), overall)
+        entries = find_entries(place[codes], items.of_rows.astype(np.int64), person)
+        groups.append((entries, (rule,)))
     return groups
+
+
+def _placed(
+    model: TCloseness, texts: Sequence[str | None], overall: _Ints
+) -> tuple[_Ints, rules.Rule]:
+    """Return where the values lie in the hierarchy or order of a model, and its rule there."""
+    moved = np.empty_like(overall)
+    if model.hierarchy is not None:
+        place, levels = _paths(texts, model.hierarchy)
+        moved[place] = overall
+        return place, rules.LevelledCloseness(t=model.t, overall=moved, groups=levels)
+    place = _ranks(texts, model.order or ())
+    moved[place] = overall
+    return place, rules.RankedCloseness(t=model.t, overall=moved)
+
+
+def _ranks(texts: Sequence[str | None], order: Sequence[str]) -> _Ints:
+    """Return the rank of each value among those that occur, missing behind the last."""
+    at: dict[str | None, int] = {text: i for i, text in enumerate(order)}
+    at[None] = len(order)
+    return np.argsort(np.argsort([at[text] for text in texts])).astype(np.int64)
 
 
 def _overall(codes: _Ints, n_values: int, person: _Ints | None) -> _Ints:

@@ -8,7 +8,7 @@ merged, which is what every method relies on.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias
@@ -204,7 +204,7 @@ class TCloseness:
 
     - ``equal``: all values are equally far from each other (total variation);
     - ``ordered``: the distance of two values is the difference of their ranks among the
-      distinct values, over the number of distinct values less one;
+      distinct values that occur, over the number of these less one;
     - ``hierarchical``: the height of their lowest common group over the height of `hierarchy`.
 
     Parameters
@@ -214,21 +214,28 @@ class TCloseness:
     t : float
         From 0 up to 1, not 0.
     distance : {"equal", "ordered", "hierarchical"}, default "equal"
-        Ordered needs numbers or dates.
+        Ordered is for numbers and dates, and with `order` for text and categories.
     hierarchy : mapping of str to sequence of str, optional
         For each value, its groups from fine to coarse, all of the same length; the last group
         must be the same for all. A text is the only group of a value. Only with ``distance="hierarchical"``.
+    order : sequence of str, optional
+        The values of a column of text or categories from least to most, two or more, all that
+        occur among them. What does not occur has no rank: an order that is padded with values
+        that nobody has would make all distances smaller. Only with ``distance="ordered"``.
 
     Examples
     --------
     >>> TCloseness(sensitive="score", t=0.2, distance="ordered")
     TCloseness(sensitive='score', t=0.2, distance='ordered')
+    >>> TCloseness(sensitive="risk", t=0.2, distance="ordered", order=("low", "middle", "high"))
+    TCloseness(sensitive='risk', t=0.2, distance='ordered')
     """
 
     sensitive: str
     t: float
     distance: Literal["equal", "ordered", "hierarchical"] = "equal"
     hierarchy: Mapping[str, tuple[str, ...]] | None = field(default=None, repr=False)
+    order: tuple[str, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         _require_name(self.sensitive)
@@ -236,7 +243,7 @@ class TCloseness:
         if self.distance not in ("equal", "ordered", "hierarchical"):
             raise OptionError(
                 "'distance' must be 'equal', 'ordered' or 'hierarchical'",
-                hint="Use 'ordered' for numbers and dates, 'equal' for categories.",
+                hint="Use 'ordered' for what has an order, 'equal' for other categories.",
             )
         if (self.distance == "hierarchical") != (self.hierarchy is not None):
             raise OptionError(
@@ -245,6 +252,13 @@ class TCloseness:
             )
         if self.hierarchy is not None:
             _set(self, "hierarchy", _paths(self.hierarchy))
+        if self.order is not None:
+            if self.distance != "ordered":
+                raise OptionError(
+                    "'order' goes with distance 'ordered'",
+                    hint="Leave 'order' out, or write distance='ordered'.",
+                )
+            _set(self, "order", _ordered(self.order))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -337,6 +351,29 @@ def _paths(hierarchy: object) -> dict[str, tuple[str, ...]]:
             problem, hint="Give the groups of each value, from fine to coarse, as a list of texts."
         )
     return paths
+
+
+def _ordered(order: object) -> tuple[str, ...]:
+    """Return the values of an order, from least to most."""
+    values: list[object] = []
+    problem = ""
+    if isinstance(order, Iterable) and not isinstance(order, str | bytes | Mapping | Set):
+        values = list(order)
+    else:
+        problem = f"'order' must be a sequence of texts, not a {type(order).__name__}"
+    texts = tuple(str(value) for value in values if isinstance(value, str))
+    n_repeated = len(texts) - len(set(texts))
+    if len(texts) < len(values):
+        problem = f"'order' has {len(values) - len(texts)} values that are not text"
+    elif n_repeated:
+        problem = f"'order' has {n_repeated} values more than once"
+    elif not problem and len(texts) < 2:
+        problem = "'order' must name two values or more"
+    if problem:
+        raise OptionError(
+            problem, hint="Give each value once, from least to most: order=('low', 'high')."
+        )
+    return texts
 
 
 def _require_name(value: object) -> None:

@@ -165,7 +165,9 @@ def agreed_models(
                 RecursiveLDiversity(sensitive=name, c=rule.recursive_c, l=rule.recursive_l)
             )
         if rule.t is not None:
-            models.append(TCloseness(sensitive=name, t=rule.t, distance=rule.distance))
+            models.append(
+                TCloseness(sensitive=name, t=rule.t, distance=rule.distance, order=rule.order)
+            )
     return tuple(models)
 
 

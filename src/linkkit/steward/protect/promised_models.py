@@ -91,6 +91,7 @@ def _closeness(model: TCloseness, column: pa.Array | pa.ChunkedArray | None) -> 
         t=model.t,
         distance=model.distance,
         hierarchy=model.hierarchy,
+        order=model.order,
         overall=overall,
     )
 

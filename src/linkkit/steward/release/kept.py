@@ -35,8 +35,11 @@ __all__ = [
     "Data",
     "MeasuredModel",
     "Spread",
+    "has_own_order",
+    "in_order",
     "measure_averages",
     "measure_promise",
+    "n_uncovered",
     "spread",
     "tree_levels",
 ]
@@ -245,6 +248,11 @@ def _of_sensitive(
     found = spread(data.sensitive[name], overall=overall)
     if found is None:
         return _unknown(promise, f"column '{name}' has values that the data did not have before")
+    if isinstance(promise, PromisedCloseness) and promise.distance == "ordered":
+        problem = _order_problem(found, promise.order, data.sensitive[name].type)
+        if problem:
+            return _unknown(promise, f"{problem} column '{name}'")
+        found = found if promise.order is None else in_order(found, promise.order)
     tree: Sequence[_Ints] = ()
     if isinstance(promise, PromisedCloseness) and promise.hierarchy is not None:
         levels = tree_levels(found.values, promise.hierarchy)
@@ -257,6 +265,16 @@ def _of_sensitive(
         measured.append(values)
         n_broken += broken
     return _told(promise, np.concatenate(measured), n_broken, _wording(promise))
+
+
+def _order_problem(found: Spread, order: Sequence[str] | None, kind: pa.DataType) -> str:
+    if has_own_order(kind):
+        return "an order is promised beside that of the numbers or dates of" if order else ""
+    if order is None:
+        return "no order is promised for the texts of"
+    if len(set(order)) < len(order):
+        return "the order repeats a value of"
+    return "the order does not cover" if n_uncovered(found, order) else ""
 
 
 def _in_part(
@@ -383,6 +401,52 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, dt.date | dt.time) else value
 
 
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def has_own_order(kind: pa.DataType) -> bool:
+    """Return whether values of a type, or of categories of it, are numbers or dates.
+
+    Examples
+    --------
+    >>> has_own_order(pa.date32()), has_own_order(pa.dictionary(pa.int32(), pa.string()))
+    (True, False)
+    """
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return bool(is_number or pa.types.is_temporal(kind))
+
+
+def n_uncovered(found: Spread, order: Sequence[str]) -> int:
+    """Count the values that an order does not have; missing needs no place in it."""
+    return len({_text(value) for value in found.values} - {None} - set(order))
+
+
+def in_order(found: Spread, order: Sequence[str]) -> Spread:
+    """Rank values as an order has them, which covers them and has each once.
+
+    Missing lies behind the last, and what nobody has takes no rank.
+
+    Examples
+    --------
+    >>> grades = spread(pa.array(["high", "low", None, "low"]))
+    >>> in_order(grades, ["low", "middle", "high"]).codes.tolist()
+    [1, 0, 2, 0]
+    """
+    code = {_text(value): i for i, value in enumerate(found.values)}
+    ranked = [code[text] for text in (*order, None) if text in code]
+    rank = np.empty(len(ranked), dtype=np.int64)
+    rank[ranked] = np.arange(len(ranked))
+    return Spread(
+        values=tuple(found.values[i] for i in ranked),
+        codes=rank[found.codes],
+        overall=found.overall[ranked],
+    )
+
+
 def tree_levels(
     values: Sequence[Any], hierarchy: Mapping[str, Sequence[str]]
 ) -> list[_Ints] | None:
@@ -390,9 +454,7 @@ def tree_levels(
 
     The values' own level comes first; missing is alone at every level.
     """
-    texts = [
-        None if v is None else str(v).lower() if isinstance(v, bool) else str(v) for v in values
-    ]
+    texts = [_text(value) for value in values]
     if any(text is not None and text not in hierarchy for text in texts):
         return None
     heights = {len(path) for path in hierarchy.values()}

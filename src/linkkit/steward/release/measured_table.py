@@ -21,7 +21,14 @@ from linkkit.errors import OptionError
 from linkkit.steward.release import measures
 from linkkit.steward.release.classes import Classes, as_codes, find_classes
 from linkkit.steward.release.counted import count_in_classes
-from linkkit.steward.release.kept import Spread, spread, tree_levels
+from linkkit.steward.release.kept import (
+    Spread,
+    has_own_order,
+    in_order,
+    n_uncovered,
+    spread,
+    tree_levels,
+)
 
 __all__ = ["PrivacyMeasures", "SensitiveMeasures", "measure_privacy"]
 
@@ -48,7 +55,7 @@ class SensitiveMeasures:
     t_equal : float
         The largest distance of a class from the whole table, all values equally far apart.
     t_ordered : float or None
-        The same where values lie at their ranks; None for text.
+        The same where values lie at their ranks; None for text whose order is not given.
     t_hierarchical : float or None
         The same in a hierarchy, if one is given.
     """
@@ -97,6 +104,7 @@ def measure_privacy(
     person: str | None = None,
     household: str | None = None,
     hierarchies: Mapping[str, Mapping[str, str | Sequence[str]]] | None = None,
+    orders: Mapping[str, Sequence[str]] | None = None,
 ) -> PrivacyMeasures:
     """Measure k, l and t of a table.
 
@@ -120,13 +128,17 @@ def measure_privacy(
     hierarchies : mapping of str to mapping of str to sequence of str, optional
         For a sensitive variable, the groups of each value from fine to coarse, the same number
         for each, the last the same for all. A text is the only group of a value.
+    orders : mapping of str to sequence of str, optional
+        For a sensitive variable of text or categories, its values from least to most, as text;
+        only those that occur have ranks.
 
     Raises
     ------
     OptionError
         When the table is empty or of an unknown kind, a column is missing or comes twice, a row
-        has no person, an option is not one of those named, or a hierarchy does not cover the
-        values, has several tops or splits a group.
+        has no person, an option is not one of those named, a hierarchy does not cover the
+        values, has several tops or splits a group, or an order does not cover the values, has
+        one twice or is of a variable of numbers or dates.
 
     Examples
     --------
@@ -135,8 +147,17 @@ def measure_privacy(
     >>> found = measure_privacy(table, quasi_identifiers=["age"], sensitive=["score"])
     >>> found.k, found.sensitive["score"].distinct_l, found.sensitive["score"].t_equal
     (2, 1, 0.25)
+    >>> table["risk"] = ["low", "low", "low", "high"]
+    >>> found = measure_privacy(
+    ...     table,
+    ...     quasi_identifiers=["age"],
+    ...     sensitive=["risk"],
+    ...     orders={"risk": ["low", "middle", "high"]},
+    ... )
+    >>> found.sensitive["risk"].t_ordered
+    0.25
     """
-    _require_options(quasi_identifiers, sensitive, missing, hierarchies or {})
+    _require_options(quasi_identifiers, sensitive, missing, hierarchies or {}, orders or {})
     asked = [*quasi_identifiers, *sensitive, *([person] if person else [])]
     columns = _columns(table, [*asked, *([household] if household else [])])
     # Missing as a value is what a reader sees: not a number and nothing at all are two values.
@@ -156,7 +177,12 @@ def measure_privacy(
         ),
         sensitive={
             name: _measures(
-                classes, columns[name], whose, tree=(hierarchies or {}).get(name), name=name
+                classes,
+                columns[name],
+                whose,
+                tree=(hierarchies or {}).get(name),
+                order=(orders or {}).get(name),
+                name=name,
             )
             for name in sensitive
         },
@@ -174,6 +200,7 @@ def _require_options(
     sensitive: Sequence[str],
     missing: str,
     hierarchies: Mapping[str, Mapping[str, str | Sequence[str]]],
+    orders: Mapping[str, Sequence[str]],
 ) -> None:
     problems: list[str] = []
     for option, names in (("quasi_identifiers", quasi_identifiers), ("sensitive", sensitive)):
@@ -192,12 +219,28 @@ def _require_options(
         if not isinstance(tree, Mapping)
     ]
     problems += [
-        f"the hierarchy of '{n}' is of no sensitive variable"
-        for n in hierarchies
+        f"the {what} of '{n}' is of no sensitive variable"
+        for what, given in (("hierarchy", hierarchies), ("order", orders))
+        for n in given
         if n not in sensitive
+    ]
+    problems += [
+        f"the order of '{n}' {problem}"
+        for n, order in orders.items()
+        if (problem := _order_problem(order))
     ]
     if problems:
         raise OptionError(problems, hint="For example quasi_identifiers=['age', 'sex'].")
+
+
+def _order_problem(order: object) -> str:
+    if not isinstance(order, Sequence) or isinstance(order, str | bytes):
+        return f"is a {type(order).__name__}, not a list of values"
+    n_others = sum(not isinstance(value, str) for value in order)
+    if n_others:
+        return f"has {n_others} values that are not text"
+    n_repeated = len(order) - len(set(order))
+    return f"has {n_repeated} values more than once" if n_repeated else ""
 
 
 def _columns(table: Any, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
@@ -297,9 +340,13 @@ def _measures(
     people: _Ints | None,
     *,
     tree: Mapping[str, str | Sequence[str]] | None,
+    order: Sequence[str] | None,
     name: str,
 ) -> SensitiveMeasures:
     found = spread(column, people=people)
+    if found is not None and order is not None:
+        _require_coverage(found, order, column.type, name)
+        found = in_order(found, order)
     paths = None if tree is None else _tree(tree, name)
     levels = None if paths is None or found is None else tree_levels(found.values, paths)
     if found is None or (paths is not None and levels is None):
@@ -307,10 +354,21 @@ def _measures(
             f"the hierarchy of '{name}' does not cover its values",
             hint="Give each value as many groups as the others.",
         )
-    has_order = not any(isinstance(value, str | bool) for value in found.values) or (
-        pa.types.is_temporal(column.type)
-    )
+    has_order = order is not None or has_own_order(column.type)
     return _worst(classes, found, people, levels=levels, has_order=has_order)
+
+
+def _require_coverage(found: Spread, order: Sequence[str], kind: pa.DataType, name: str) -> None:
+    n_open = n_uncovered(found, order)
+    problem = ""
+    if has_own_order(kind) and not pa.types.is_dictionary(kind):
+        problem = f"column '{name}' has numbers or dates, which have an order of their own"
+    elif n_open:
+        problem = f"the order of '{name}' does not cover {n_open} values"
+    if problem:
+        raise OptionError(
+            problem, hint="Give all values of a column of text or categories, from least to most."
+        )
 
 
 def _tree(tree: Mapping[str, str | Sequence[str]], name: str) -> dict[str, tuple[str, ...]]:

@@ -281,7 +281,11 @@ def _promises_enough(
         if rule.recursive_l is not None and rule.recursive_c is not None:
             rules.append(PromisedRecursiveL(sensitive=name, c=rule.recursive_c, l=rule.recursive_l))
         if rule.t is not None:
-            rules.append(PromisedCloseness(sensitive=name, t=rule.t, distance=rule.distance))
+            rules.append(
+                PromisedCloseness(
+                    sensitive=name, t=rule.t, distance=rule.distance, order=rule.order
+                )
+            )
     return all(rule in models for rule in rules)
 
 

@@ -58,10 +58,13 @@ def _words(model: PrivacyModel) -> str:
                 "Delta-presence: of the people of the population who fit a class, between "
                 f"{low:.4g} and {high:.4g} of all are in the data."
             )
-        case TCloseness(sensitive=name, t=t, distance=distance):
+        case TCloseness(sensitive=name, t=t, distance=distance, order=order):
+            where = _DISTANCES[distance]
+            if order is not None:
+                where += " in the order " + ", ".join(f"'{value}'" for value in order)
             return (
                 f"t-closeness: '{name}' is spread in every class as in all people, up to a "
-                f"distance of {t:.4g}, where {_DISTANCES[distance]}."
+                f"distance of {t:.4g}, where {where}."
             )
         case _:
             return _diversity(model)
