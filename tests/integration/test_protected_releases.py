@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import traceback
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,7 @@ PROTECTION = {
     "max_suppressed": 0.3,
     "quasi_identifiers": {"birth_year": {"intervals": [1, 2, 4]}, "sex": {}},
 }
+RISKS = ("low", "middle", "high", "acute")
 TREE = {str(n): ("few" if n < 4 else "many", "*") for n in range(20)}
 AGREED = {
     "k-anonymity": {},
@@ -42,6 +44,9 @@ AGREED = {
     "recursive l-diversity": {"sensitive": {"days_absent": {"recursive_l": 2, "recursive_c": 1.5}}},
     "t-closeness": {"sensitive": {"days_absent": {"t": 0.5}}},
     "t-closeness of numbers": {"sensitive": {"score": {"t": 0.35, "distance": "ordered"}}},
+    "t-closeness of categories": {
+        "sensitive": {"risk": {"t": 0.35, "distance": "ordered", "order": [*RISKS, "unheard of"]}}
+    },
     "all of them": {
         "households": 3,
         "sensitive": {
@@ -49,6 +54,7 @@ AGREED = {
                 "distinct_l": 3, "entropy_l": 2.5, "recursive_l": 2, "recursive_c": 1.5, "t": 0.6,
             },
             "score": {"t": 0.4, "distance": "ordered"},
+            "risk": {"t": 0.5, "distance": "ordered", "order": RISKS},
         },
     },
 }  # fmt: skip
@@ -60,6 +66,9 @@ def partnership(*, homes=True, **protection):
     document = copy.deepcopy(agreement.model_dump(mode="json"))
     document["steward"] = {"name": "Steward", "public_key": STEWARD.public.text}
     document["protection"] = {**PROTECTION, **protection}
+    document["variables"]["risk"] = {"type": "category", "label": "Risk of dropping out"}
+    document["parties"]["school"]["payload"]["risk"] = {"column": "Risk"}
+    document["projects"]["study"]["variables"].append("risk")
     agreement = Agreement.model_validate(document)
     school = payloads[0].table
     sex = school["sex"].to_pylist()
@@ -68,6 +77,9 @@ def partnership(*, homes=True, **protection):
     born[5] = born[29] = None
     for name, column in (("sex", pa.array(sex)), ("birth_year", pa.array(born, pa.int64()))):
         school = school.set_column(school.column_names.index(name), name, column)
+    absent = school["days_absent"].to_pylist()
+    risks = [None if n == 8 else RISKS[min(n // 2, 3)] for n in absent]
+    school = school.append_column("risk", pa.array(risks))
     crosswalk_table = crosswalk.table
     if homes:
         number = np.zeros((len(crosswalk), 16), dtype=np.uint8)
@@ -123,7 +135,7 @@ def test_what_an_agreement_demands_is_kept_saved_and_released(tmp_path, demanded
     assert measured.n_people == len(safe) >= 0.7 * N_SCHOOL
     assert all(not model.n_broken for model in measured.models)
     names = {model.model for model in measured.models}
-    wanted = set(AGREED) - {"t-closeness of numbers", "all of them"}
+    wanted = set(AGREED) - {"t-closeness of numbers", "t-closeness of categories", "all of them"}
     assert names >= (wanted if demanded == "all of them" else {demanded} & wanted)
     assert "household_id" not in pd.read_csv(tmp_path / "out" / "data.csv").columns
 
@@ -168,6 +180,9 @@ def test_households_must_have_been_linked_where_they_are_demanded():
         protect(people, agreement)
 
 
+IN_ORDER = AGREED["t-closeness of categories"]
+
+
 def swapped(safe, name):
     """The protected data set with the values of a column in another order."""
     table = safe.table
@@ -190,6 +205,16 @@ def swapped(safe, name):
             {"sensitive": {"score": {"t": 0.3, "distance": "ordered"}}},
             lambda safe: swapped(swapped(safe, "score"), "birth_year"),
             "farther than 0.3 .ordered. from everybody's 'score'",
+        ),
+        (
+            IN_ORDER,
+            lambda safe: swapped(swapped(safe, "risk"), "birth_year"),
+            "farther than 0.35 .ordered. from everybody's 'risk'",
+        ),
+        (
+            IN_ORDER,
+            lambda safe: with_first(safe, "risk", "astray"),
+            "cannot be measured: the order does not cover column 'risk'",
         ),
         (
             {"households": 3},
@@ -233,6 +258,34 @@ def test_promises_that_were_made_smaller_are_not_released(tmp_path, less):
     )
     with pytest.raises(NotAuthorizedError, match="promises less"):
         release(altered, tmp_path / "out", agreement=agreement)
+
+
+@pytest.mark.parametrize("order", [None, RISKS, ("middle", "low", "high", "acute", "unheard of")])
+def test_another_order_than_the_agreed_one_is_not_released(tmp_path, order):
+    people, agreement = integrated(**IN_ORDER)
+    safe = protect(people, agreement)
+    (at,) = [i for i, one in enumerate(safe.promises.models) if one.model == "t-closeness"]
+    models = list(safe.promises.models)
+    assert models[at].order == (*RISKS, "unheard of")
+    assert any("in the order 'low', 'middle'" in words for words in safe.summary.in_words)
+    models[at] = dataclasses.replace(models[at], order=order)
+    altered = dataclasses.replace(
+        safe, promises=dataclasses.replace(safe.promises, models=tuple(models))
+    )
+    with pytest.raises(NotAuthorizedError, match="promises less"):
+        release(altered, tmp_path / "out", agreement=agreement)
+    if order is None:
+        with pytest.raises(ReleaseError, match="no order is promised for the texts of .* 'risk'"):
+            release(altered, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_agreed_order_has_to_cover_the_data():
+    rule = {"t": 0.35, "distance": "ordered", "order": RISKS[:2]}
+    people, agreement = integrated(sensitive={"risk": rule})
+    with pytest.raises(ProtectionError, match="'risk' does not cover 2 values") as caught:
+        protect(people, agreement)
+    assert "acute" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_models_that_are_given_are_kept_beside_the_agreed_ones(tmp_path):

@@ -54,6 +54,13 @@ MODELS = st.one_of(
         TCloseness,
         sensitive=st.just("grade"),
         t=SHARES,
+        distance=st.just("ordered"),
+        order=st.permutations([*TREE, "nobody's"]),
+    ),
+    st.builds(
+        TCloseness,
+        sensitive=st.just("grade"),
+        t=SHARES,
         distance=st.just("hierarchical"),
         hierarchy=st.sampled_from([TREE, FLAT]),
     ),
@@ -142,6 +149,13 @@ ALONE = st.one_of(
         st.builds(RecursiveLDiversity, sensitive=SCORES, c=st.just(2), l=st.integers(2, 3)),
         st.builds(TCloseness, sensitive=SCORES, t=SHARES),
         st.builds(TCloseness, sensitive=st.just("score"), t=SHARES, distance=st.just("ordered")),
+        st.builds(
+            TCloseness,
+            sensitive=st.just("grade"),
+            t=SHARES,
+            distance=st.just("ordered"),
+            order=st.permutations(list(TREE)),
+        ),
     ]
 )
 

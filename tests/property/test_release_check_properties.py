@@ -80,6 +80,13 @@ MODELS = st.one_of(
         TCloseness,
         sensitive=st.just("grade"),
         t=SHARES,
+        distance=st.just("ordered"),
+        order=st.permutations([*TREE, "nobody's"]),
+    ),
+    st.builds(
+        TCloseness,
+        sensitive=st.just("grade"),
+        t=SHARES,
         distance=st.just("hierarchical"),
         hierarchy=st.just(TREE),
     ),

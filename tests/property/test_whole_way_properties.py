@@ -64,7 +64,7 @@ METHODS = ["optimal", "local", "partition"]
 POLICIES = ["category", "wildcard", "suppress"]
 KINDS = [
     "k", "household", "map", "presence", "distinct", "entropy", "recursive", "equal", "ordered",
-    "hierarchical",
+    "hierarchical", "in order",
 ]  # fmt: skip
 
 
@@ -88,6 +88,12 @@ def model_of(kind, rng, population):
         ),
         "equal": lambda: TCloseness(sensitive=name, t=far),
         "ordered": lambda: TCloseness(sensitive="score", t=far / 2, distance="ordered"),
+        "in order": lambda: TCloseness(
+            sensitive="grade",
+            t=far / 2,
+            distance="ordered",
+            order=rng.permutation(["nobody's", *TREE]).tolist(),
+        ),
         "hierarchical": lambda: TCloseness(
             sensitive="grade", t=far, distance="hierarchical", hierarchy=TREE
         ),

@@ -377,9 +377,12 @@ def spread(
     [1, 2, 0, 1]
     """
     codes, dictionary = as_codes(column)
-    mine: list[Any] = [_plain(value) for value in dictionary.to_pylist()]
-    if (codes < 0).any():
-        codes = np.where(codes < 0, len(mine), codes)
+    # A category may have values that nobody has, and these have no rank.
+    occurs = np.bincount(codes + 1, minlength=len(dictionary) + 1) > 0
+    listed = zip(dictionary.to_pylist(), occurs[1:], strict=True)
+    mine: list[Any] = [_plain(value) for value, there in listed if there]
+    codes = np.append(np.cumsum(occurs[1:]) - 1, len(mine))[codes]
+    if occurs[0]:
         mine.append(None)
     known = mine if overall is None else [value for value, n in overall if n > 0]
     ranked = sorted(known, key=lambda value: (value is None, 0 if value is None else value))
