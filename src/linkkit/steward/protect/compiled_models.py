@@ -265,15 +265,15 @@ def _sensitive(
     values, codes = coded_values(column)
     placed = [m for m in models if isinstance(m, TCloseness) and (m.hierarchy or m.order)]
     plain = [model for model in models if model not in placed]
-    entries = find_entries(codes, items.of_rows.astype(np.int64), person)
+    of_rows = items.of_rows.astype(np.int64)
     overall = _overall(codes, len(values), person)
     groups: list[_Group] = []
     if plain:
+        entries = find_entries(codes, of_rows, person)
         groups.append((entries, tuple(_rule(model, overall) for model in plain)))
     for model in placed:
         place, rule = _placed(model, _texts(values), overall)
-        entries = find_entries(place[codes], items.of_rows.astype(np.int64), person)
-        groups.append((entries, (rule,)))
+        groups.append((find_entries(place[codes], of_rows, person), (rule,)))
     return groups
 
 
