@@ -27,19 +27,10 @@ from linkkit.steward.protect._reference import keeps
 from linkkit.steward.protect.compiled_models import compile_conditions
 from linkkit.steward.protect.hierarchies import build_hierarchy
 from linkkit.steward.protect.items import find_items
-from linkkit.steward.protect.models import (
-    DeltaPresence,
-    DistinctLDiversity,
-    EntropyLDiversity,
-    HouseholdKAnonymity,
-    KAnonymity,
-    KMap,
-    RecursiveLDiversity,
-    TCloseness,
-)
+from linkkit.steward.protect.models import DistinctLDiversity, KAnonymity
 from linkkit.steward.protect.promised_models import promise_models
-from linkkit.steward.release.check import check_files
-from linkkit.steward.release.data_files import write_csv, write_parquet
+from shared.privacy_models import MODELS, TREE, agrees
+from shared.study import check_table
 
 QUASI = ("age", "sex", "zip")
 WAYS = {
@@ -47,43 +38,6 @@ WAYS = {
     "sex": Generalization(groups=({"f or m": ("F", "M"), "x": ("X",)},)),
     "zip": Generalization(prefixes=(3, 2)),
 }
-TREE = {
-    "a": ("ab", "abc", "*"),
-    "b": ("ab", "abc", "*"),
-    "c": ("c", "abc", "*"),
-    "d": ("de", "de", "*"),
-}
-NOTHING = pa.table({"age": [0]})
-SHARES = st.sampled_from([0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75])
-SENSITIVE = st.sampled_from(["score", "grade"])
-MODELS = st.one_of(
-    st.builds(KAnonymity, k=st.integers(2, 5)),
-    st.builds(HouseholdKAnonymity, k=st.integers(2, 4)),
-    st.builds(KMap, k=st.integers(2, 12), population=st.just(NOTHING)),
-    st.builds(
-        DeltaPresence,
-        low=st.sampled_from([0.0, 0.25]),
-        high=st.sampled_from([0.4, 0.5, 0.75]),
-        population=st.just(NOTHING),
-    ),
-    st.builds(DistinctLDiversity, sensitive=SENSITIVE, l=st.integers(2, 4)),
-    st.builds(EntropyLDiversity, sensitive=SENSITIVE, l=st.sampled_from([1.5, 2, 2.5, 3])),
-    st.builds(
-        RecursiveLDiversity,
-        sensitive=SENSITIVE,
-        c=st.sampled_from([0.5, 1, 2]),
-        l=st.integers(2, 3),
-    ),
-    st.builds(TCloseness, sensitive=SENSITIVE, t=SHARES),
-    st.builds(TCloseness, sensitive=st.just("score"), t=SHARES, distance=st.just("ordered")),
-    st.builds(
-        TCloseness,
-        sensitive=st.just("grade"),
-        t=SHARES,
-        distance=st.just("hierarchical"),
-        hierarchy=st.just(TREE),
-    ),
-)
 POLICIES = st.sampled_from(["category", "wildcard", "suppress"])
 
 
@@ -152,14 +106,6 @@ def cases(draw):
         missing=draw(POLICIES),
         others=draw(st.lists(st.tuples(age, sex, code), max_size=30)),
         levels=tuple(draw(st.integers(0, n)) for n in (3, 2, 2)),
-    )
-
-
-def agrees(one, other, missing):
-    """Whether two shown rows are of one class."""
-    wild = missing == "wildcard"
-    return all(
-        a == b or (wild and (a is None or b is None)) for a, b in zip(one, other, strict=True)
     )
 
 
@@ -289,7 +235,7 @@ def promises_of(case, formed):
     )
 
 
-def check(case, formed, *, promises=None):
+def check(case, formed):
     """Write what was formed, and let the check measure it."""
     names = [f"{row:06x}" for row in formed.stays]
     table = pa.table(
@@ -304,14 +250,10 @@ def check(case, formed, *, promises=None):
         }
     )
     with tempfile.TemporaryDirectory() as folder:
-        write_csv(table, Path(folder) / "x.csv")
-        write_parquet(table, Path(folder) / "x.parquet")
-        return check_files(
-            Path(folder) / "x.csv",
-            Path(folder) / "x.parquet",
-            promises=promises or promises_of(case, formed),
-            id_column="study_id",
-            permitted=table.column_names,
+        return check_table(
+            Path(folder),
+            table,
+            promises_of(case, formed),
             households={
                 name: case.homes[row] for name, row in zip(names, formed.stays, strict=True)
             },

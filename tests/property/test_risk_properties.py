@@ -4,7 +4,6 @@ import dataclasses
 import json
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +11,6 @@ from pydantic import TypeAdapter
 
 from linkkit.agreement import Agreement
 from linkkit.errors import ProtectionError
-from linkkit.steward.integrate import IntegratedDataset
 from linkkit.steward.integrate.example import small_partnership
 from linkkit.steward.protect import protect
 from linkkit.steward.protect.dataset import ProtectionSummary
@@ -20,6 +18,7 @@ from linkkit.steward.protect.measured.fitting import fitting_people, people_in_r
 from linkkit.steward.protect.measured.report import ClassCounts
 from linkkit.steward.protect.measured.risk import risk_figures
 from linkkit.steward.release.published import publish_findings, publish_risk, publish_utility
+from shared.study import people_of
 
 AGREEMENT, _, _ = small_partnership()
 CELL = AGREEMENT.protection.smallest_cell
@@ -109,18 +108,8 @@ def protected(seed):
     document = AGREEMENT.model_dump(mode="json")
     document["protection"]["max_suppressed"] = 0.4
     agreement = Agreement.from_document(document)
-    people = IntegratedDataset(
-        project="study",
-        agreement_id=agreement.id,
-        agreement_fingerprint=agreement.fingerprint,
-        table=pa.table(
-            {
-                "study_id": [f"{i:032x}" for i in range(n)],
-                "birth_year": (2016 - rng.geometric(common, n)).tolist(),
-                "sex": sexes.tolist(),
-            }
-        ),
-    )
+    born = (2016 - rng.geometric(common, n)).tolist()
+    people = people_of(agreement, birth_year=born, sex=sexes.tolist())
     try:
         return protect(people, agreement, method="optimal")
     except ProtectionError:
