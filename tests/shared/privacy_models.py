@@ -30,38 +30,45 @@ _NOTHING = pa.table({"x": [0]})
 _SHARES = st.sampled_from([0.1, 0.125, 0.2, 0.25, 0.3, 1 / 3, 0.4, 0.5, 0.6, 0.75, 1.0])
 _SENSITIVE = st.sampled_from(["score", "grade"])
 
-OF_CLASSES = st.one_of(
-    st.builds(KAnonymity, k=st.integers(2, 5)),
-    st.builds(HouseholdKAnonymity, k=st.integers(2, 4)),
-    st.builds(DistinctLDiversity, sensitive=_SENSITIVE, l=st.integers(2, 4)),
-    st.builds(EntropyLDiversity, sensitive=_SENSITIVE, l=st.sampled_from([1.5, 2, 2.5, 3, 4])),
-    st.builds(
+OF_CLASSES = {
+    "k": st.builds(KAnonymity, k=st.integers(2, 5)),
+    "household": st.builds(HouseholdKAnonymity, k=st.integers(2, 4)),
+    "distinct": st.builds(DistinctLDiversity, sensitive=_SENSITIVE, l=st.integers(2, 4)),
+    "entropy": st.builds(
+        EntropyLDiversity, sensitive=_SENSITIVE, l=st.sampled_from([1.5, 2, 2.5, 3, 4])
+    ),
+    "recursive": st.builds(
         RecursiveLDiversity,
         sensitive=_SENSITIVE,
         c=st.sampled_from([0.5, 1, 1.5, 2, 3]),
         l=st.integers(2, 3),
     ),
-    st.builds(TCloseness, sensitive=_SENSITIVE, t=_SHARES),
-    st.builds(TCloseness, sensitive=st.just("score"), t=_SHARES, distance=st.just("ordered")),
-    st.builds(
+    "equal": st.builds(TCloseness, sensitive=_SENSITIVE, t=_SHARES),
+    "ordered": st.builds(
+        TCloseness, sensitive=st.just("score"), t=_SHARES, distance=st.just("ordered")
+    ),
+    "hierarchical": st.builds(
         TCloseness,
         sensitive=st.just("grade"),
         t=_SHARES,
         distance=st.just("hierarchical"),
         hierarchy=st.sampled_from([TREE, _FLAT]),
     ),
-)
-OF_POPULATIONS = st.one_of(
-    st.builds(KMap, k=st.integers(2, 12), population=st.just(_NOTHING)),
-    st.builds(DeltaPresence, low=st.just(0.0), high=_SHARES, population=st.just(_NOTHING)),
-    st.builds(
-        DeltaPresence,
-        low=st.sampled_from([0.2, 0.25]),
-        high=st.sampled_from([0.4, 0.5, 0.75]),
-        population=st.just(_NOTHING),
+}
+OF_POPULATIONS = {
+    "map": st.builds(KMap, k=st.integers(2, 12), population=st.just(_NOTHING)),
+    "presence": st.one_of(
+        st.builds(DeltaPresence, low=st.just(0.0), high=_SHARES, population=st.just(_NOTHING)),
+        st.builds(
+            DeltaPresence,
+            low=st.sampled_from([0.2, 0.25]),
+            high=st.sampled_from([0.4, 0.5, 0.75]),
+            population=st.just(_NOTHING),
+        ),
     ),
-)
+}
 MODELS = OF_CLASSES | OF_POPULATIONS
+ANY_MODEL = st.one_of(*MODELS.values())
 
 
 def agrees(one, other, missing):
