@@ -315,7 +315,7 @@ def test_the_check_refuses_exactly_what_breaks_a_promise(kind, case, data):
 
 
 @pytest.mark.parametrize("kind", MODELS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(case=cases(), data=st.data())
 def test_one_altered_row_is_caught_where_it_breaks_a_promise(kind, case, data):
     case = dataclasses.replace(case, models=[data.draw(MODELS[kind])])

@@ -499,4 +499,4 @@ def test_any_data_keep_what_is_promised(tmp_path, seed):
     assert done.disclosure.measured.models[-1].n_broken == 0
     shown = safe.table.to_pandas().dropna(subset=["income", "rent"], how="all")
     sizes = shown.groupby(["income", "rent"], dropna=False).size()
-    assert sizes.empty or sizes.min() >= k
+    assert sizes.min() >= k
