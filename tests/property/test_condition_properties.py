@@ -10,61 +10,8 @@ from linkkit.steward.protect import tally as tally_module
 from linkkit.steward.protect._reference import keeps
 from linkkit.steward.protect.compiled_models import compile_conditions
 from linkkit.steward.protect.items import find_items
-from linkkit.steward.protect.models import (
-    DeltaPresence,
-    DistinctLDiversity,
-    EntropyLDiversity,
-    HouseholdKAnonymity,
-    KAnonymity,
-    KMap,
-    RecursiveLDiversity,
-    TCloseness,
-)
-
-TREE = {
-    "a": ("ab", "abc", "*"),
-    "b": ("ab", "abc", "*"),
-    "c": ("c", "abc", "*"),
-    "d": ("de", "de", "*"),
-    "e": ("de", "de", "*"),
-}
-FLAT = dict.fromkeys(TREE, ("*",))
-NOTHING = pa.table({"x": [0]})
-
-# Bounds are shares that small classes meet exactly, so that the border is tried again and again.
-SHARES = st.sampled_from([0.1, 0.125, 0.2, 0.25, 0.3, 1 / 3, 0.4, 0.5, 0.6, 0.75, 1.0])
-SCORES = st.sampled_from(["score", "grade"])
-MODELS = st.one_of(
-    st.builds(KAnonymity, k=st.integers(2, 4)),
-    st.builds(HouseholdKAnonymity, k=st.integers(2, 4)),
-    st.builds(KMap, k=st.integers(2, 6), population=st.just(NOTHING)),
-    st.builds(DeltaPresence, low=st.just(0.0), high=SHARES, population=st.just(NOTHING)),
-    st.builds(DeltaPresence, low=st.just(0.2), high=st.just(0.5), population=st.just(NOTHING)),
-    st.builds(DistinctLDiversity, sensitive=SCORES, l=st.integers(2, 4)),
-    st.builds(EntropyLDiversity, sensitive=SCORES, l=st.sampled_from([1.5, 2, 2.5, 3, 4])),
-    st.builds(
-        RecursiveLDiversity,
-        sensitive=SCORES,
-        c=st.sampled_from([0.5, 1, 1.5, 2, 3]),
-        l=st.integers(2, 3),
-    ),
-    st.builds(TCloseness, sensitive=SCORES, t=SHARES),
-    st.builds(TCloseness, sensitive=st.just("score"), t=SHARES, distance=st.just("ordered")),
-    st.builds(
-        TCloseness,
-        sensitive=st.just("grade"),
-        t=SHARES,
-        distance=st.just("ordered"),
-        order=st.permutations([*TREE, "nobody's"]),
-    ),
-    st.builds(
-        TCloseness,
-        sensitive=st.just("grade"),
-        t=SHARES,
-        distance=st.just("hierarchical"),
-        hierarchy=st.sampled_from([TREE, FLAT]),
-    ),
-)
+from linkkit.steward.protect.models import EntropyLDiversity
+from shared.privacy_models import ANY_MODEL, OF_CLASSES, TREE
 
 
 @st.composite
@@ -113,7 +60,7 @@ def engine(request, monkeypatch):
 @settings(max_examples=400, deadline=None)
 @given(
     case=tables(),
-    models=st.lists(MODELS, min_size=1, max_size=3),
+    models=st.lists(ANY_MODEL, min_size=1, max_size=3),
     fits=st.lists(st.integers(0, 12), min_size=4, max_size=4),
     rng=st.randoms(use_true_random=False),
 )
@@ -140,28 +87,8 @@ def test_conditions_equal_their_reference(case, models, fits, rng):
         assert kept[c] == expected
 
 
-ALONE = st.one_of(
-    [
-        st.builds(KAnonymity, k=st.integers(2, 4)),
-        st.builds(HouseholdKAnonymity, k=st.integers(2, 4)),
-        st.builds(DistinctLDiversity, sensitive=SCORES, l=st.integers(2, 4)),
-        st.builds(EntropyLDiversity, sensitive=SCORES, l=st.sampled_from([1.5, 2, 2.5])),
-        st.builds(RecursiveLDiversity, sensitive=SCORES, c=st.just(2), l=st.integers(2, 3)),
-        st.builds(TCloseness, sensitive=SCORES, t=SHARES),
-        st.builds(TCloseness, sensitive=st.just("score"), t=SHARES, distance=st.just("ordered")),
-        st.builds(
-            TCloseness,
-            sensitive=st.just("grade"),
-            t=SHARES,
-            distance=st.just("ordered"),
-            order=st.permutations(list(TREE)),
-        ),
-    ]
-)
-
-
 @settings(max_examples=300, deadline=None)
-@given(case=tables(), model=ALONE)
+@given(case=tables(), model=st.one_of(*OF_CLASSES.values()))
 def test_merging_classes_keeps_what_both_keep(case, model):
     """With one row each; a person in two classes with two values is counted anew when merged."""
     rows, _, _, _ = case

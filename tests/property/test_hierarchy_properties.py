@@ -46,6 +46,7 @@ def test_levels_only_merge_and_never_lose_less(values, ways, data):
     hierarchy = build_hierarchy("v", pa.array(cells), Generalization(**ways))
     missing = hierarchy.n_groups - 1
     assert [cell is None for cell in cells] == (hierarchy.base == missing).tolist()
+    assert len(hierarchy.levels) > 1
     for fine, coarse in pairwise(hierarchy.levels):
         pairs = set(zip(fine.groups.tolist(), coarse.groups.tolist(), strict=True))
         assert len(pairs) == len(set(fine.groups.tolist()))

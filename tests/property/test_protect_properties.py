@@ -1,5 +1,6 @@
 """What holds for every protected data set: k is kept, the best levels are found, order is nothing."""
 
+import dataclasses
 from collections import Counter
 from itertools import pairwise
 
@@ -11,7 +12,6 @@ from hypothesis import strategies as st
 
 from linkkit.agreement import Generalization
 from linkkit.errors import ProtectionError
-from linkkit.steward.integrate import IntegratedDataset
 from linkkit.steward.integrate.example import small_partnership
 from linkkit.steward.protect import protect
 from linkkit.steward.protect.conditions import Conditions
@@ -19,6 +19,7 @@ from linkkit.steward.protect.hierarchies import LOSS_UNITS, Hierarchy, Level, bu
 from linkkit.steward.protect.items import find_items
 from linkkit.steward.protect.methods._reference import search_reference
 from linkkit.steward.protect.methods.lattice import search_lattice
+from shared.study import people_of
 
 AGREEMENT, _, _ = small_partnership()
 
@@ -28,19 +29,12 @@ PEOPLE = st.lists(st.tuples(YEARS, SEXES), min_size=5, max_size=60)
 
 
 def dataset(rows, order=None):
-    order = range(len(rows)) if order is None else order
-    return IntegratedDataset(
-        project="study",
-        agreement_id=AGREEMENT.id,
-        agreement_fingerprint=AGREEMENT.fingerprint,
-        table=pa.table(
-            {
-                "study_id": [f"{i:032x}" for i in order],
-                "birth_year": pa.array([rows[i][0] for i in order], pa.int64()),
-                "sex": pa.array([rows[i][1] for i in order], pa.string()),
-            }
-        ),
+    made = people_of(
+        AGREEMENT,
+        birth_year=pa.array([row[0] for row in rows], pa.int64()),
+        sex=pa.array([row[1] for row in rows], pa.string()),
     )
+    return made if order is None else dataclasses.replace(made, table=made.table.take(order))
 
 
 @given(rows=PEOPLE, k=st.integers(5, 8))

@@ -37,8 +37,8 @@ from linkkit.steward.protect.promised import promises_of
 from linkkit.steward.protect.shown import show
 from linkkit.steward.protect.table import anonymize
 from linkkit.steward.protect.upheld import Upheld
-from linkkit.steward.release.check import check_files
-from linkkit.steward.release.data_files import write_csv, write_parquet
+from shared.privacy_models import agrees
+from shared.study import check_table
 
 BORN = [date(2019, 5, 1) + timedelta(days=40 * i) for i in range(6)]
 POOL = {
@@ -174,13 +174,10 @@ def checked(case, found):
     safe = found.apply(case.table)
     ids = case.table["study_id"].to_pylist()
     with tempfile.TemporaryDirectory() as folder:
-        write_csv(safe, Path(folder) / "x.csv")
-        write_parquet(safe, Path(folder) / "x.parquet")
-        return check_files(
-            Path(folder) / "x.csv",
-            Path(folder) / "x.parquet",
-            promises=promises_from_json(promises_to_json(promises)),
-            id_column="study_id",
+        return check_table(
+            Path(folder),
+            safe,
+            promises_from_json(promises_to_json(promises)),
             permitted=case.table.column_names,
             households={i: h for i, h in zip(ids, case.homes, strict=True) if h is not None},
             population=case.population,
@@ -275,13 +272,6 @@ def test_people_of_the_population_who_do_not_fit_are_found(monkeypatch, method, 
     assert first_refusal(**ways) is not None
 
 
-def agree(one, other, missing):
-    wild = missing == "wildcard"
-    return all(
-        a == b or (wild and (a is None or b is None)) for a, b in zip(one, other, strict=True)
-    )
-
-
 @pytest.mark.parametrize("missing", POLICIES)
 @pytest.mark.parametrize("method", METHODS)
 def test_rows_of_the_same_person_count_once(method, missing):
@@ -318,7 +308,7 @@ def keeps_by_reference(case, seed):
     columns = {name: safe[name].to_pylist() for name in ("score", "grade", "who")}
     homes = [-1 if home is None else home for home in safe["home"].to_pylist()]
     for look in set(looks):
-        rows = [r for r, one in enumerate(looks) if agree(look, one, case.request.missing)]
+        rows = [r for r, one in enumerate(looks) if agrees(look, one, case.request.missing)]
         for model in case.request.models:
             assert keeps(model, rows, sensitive=columns, person=columns["who"], household=homes)
     return True

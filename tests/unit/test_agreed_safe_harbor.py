@@ -9,11 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from linkkit.agreement import Agreement
 from linkkit.errors import AgreementError, NotAuthorizedError, ProtectionError, ReleaseError
-from linkkit.steward.integrate import IntegratedDataset
 from linkkit.steward.protect import protect
 from linkkit.steward.release import release
+from shared.study import agreement_of, people_of
 
 TODAY = dt.date(2026, 6, 1)
 TYPES = {
@@ -38,51 +37,14 @@ WAYS = {
 }
 
 
-def agreement_with(uses=("zip3", "age", "sex", "score"), ways=(), types=(), **protection):
-    kinds = {**TYPES, **dict(types)}
-    return Agreement.from_document(
-        {
-            "format": "linkkit-agreement/1",
-            "id": "test-town",
-            "title": "Test Town",
-            "purpose": "Testing.",
-            "legal_basis": "None.",
-            "years": {"first": 2023, "last": 2025},
-            "destroy_by": "2199-01-01",
-            "linkage": {
-                "profile": "field",
-                "fields": {"born": {"kind": "date"}, "home": {"kind": "postal_code"}},
-            },
-            "variables": {name: {"type": kind} for name, kind in kinds.items()},
-            "parties": {
-                "clinic": {
-                    "name": "The clinic",
-                    "linkage_fields": {"born": {"column": "B"}, "home": {"column": "Z"}},
-                    "payload": {n: SOURCES.get(n, {"column": n.upper()}) for n in kinds},
-                }
-            },
-            "linkage_unit": {"name": "Unit"},
-            "steward": {"name": "Steward"},
-            "protection": {
-                "smallest_cell": 3,
-                "max_suppressed": 0.5,
-                "quasi_identifiers": {**WAYS, **dict(ways)},
-                "preset": "hipaa_safe_harbor",
-                **protection,
-            },
-            "projects": {"study": {"purpose": "Study.", "variables": list(uses)}},
-        }
-    )
-
-
-def people_of(agreement, **columns):
-    n = len(next(iter(columns.values())))
-    return IntegratedDataset(
-        project="study",
-        agreement_id=agreement.id,
-        agreement_fingerprint=agreement.fingerprint,
-        table=pa.table({"study_id": [f"{i:032x}" for i in range(n)], **columns}),
-    )
+def agreement_with(uses=("zip3", "age", "sex", "score"), ways=(), **protection):
+    usual = {
+        "smallest_cell": 3,
+        "max_suppressed": 0.5,
+        "quasi_identifiers": {**WAYS, **dict(ways)},
+        "preset": "hipaa_safe_harbor",
+    }
+    return agreement_of(TYPES, uses=uses, payload=SOURCES, **usual | protection)
 
 
 def some_people(agreement, **changes):

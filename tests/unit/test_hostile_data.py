@@ -249,7 +249,5 @@ def test_fields_that_tell_nothing_do_no_harm(
                     **{f"area_{i}": f"{i}" + table["postal_code"].str[::-1]}
                 )
     found = linked(tables, profile, kinds=kinds)
-    # Ten equal parts of one filter leave no more than the rest to tell people apart.
-    least = 0.6 if (profile, hostile) == ("clkhash", "dependent") else 0.85
-    assert found.f1 > least or found.warnings
-    assert found.f1 > least - 0.25
+    assert found.f1 > 0.85 or "may be right" in found.warnings
+    assert found.f1 > 0.6

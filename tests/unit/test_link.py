@@ -372,6 +372,16 @@ def test_parties_of_one_record_over_and_over_are_linked_or_told(
         agreement = Agreement.from_document(document)
         extracts = [encode_plainly(frame, agreement, party) for party in ("north", "south")]
         both = link(extracts)
-        assert both.crosswalk.n_people >= (1 if not clean else n)
+        assert len(both.crosswalk) == 2 * n
+        if n == 1:
+            assert both.crosswalk.n_people == 1
+        elif clean:  # which two of them are one person cannot be told
+            assert both.crosswalk.n_people == 2 * n
+            assert any("seem to share nobody" in warning for warning in both.warnings)
+        else:
+            assert both.crosswalk.n_people in (1, 2 * n)
+            for party in ("north", "south"):
+                told = f"{n} of {n} records of '{party}' are equal to more than 100 others"
+                assert any(told in warning for warning in both.warnings)
         if not clean:
             assert len(link(extracts[:1]).crosswalk) == n

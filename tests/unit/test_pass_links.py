@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import statistics
 
 import pytest
 
@@ -100,11 +99,12 @@ def test_hardly_anybody_is_linked_where_nobody_is_in_both(town, once, fields):
     summer = town.extracts["summer"]
     summer = summer[summer[party["record_id"]].astype(str).isin(set(apart))]
     extracts = {"district": town.extracts["district"], "summer": summer}
-    n_false = []
-    for _ in range(3):  # under one key in twenty, chance alone makes three times as many
-        result, persons = linked(town, extracts, fields=fields, once=once)
-        parties = result.crosswalk.to_pandas().groupby("person_id")["party"].nunique()
-        n_false.append(int((parties > 1).sum()))
     assert len(summer) > 150
-    assert statistics.median(n_false) < 0.1 * len(summer)
-    assert len(persons) == len(result.crosswalk.to_pandas())
+    # Under one key in twenty, chance alone makes three times as many: two of three keys decide.
+    few = []
+    while max(few.count(True), few.count(False)) < 2:
+        result, persons = linked(town, extracts, fields=fields, once=once)
+        assert len(persons) == len(result.crosswalk.to_pandas())
+        parties = result.crosswalk.to_pandas().groupby("person_id")["party"].nunique()
+        few.append((parties > 1).sum() < 0.1 * len(summer))
+    assert few.count(True) == 2

@@ -1,5 +1,6 @@
 """Protecting microdata: hierarchies, the choice of levels, who is withheld, what is refused."""
 
+import dataclasses
 import datetime as dt
 import traceback
 
@@ -17,7 +18,7 @@ from linkkit.errors import (
     WrongStageError,
 )
 from linkkit.exchange import Identity
-from linkkit.steward.integrate import IntegratedDataset, integrate
+from linkkit.steward.integrate import integrate
 from linkkit.steward.integrate.example import small_partnership
 from linkkit.steward.protect import ProtectedDataset, protect
 from linkkit.steward.protect.conditions import Conditions
@@ -27,6 +28,7 @@ from linkkit.steward.protect.items import find_items
 from linkkit.steward.protect.measured.subgroups import suppression_by_subgroup
 from linkkit.steward.protect.methods.lattice import search_lattice
 from linkkit.steward.protect.methods.optimal import seek_levels
+from shared.study import agreement_of, people_of
 
 MARK = "Zqxmarkerzz"
 
@@ -35,52 +37,16 @@ VARIABLES = {"born_in": "integer", "sex": "category", "zip3": "category", "score
 
 
 def agreement_with(**protection):
-    return Agreement.from_document(
-        {
-            "format": "linkkit-agreement/1",
-            "id": "test-town",
-            "title": "Test Town",
-            "purpose": "Testing.",
-            "legal_basis": "None.",
-            "years": {"first": 2023, "last": 2025},
-            "destroy_by": "2199-01-01",
-            "linkage": {
-                "profile": "field",
-                "fields": {"surname": {"kind": "surname"}, "born": {"kind": "date"}},
-            },
-            "variables": {n: {"type": t, "label": n.title()} for n, t in VARIABLES.items()},
-            "parties": {
-                "club": {
-                    "name": "The club",
-                    "linkage_fields": {"surname": {"column": "S"}, "born": {"column": "B"}},
-                    "payload": {name: {"column": name.upper()} for name in VARIABLES},
-                }
-            },
-            "linkage_unit": {"name": "Unit"},
-            "steward": {"name": "Steward"},
-            "protection": {
-                "smallest_cell": 3,
-                "max_suppressed": 0.1,
-                "quasi_identifiers": {
-                    "born_in": {"intervals": [1, 2, 4]},
-                    "sex": {},
-                    "zip3": {"prefixes": [5, 3]},
-                },
-                **protection,
-            },
-            "projects": {"study": {"purpose": "Study.", "variables": ["in_club", *VARIABLES]}},
-        }
-    )
-
-
-def people_with(agreement, **columns):
-    n = len(next(iter(columns.values())))
-    return IntegratedDataset(
-        project="study",
-        agreement_id=agreement.id,
-        agreement_fingerprint=agreement.fingerprint,
-        table=pa.table({"study_id": [f"{i:032x}" for i in range(n)], **columns}),
-    )
+    usual = {
+        "smallest_cell": 3,
+        "max_suppressed": 0.1,
+        "quasi_identifiers": {
+            "born_in": {"intervals": [1, 2, 4]},
+            "sex": {},
+            "zip3": {"prefixes": [5, 3]},
+        },
+    }
+    return agreement_of(VARIABLES, **usual | protection)
 
 
 AGREEMENT = agreement_with()
@@ -92,7 +58,7 @@ def smallest_class(safe):
 
 
 def test_nothing_changes_where_classes_are_large_enough():
-    people = people_with(AGREEMENT, born_in=[2001] * 4, sex=["F"] * 4, score=[1.0, 2.0, 3.0, 4.0])
+    people = people_of(AGREEMENT, born_in=[2001] * 4, sex=["F"] * 4, score=[1.0, 2.0, 3.0, 4.0])
     safe = protect(people, AGREEMENT)
     assert safe.table.equals(people.table)
     assert (safe.information_loss, safe.n_suppressed, safe.k) == (0.0, 0, 3)
@@ -101,7 +67,7 @@ def test_nothing_changes_where_classes_are_large_enough():
 
 
 def test_quasi_identifiers_become_as_coarse_as_they_must():
-    people = people_with(AGREEMENT, born_in=[2000, 2001, 2000, 2002, 2003, 2003], sex=["F"] * 6)
+    people = people_of(AGREEMENT, born_in=[2000, 2001, 2000, 2002, 2003, 2003], sex=["F"] * 6)
     safe = protect(people, AGREEMENT, method="optimal")
     assert safe.table.column("born_in").to_pylist() == ["2000-2001"] * 3 + ["2002-2003"] * 3
     assert safe.table.column("sex").to_pylist() == ["F"] * 6
@@ -114,12 +80,12 @@ def test_quasi_identifiers_become_as_coarse_as_they_must():
 
 def test_a_few_people_are_withheld_where_that_loses_less():
     born = [2000] * 30 + [2010]
-    safe = protect(people_with(AGREEMENT, born_in=born), AGREEMENT, method="optimal")
+    safe = protect(people_of(AGREEMENT, born_in=born), AGREEMENT, method="optimal")
     assert set(safe.table.column("born_in").to_pylist()) == {2000}
     assert (safe.n_people_in, safe.n_people_out, safe.n_suppressed) == (31, 30, 1)
     assert safe.information_loss == pytest.approx(1 / 31)
     strict = protect(
-        people_with(AGREEMENT, born_in=born), AGREEMENT, method="optimal", max_suppressed=0.0
+        people_of(AGREEMENT, born_in=born), AGREEMENT, method="optimal", max_suppressed=0.0
     )
     assert strict.n_suppressed == 0
     assert set(strict.table.column("born_in").to_pylist()) == {"*"}
@@ -128,36 +94,36 @@ def test_a_few_people_are_withheld_where_that_loses_less():
 def test_the_share_withheld_is_counted_exactly():
     agreement = agreement_with(max_suppressed=0.29)
     sex = ["F"] * 71 + [f"s{i}" for i in range(29)]
-    safe = protect(people_with(agreement, sex=sex), agreement, method="optimal")
+    safe = protect(people_of(agreement, sex=sex), agreement, method="optimal")
     assert safe.n_suppressed == 29
 
 
 def test_missing_is_a_category_of_its_own_until_the_variable_is_dropped():
     sex = ["F"] * 5 + [None] * 3
-    safe = protect(people_with(AGREEMENT, sex=sex), AGREEMENT, method="optimal")
+    safe = protect(people_of(AGREEMENT, sex=sex), AGREEMENT, method="optimal")
     assert safe.table.column("sex").to_pylist() == sex
     sex = ["F"] * 5 + [None] * 2
-    safe = protect(people_with(AGREEMENT, sex=sex), AGREEMENT, method="optimal")
+    safe = protect(people_of(AGREEMENT, sex=sex), AGREEMENT, method="optimal")
     assert safe.table.column("sex").to_pylist() == ["*"] * 7
     born = [2000, 2001, 2001, None, None, None]
-    safe = protect(people_with(AGREEMENT, born_in=born), AGREEMENT, method="optimal")
+    safe = protect(people_of(AGREEMENT, born_in=born), AGREEMENT, method="optimal")
     assert safe.table.column("born_in").to_pylist() == ["2000-2001"] * 3 + [None] * 3
 
 
 def test_participation_can_be_a_quasi_identifier():
     agreement = agreement_with(quasi_identifiers={"in_club": {}})
-    safe = protect(people_with(agreement, in_club=[True] * 3 + [False] * 3), agreement)
+    safe = protect(people_of(agreement, in_club=[True] * 3 + [False] * 3), agreement)
     assert safe.table.schema.field("in_club").type == pa.bool_()
     (note,) = [n for n in safe.summary.variables if n.name == "in_club"]
     assert (note.role, note.type) == ("quasi-identifier", "yes or no")
     safe = protect(
-        people_with(agreement, in_club=[True] * 4 + [False] * 2), agreement, method="optimal"
+        people_of(agreement, in_club=[True] * 4 + [False] * 2), agreement, method="optimal"
     )
     assert safe.table.column("in_club").to_pylist() == ["*"] * 6
 
 
 def test_notes_say_what_a_reader_must_know():
-    safe = protect(people_with(AGREEMENT, sex=["F"] * 3, score=[1.0, 2.0, None]), AGREEMENT)
+    safe = protect(people_of(AGREEMENT, sex=["F"] * 3, score=[1.0, 2.0, None]), AGREEMENT)
     ident, sex, score = safe.summary.variables
     assert (ident.name, ident.role) == ("study_id", "study id")
     assert (sex.label, sex.role, sex.type) == ("Sex", "quasi-identifier", "category")
@@ -167,15 +133,10 @@ def test_notes_say_what_a_reader_must_know():
 
 def test_row_order_does_not_matter():
     rng = np.random.default_rng(4)
-    people = people_with(
+    people = people_of(
         AGREEMENT, born_in=rng.integers(2000, 2009, 60), sex=rng.choice(["F", "M"], 60).tolist()
     )
-    shuffled = IntegratedDataset(
-        project="study",
-        agreement_id=people.agreement_id,
-        agreement_fingerprint=people.agreement_fingerprint,
-        table=people.table.take(rng.permutation(60)),
-    )
+    shuffled = dataclasses.replace(people, table=people.table.take(rng.permutation(60)))
     first, second = protect(people, AGREEMENT), protect(shuffled, AGREEMENT)
     assert first.table.equals(second.table)
     assert first.summary == second.summary
@@ -299,7 +260,7 @@ def test_every_shown_count_is_exact_and_none_is_small(seed):
 def test_who_was_withheld_is_told_by_subgroup():
     agreement = agreement_with(max_suppressed=0.5, quasi_identifiers={"sex": {}})
     sex = ["F"] * 20 + ["M"] * 20 + ["a", "b", "c", "d"]
-    safe = protect(people_with(agreement, sex=sex), agreement, method="optimal")
+    safe = protect(people_of(agreement, sex=sex), agreement, method="optimal")
     rows = [
         (r.variable, r.value, r.people, r.suppressed) for r in safe.summary.suppressed_by_subgroup
     ]
@@ -311,7 +272,7 @@ def test_who_was_withheld_is_told_by_subgroup():
 
 
 def test_k_may_be_raised_and_not_lowered():
-    people = people_with(AGREEMENT, born_in=[2000, 2001] * 4)
+    people = people_of(AGREEMENT, born_in=[2000, 2001] * 4)
     assert protect(people, AGREEMENT, k=5).table.column("born_in").to_pylist() == ["2000-2001"] * 8
     with pytest.raises(NotAuthorizedError, match="raised above 3 and not lowered to 2") as caught:
         protect(people, AGREEMENT, k=2)
@@ -326,13 +287,13 @@ def test_k_may_be_raised_and_not_lowered():
 @pytest.mark.parametrize("options", [{"k": 3.0}, {"k": True}, {"k": "5"}])
 def test_k_must_be_a_whole_number(options):
     with pytest.raises(OptionError, match="'k' must be a whole number"):
-        protect(people_with(AGREEMENT, sex=["F"] * 4), AGREEMENT, **options)
+        protect(people_of(AGREEMENT, sex=["F"] * 4), AGREEMENT, **options)
 
 
 @pytest.mark.parametrize("share", [-0.1, float("nan"), "5%", True])
 def test_the_share_withheld_must_be_a_share(share):
     with pytest.raises(OptionError, match="'max_suppressed' must be a share of people"):
-        protect(people_with(AGREEMENT, sex=["F"] * 4), AGREEMENT, max_suppressed=share)
+        protect(people_of(AGREEMENT, sex=["F"] * 4), AGREEMENT, max_suppressed=share)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +307,7 @@ def test_the_share_withheld_must_be_a_share(share):
 )
 def test_what_cannot_be_protected_is_refused(columns, options, wording):
     with pytest.raises(ProtectionError, match=wording) as caught:
-        protect(people_with(AGREEMENT, **columns), AGREEMENT, **options)
+        protect(people_of(AGREEMENT, **columns), AGREEMENT, **options)
     assert caught.value.code == "protection"
     assert caught.value.hint
 
@@ -367,7 +328,7 @@ def test_what_cannot_be_protected_is_refused(columns, options, wording):
 )
 def test_a_taxonomy_must_fit_the_values_which_are_not_shown(groups, wording):
     agreement = agreement_with(quasi_identifiers={"sex": {"groups": groups}})
-    people = people_with(agreement, sex=["a", "b", MARK, "q", None])
+    people = people_of(agreement, sex=["a", "b", MARK, "q", None])
     with pytest.raises(ProtectionError, match=wording) as caught:
         protect(people, agreement)
     assert MARK not in "".join(traceback.format_exception(caught.value))
@@ -375,32 +336,27 @@ def test_a_taxonomy_must_fit_the_values_which_are_not_shown(groups, wording):
 
 
 def test_wrong_stage_agreement_and_columns_are_refused():
-    people = people_with(AGREEMENT, sex=["F"] * 4)
+    people = people_of(AGREEMENT, sex=["F"] * 4)
     with pytest.raises(WrongStageError, match="takes an IntegratedDataset, not a Table") as caught:
         protect(people.table, AGREEMENT)
     assert caught.value.code == "wrong_stage"
     with pytest.raises(MismatchError, match="another text of agreement 'test-town'"):
         protect(people, agreement_with(smallest_cell=4))
     with pytest.raises(NotAuthorizedError, match="may not use variable 'diary'"):
-        protect(people_with(AGREEMENT, sex=["F"] * 4, diary=["x"] * 4), AGREEMENT)
+        protect(people_of(AGREEMENT, sex=["F"] * 4, diary=["x"] * 4), AGREEMENT)
     with pytest.raises(NotAuthorizedError, match="had to be destroyed"):
         protect(people, AGREEMENT, today=dt.date(2199, 1, 2))
 
 
 def test_rows_that_are_not_people_are_refused():
-    people = people_with(AGREEMENT, sex=["F"] * 4)
-    twice = IntegratedDataset(
-        project="study",
-        agreement_id=people.agreement_id,
-        agreement_fingerprint=people.agreement_fingerprint,
-        table=people.table.take([0, 0, 1, 2]),
-    )
+    people = people_of(AGREEMENT, sex=["F"] * 4)
+    twice = dataclasses.replace(people, table=people.table.take([0, 0, 1, 2]))
     with pytest.raises(ProtectionError, match="study ids repeat or are missing"):
         protect(twice, AGREEMENT)
 
 
 def test_repr_shows_counts_only():
-    safe = protect(people_with(AGREEMENT, sex=[MARK] * 4), AGREEMENT)
+    safe = protect(people_of(AGREEMENT, sex=[MARK] * 4), AGREEMENT)
     assert repr(safe) == "<ProtectedDataset for 'study': 4 people, k = 3, information loss 0.000>"
 
 

@@ -13,14 +13,14 @@ import pytest
 
 from linkkit.agreement import Agreement
 from linkkit.errors import MismatchError, NotAuthorizedError, ReleaseError, WrongStageError
-from linkkit.steward.integrate import IntegratedDataset, StudyKey, integrate
+from linkkit.steward.integrate import StudyKey, integrate
 from linkkit.steward.integrate.example import small_partnership
 from linkkit.steward.promises import PromisedK, Promises
 from linkkit.steward.protect import ProtectedDataset, SubgroupSuppression, protect
 from linkkit.steward.release import release
 from linkkit.steward.release.check import check_files
-from linkkit.steward.release.data_files import write_csv, write_parquet
 from linkkit.steward.release.folder import side_folder
+from shared.study import check_table, people_of
 
 MARK = "Zqxmarkerzz"
 KEY = StudyKey(bytes(range(32)))
@@ -57,14 +57,7 @@ def made_of(safe, **columns):
 
 
 def protected(agreement=AGREEMENT, options=(), **columns):
-    n = len(next(iter(columns.values())))
-    people = IntegratedDataset(
-        project="study",
-        agreement_id=agreement.id,
-        agreement_fingerprint=agreement.fingerprint,
-        table=pa.table({"study_id": [f"{i:032x}" for i in range(n)], **columns}),
-    )
-    return protect(people, agreement, **dict(options))
+    return protect(people_of(agreement, **columns), agreement, **dict(options))
 
 
 def read_csv(path):
@@ -97,15 +90,7 @@ def test_text_of_any_kind_survives(tmp_path):
     values = ['a,"b"', "c\r\nd", "e\nf", "=1+1", "ü", None, " g ", "NA", "null"] * 5
     safe = protected(birth_year=[2010] * 45, sex=["F"] * 45)
     table = safe.table.append_column("note", pa.array(values))
-    write_csv(table, tmp_path / "x.csv")
-    write_parquet(table, tmp_path / "x.parquet")
-    measured = check_files(
-        tmp_path / "x.csv",
-        tmp_path / "x.parquet",
-        promises=promised(5, "note"),
-        id_column="study_id",
-        permitted=table.column_names,
-    )
+    measured = check_table(tmp_path, table, promised(5, "note"))
     assert measured.formula_like_columns == ("note",)
     assert (measured.smallest_class, measured.median_class, measured.n_classes) == (5, 5.0, 9)
     assert [row["note"] or None for row in read_csv(tmp_path / "x.csv")] == values

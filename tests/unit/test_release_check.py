@@ -28,6 +28,7 @@ from linkkit.steward.promises import (
 from linkkit.steward.release import measure_privacy, read_back
 from linkkit.steward.release.check import check_files
 from linkkit.steward.release.data_files import write_csv, write_parquet
+from shared.study import check_table
 
 MARK = "Zqxmarkerzz"
 EXTRA = os.environ.get("LINKKIT_EXTRA_DATA")
@@ -37,16 +38,7 @@ TREE = {"a": ("ab", "*"), "b": ("ab", "*"), "c": ("cd", "*"), "d": ("cd", "*")}
 def look_at(tmp_path, columns, promises, **options):
     n = len(next(iter(columns.values())))
     table = pa.table({"study_id": [f"{i:04d}" for i in range(n)], **columns})
-    write_csv(table, tmp_path / "x.csv")
-    write_parquet(table, tmp_path / "x.parquet")
-    return check_files(
-        tmp_path / "x.csv",
-        tmp_path / "x.parquet",
-        promises=promises,
-        id_column="study_id",
-        permitted=table.column_names,
-        **options,
-    )
+    return check_table(tmp_path, table, promises, **options)
 
 
 def promised(*models, names=("age",), **options):

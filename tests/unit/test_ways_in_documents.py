@@ -13,10 +13,10 @@ import yaml
 
 from linkkit.agreement import Agreement, Generalization
 from linkkit.errors import AgreementError
-from linkkit.steward.integrate import IntegratedDataset
 from linkkit.steward.protect import protect
 from linkkit.steward.protect.hierarchies import build_hierarchy
 from linkkit.steward.release import release
+from shared.study import agreement_of, people_of
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "agreement-document.md"
 
@@ -154,37 +154,11 @@ TYPES = {
 
 
 def whole_agreement():
-    payload = {name: {"column": name.upper()} for name in TYPES}
-    return Agreement.from_document(
-        {
-            "format": "linkkit-agreement/1",
-            "id": "test-town",
-            "title": "Test Town",
-            "purpose": "Testing.",
-            "legal_basis": "None.",
-            "years": {"first": 2023, "last": 2025},
-            "destroy_by": "2199-01-01",
-            "linkage": {
-                "profile": "field",
-                "fields": {"surname": {"kind": "surname"}, "born": {"kind": "date"}},
-            },
-            "variables": {name: {"type": kind} for name, (kind, _) in TYPES.items()},
-            "parties": {
-                "club": {
-                    "name": "The club",
-                    "linkage_fields": {"surname": {"column": "S"}, "born": {"column": "B"}},
-                    "payload": payload,
-                }
-            },
-            "linkage_unit": {"name": "Unit"},
-            "steward": {"name": "Steward"},
-            "protection": {
-                "smallest_cell": 5,
-                "max_suppressed": 0.2,
-                "quasi_identifiers": {n: ways for n, (_, ways) in TYPES.items() if n != "left"},
-            },
-            "projects": {"study": {"purpose": "Study.", "variables": list(TYPES)}},
-        }
+    return agreement_of(
+        {name: kind for name, (kind, _) in TYPES.items()},
+        smallest_cell=5,
+        max_suppressed=0.2,
+        quasi_identifiers={name: ways for name, (_, ways) in TYPES.items() if name != "left"},
     )
 
 
@@ -196,21 +170,14 @@ def made_up_people(agreement, *, n, seed, spread):
         return [None if rng.random() < 0.1 else values[i] for i in chosen]
 
     days = [dt.date(2010, 1, 1) + dt.timedelta(days=97 * i) for i in range(40)]
-    return IntegratedDataset(
-        project="study",
-        agreement_id=agreement.id,
-        agreement_fingerprint=agreement.fingerprint,
-        table=pa.table(
-            {
-                "study_id": [f"{i:032x}" for i in range(n)],
-                "age": pa.array(some(list(range(30, 99, 2))), pa.int64()),
-                "entry": pa.array(some(days), pa.date32()),
-                "left": pa.array(some(days), pa.date32()),
-                "zip": pa.array(some([f"98{i:03}" for i in range(200)]), pa.string()),
-                "grade": pa.array(some(["low", "high", "mid"]), pa.string()),
-                "paid": pa.array(some([1.5, 12.0, 99.0, 400.0, 1e6]), pa.float64()),
-            }
-        ),
+    return people_of(
+        agreement,
+        age=pa.array(some(list(range(30, 99, 2))), pa.int64()),
+        entry=pa.array(some(days), pa.date32()),
+        left=pa.array(some(days), pa.date32()),
+        zip=pa.array(some([f"98{i:03}" for i in range(200)]), pa.string()),
+        grade=pa.array(some(["low", "high", "mid"]), pa.string()),
+        paid=pa.array(some([1.5, 12.0, 99.0, 400.0, 1e6]), pa.float64()),
     )
 
 

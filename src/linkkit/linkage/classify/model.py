@@ -297,6 +297,18 @@ class Strangers:
         return np.asarray(share * self.n_pairs, dtype=np.float64)
 
 
+def _labeled(
+    patterns: npt.NDArray[np.uint64],
+    known: tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]] | None,
+) -> npt.NDArray[np.float64]:
+    """How many labeled pairs of each pattern match, and how many do not."""
+    counts = np.zeros((len(patterns), 2))
+    if known is not None:
+        codes, is_match = known
+        np.add.at(counts, (np.searchsorted(patterns, codes), (~is_match).astype(np.int64)), 1.0)
+    return counts
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class Learner:
     """What EM learns from, by pattern of levels."""
@@ -340,11 +352,6 @@ class Learner:
         unrelated /= unrelated.sum(axis=1, keepdims=True)
         kinds: list[FieldKind] = [item.kind for item in filters]
         prior, own = _expected(kinds, unrelated)
-        labeled = np.zeros((len(patterns), 2))
-        if known is not None:
-            np.add.at(
-                labeled, (np.searchsorted(patterns, known[0]), (~known[1]).astype(np.int64)), 1.0
-            )
         evidence = Evidence(
             levels=unpack(patterns, n_fields=n_fields),
             counts=counts,
@@ -357,7 +364,7 @@ class Learner:
             identifies=np.array([kind in IDENTIFYING for kind in kinds], dtype=np.bool_),
             given_name=kinds.index("given_name") if "given_name" in kinds else None,
             unseen=Unseen.nothing(n_fields) if unseen is None else unseen,
-            known=labeled,
+            known=_labeled(patterns, known),
             strangers=n_odd.astype(np.float64),
             n_strangers=strangers.n_pairs,
             n_comparable=strangers.comparable(patterns, n_fields=n_fields),

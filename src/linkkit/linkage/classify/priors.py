@@ -22,7 +22,6 @@ __all__ = [
     "PairClass",
     "expected_levels",
     "has_own",
-    "is_shared",
     "learned_levels",
     "of_unknown_use",
 ]
@@ -114,11 +113,6 @@ _SHARED: dict[PairClass, dict[FieldKind, _Levels]] = {
     "area": _SHARED_IN_AREA,
     "unrelated": {},
 }
-
-
-def is_shared(kind: FieldKind, pair_class: PairClass) -> bool:
-    """Whether a class has levels of its own for a kind, or those of unrelated people."""
-    return kind in _SHARED[pair_class]
 
 
 def has_own(kind: FieldKind, pair_class: PairClass) -> bool:

@@ -22,7 +22,6 @@ _UNUSUAL = re.compile(
 _JOINED_UNIT = re.compile(r"^(?:apt|apto|unit|ste|suite|rm|lot|spc|bldg|no)(\d+[a-z]?|[a-z]\d+)$")
 _NUMBER_SIGN = re.compile(r"#(?=\s*\w)")
 _ZEROS = re.compile(r"^0+(?=\d)")
-_N_UNIT_PARTS = 2
 
 
 def standard_address(cell: str) -> Outcome:

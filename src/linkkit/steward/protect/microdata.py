@@ -19,7 +19,11 @@ from linkkit.steward.integrate import IntegratedDataset, StudyKey
 from linkkit.steward.integrate.dataset import STUDY_ID, with_households, without_households
 from linkkit.steward.protect import permission
 from linkkit.steward.protect.changes import Changes, agreed_changes
-from linkkit.steward.protect.dataset import ProtectedDataset, ProtectionSummary
+from linkkit.steward.protect.dataset import (
+    ProtectedDataset,
+    ProtectionSummary,
+    SubgroupSuppression,
+)
 from linkkit.steward.protect.measured.measurable import measurable
 from linkkit.steward.protect.measured.measure import measure
 from linkkit.steward.protect.measured.subgroups import suppression_by_subgroup
@@ -243,17 +247,7 @@ def _summarize(
             recodings,
             dict.fromkeys(zips, ZIP_WORDS) | changes.descriptions(),
         ),
-        suppressed_by_subgroup=tuple(
-            row
-            for hierarchy in found.hierarchies
-            for row in suppression_by_subgroup(
-                hierarchy.variable,
-                hierarchy.levels[0].labels,
-                hierarchy.base[: found.n_rows],
-                found.suppressed,
-                smallest_cell=cell,
-            )
-        ),
+        suppressed_by_subgroup=_suppressed_by_subgroup(found, smallest_cell=cell),
         in_words=(
             *promise_words(request.models, missing=request.missing),
             *changes.in_words(),
@@ -261,4 +255,20 @@ def _summarize(
         ),
         measured=measure(measurable(found, request)),
         averaging=averaging,
+    )
+
+
+def _suppressed_by_subgroup(
+    found: Recoded, *, smallest_cell: int
+) -> tuple[SubgroupSuppression, ...]:
+    return tuple(
+        row
+        for hierarchy in found.hierarchies
+        for row in suppression_by_subgroup(
+            hierarchy.variable,
+            hierarchy.levels[0].labels,
+            hierarchy.base[: found.n_rows],
+            found.suppressed,
+            smallest_cell=smallest_cell,
+        )
     )

@@ -36,12 +36,11 @@ _MOST_MISSED = 50.0
 class _Likes:
     """Pairs that look like one person's.
 
-    All of `n_found`, of which `n_unequal` are unequal in all passes; of these some, their correlations and
-    how many like each were missed.
+    All of `n_found`; of some of those that are unequal in all passes, their correlations and how many
+    like each were missed.
     """
 
     n_found: int
-    n_unequal: int
     correlations: npt.NDArray[np.float64]
     missed: npt.NDArray[np.float64]
 
@@ -56,7 +55,6 @@ def _likes(spec: EncodingSpec, plan: PassPlan, pairs: PassPairs) -> _Likes:
     each = len(unequal) / max(len(correlations), 1)
     return _Likes(
         n_found=int(like.sum()),
-        n_unequal=len(unequal),
         correlations=correlations,
         missed=each * np.minimum(missing / np.maximum(1 - missing, 1e-9), _MOST_MISSED),
     )
