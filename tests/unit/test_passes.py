@@ -94,7 +94,10 @@ def test_salts_that_families_share_are_taken_where_there_are_few_others(with_pro
     }
     kinds = {"given": "given_name", "family": "surname", "tel": "phone", "street": "street_address"}
     passes = default_passes(with_profile("standard", kinds=kinds).linkage)
-    assert list(passes) == ["by_given_name", "by_phone", "by_surname"]
+    assert list(passes) == ["by_given_name", "by_phone", "by_address", "by_surname"]
+    assert dict(passes["by_address"].salt) == {"street": "house"}
+    assert set(passes["by_address"].fields) == {"given", "family", "tel"}
+    assert passes["by_phone"].fields is None
 
 
 def test_default_passes_leave_out_one_name_each_and_the_date_where_it_is_no_salt(with_profile):
@@ -114,7 +117,7 @@ def test_default_passes_leave_out_one_name_each_and_the_date_where_it_is_no_salt
         "by_postal_code": {"family"},
         "by_postal_code_2": {"given", "born"},
         "by_given_name": {"given", "born"},
-        "by_surname": {"family"},
+        "by_address": {"family", "street"},
     }
 
 
@@ -173,7 +176,7 @@ def test_a_profile_has_its_width_and_order(with_profile, profile, n_bits, n_inpu
     assert spec.fields == ("given_name", "surname", "birth_date", "sex", "postal_code")
 
 
-NO_SALT = {"given_name": "given_name", "sex": "sex", "street": "street_address"}
+NO_SALT = {"given_name": "given_name", "sex": "sex", "town": "city"}
 ONE_SALT = {"given_name": "given_name", "birth_date": "date"}
 
 
@@ -212,9 +215,11 @@ def test_passes_of_ones_own_may_stand_where_kinds_give_none(with_profile):
 @pytest.mark.parametrize("size", [2, 3, 4, 5])
 def test_two_salts_give_passes_that_fail_for_different_reasons(with_profile, size):
     salts = ("date", "postal_code", "given_name", "surname", "identifier", "phone")
-    for chosen in itertools.combinations((*salts, "sex", "street_address"), size):
+    for chosen in itertools.combinations((*salts, "street_address", "sex", "city"), size):
         kinds = {kind: kind for kind in chosen}
-        n_salts = len(set(chosen) & {"date", "postal_code", "identifier", "phone"})
+        n_salts = len(
+            set(chosen) & {"date", "postal_code", "identifier", "phone", "street_address"}
+        )
         n_salts += {"given_name", "surname"} <= set(chosen)
         personal = {"date", "given_name", "identifier"} & set(chosen)
         if n_salts >= 2 and personal:
@@ -251,8 +256,13 @@ SURNAME, BORN = {"salt": {"surname": 4}}, {"salt": {"birth_date": "month_day"}}
         ({"a": SURNAME, "b": {"salt": {"surname": 3, "birth_date": "year"}}}, "'surname' is in ev"),
         ({"a": SURNAME, "b": {"salt": {"sex": "whole"}}}, "linkage.passes.b': a sex is no salt"),
         ({"a": SURNAME, "b": {"salt": {"nobody": "whole"}}}, "'nobody' in 'salt' is no linkage fi"),
-        ({"a": SURNAME, "b": {"salt": {"birth_date": 4}}}, "part of a date is whole or year, year"),
+        ({"a": SURNAME, "b": {"salt": {"birth_date": 4}}}, "part of a date is whole, year, year"),
         ({"a": BORN, "b": {"salt": {"surname": "year"}}}, "surname is whole or a number of charac"),
+        ({"a": BORN, "b": {"salt": {"surname": "house"}}}, "surname is whole or a number of chara"),
+        (
+            {"a": SURNAME, "b": {"salt": {"birth_date": "house"}}},
+            "part of a date is whole, year, y",
+        ),
         (
             {"a": SURNAME, "b": {**BORN, "fields": ["surname", "x"]}},
             "'fields' must be linkage fields",
@@ -262,6 +272,15 @@ SURNAME, BORN = {"salt": {"surname": 4}}, {"salt": {"birth_date": "month_day"}}
 def test_passes_are_checked_by_clause(with_profile, passes, problem):
     with pytest.raises(AgreementError, match=problem):
         with_profile("standard", passes)
+
+
+def test_of_an_address_the_house_is_a_salt(with_profile):
+    kinds = {"given_name": "given_name", "surname": "surname", "street": "street_address"}
+    whole = {"a": SURNAME, "b": {"salt": {"street": "whole"}}}
+    with pytest.raises(AgreementError, match="the part of a street_address is house"):
+        with_profile("standard", whole, kinds=kinds)
+    house = {"a": SURNAME, "b": {"salt": {"street": "house"}}}
+    assert passes_of(with_profile("standard", house, kinds=kinds))["b"].salt == {"street": "house"}
 
 
 def test_the_profile_field_takes_no_passes(with_profile):
@@ -296,6 +315,24 @@ def test_a_salt_has_all_its_parts_or_is_none():
     salts, codes = salt_codes(columns, item)
     assert salts == ["200905\x1fdel", "200906\x1fdel"]
     assert codes.tolist() == [0, 0, -1, -1, 1]
+
+
+def test_a_salt_may_be_a_house():
+    item = PassSpec(
+        name="a", salt=(SaltField(name="home", part="house"),), n_bits=1024, n_inputs=1, fields=()
+    )
+    homes = [
+        "12 main st",
+        "hauptstrasse 12",
+        "12 haupt str",
+        "the old mill",
+        None,
+        "1",
+        "po box 77",
+    ]
+    salts, codes = salt_codes({"home": pa.array(homes)}, item)
+    assert salts == ["12main", "12haup", "1", "77pobo"]
+    assert codes.tolist() == [0, 1, 1, -1, -1, 2, 3]
 
 
 def test_a_salt_may_be_the_last_characters():

@@ -25,6 +25,7 @@ from linkkit.agreement.public_key import decode_public_key
 
 __all__ = [
     "FIELD_KINDS",
+    "AddressPart",
     "Clause",
     "ClkhashClause",
     "Coarsening",
@@ -81,6 +82,7 @@ Standardizing = Literal["none", "linkkit"]
 """Whether values are hashed as they stand or in linkkit's standard form."""
 
 DatePart = Literal["year", "year_day", "month_day"]
+AddressPart = Literal["house"]
 """What of a date is a salt: the year, year and day of the month, or month and day."""
 
 PhoneticCode = Literal["soundex", "metaphone", "nysiis", "match_rating"]
@@ -162,7 +164,9 @@ def _checked_count(count: int) -> int:
     return count
 
 
-SaltPart = Literal["whole"] | DatePart | Annotated[Whole, AfterValidator(_checked_count)]
+SaltPart = (
+    Literal["whole"] | DatePart | AddressPart | Annotated[Whole, AfterValidator(_checked_count)]
+)
 """What of a value is a salt: the ``whole``, a part of a date, or so many first characters.
 
 A number below zero is of last characters.
@@ -294,8 +298,9 @@ class LinkagePass(Clause):
     """One pass: what of which linkage fields is the salt, and which fields the pass covers.
 
     ``salt`` gives for each of one to three linkage fields the part of its value that counts: the
-    ``whole`` of it, so many first or, with a minus sign, last characters, or of a date the ``year``,
-    ``year_day`` or ``month_day``. Records meet in the pass when all of it agrees. ``fields`` are the linkage
+    ``whole`` of it, so many first or, with a minus sign, last characters, of a date the ``year``,
+    ``year_day`` or ``month_day``, or of a street address the ``house``: six characters from its first
+    number on. Records meet in the pass when all of it agrees. ``fields`` are the linkage
     fields that the pass encodes; all of them when left out.
     """
 

@@ -26,10 +26,11 @@ DEFAULT_SALTS: dict[str, tuple[FieldKind, ...]] = {
     "a given name with a surname": ("given_name", "surname"),
     "an identifier": ("identifier",),
     "a phone number": ("phone",),
+    "a street address": ("street_address",),
 }
 """The salts of default passes in words, and the kinds of which a schema needs a field each."""
 
-_FAMILY_SALTS = ("by_surname", "by_phone")
+_FAMILY_SALTS = ("by_phone", "by_address", "by_surname")
 
 _ALIVE = 0.6
 """How often a pass is taken to find two records of one person, if it covers all that they share."""
@@ -74,14 +75,13 @@ def default_passes(
     4. three letters of a given name with the initial of a surname: most typing errors come later in
        a word, and a date that is wrong or missing does not matter;
     5. the last four characters of an identifier, twice;
-    6. where these are fewer than six: the last four digits of a phone number, and three letters of a
-       surname with the initial of a given name. Families share them, so that a known brother tells
-       much of a sister.
+    6. where these are fewer than six: the last four digits of a phone number, the house number with
+       the first letters of a street, and three letters of a surname with the initial of a given
+       name. Families share them, so that a known brother tells much of a sister.
 
     Three letters of a surname alone are no default, as one such prefix can have 3 % of all people;
     nor the year of birth alone, as young people have a dozen of them. A whole name in one field and
-    mail addresses vary in order and form; sex and city are coarse, and street addresses not
-    stable.
+    mail addresses vary in order and form; sex and city are coarse.
 
     The *fields* of passes differ for the same reason. A filter hides which of its fields has an error, so
     most passes leave a name out, and half of those that are not salted by the date leave the date out:
@@ -145,6 +145,9 @@ def _forms(linkage: LinkageClause, fields: Sequence[str]) -> Iterator[_Form]:
             yield form("by_identifier", {identifier: LAST_DIGITS}, given, date)
     if phone := names.get("phone"):
         yield form("by_phone", {phone: LAST_DIGITS})
+    if address := names.get("street_address"):
+        # The date tells those of one home apart; the surname, which they share, is needed without it.
+        yield form("by_address", {address: "house"}, address, surname if date else None)
     if given and surname:
         yield form("by_surname", {surname: 3, given: 1}, surname)
 

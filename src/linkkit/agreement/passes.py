@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import get_args
 
-from linkkit.agreement.clauses import DatePart, FieldKind, LinkageClause, LinkagePass
+from linkkit.agreement.clauses import AddressPart, DatePart, FieldKind, LinkageClause, LinkagePass
 from linkkit.agreement.content import Content
 from linkkit.agreement.default_passes import DEFAULT_SALTS, default_passes
 
@@ -32,10 +32,15 @@ SALT_KINDS: tuple[FieldKind, ...] = (
     "phone",
     "email",
     "city",
+    "street_address",
 )
 """Kinds that may be part of a salt."""
 
-_DATE_PARTS = get_args(DatePart)
+_PARTS: dict[FieldKind, tuple[str, ...]] = {
+    "date": ("whole", *get_args(DatePart)),
+    "street_address": get_args(AddressPart),
+}
+"""Of other kinds the whole, or a number of characters."""
 
 
 def passes_of(agreement: Content) -> dict[str, LinkagePass]:
@@ -110,10 +115,11 @@ def _of_pass(linkage: LinkageClause, item: LinkagePass) -> Iterator[str]:
             yield f"'{name}' in 'salt' is no linkage field"
         elif field.kind not in SALT_KINDS:
             yield f"a {field.kind} is no salt: it is not stable or not fine"
-        elif field.kind == "date" and isinstance(part, int):
-            yield f"the part of a date is whole or {', '.join(_DATE_PARTS)}"
-        elif field.kind != "date" and part in _DATE_PARTS:
-            yield f"the part of a {field.kind} is whole or a number of characters"
+        elif part not in (allowed := _PARTS.get(field.kind, ("whole",))) and not (
+            isinstance(part, int) and field.kind not in _PARTS
+        ):
+            more = "" if field.kind in _PARTS else " or a number of characters"
+            yield f"the part of a {field.kind} is {', '.join(allowed)}{more}"
     names = item.fields or ()
     if any(name not in linkage.fields for name in names) or len(set(names)) < len(names):
         yield "'fields' must be linkage fields, each once"

@@ -6,7 +6,12 @@ from linkkit.exchange import EncodingSpec, SaltField
 
 __all__ = ["pass_rows", "salt_text"]
 
-_DATE_PARTS = {"year": "year of ", "year_day": "year and day of ", "month_day": "month and day of "}
+_PARTS = {
+    "year": "year of ",
+    "year_day": "year and day of ",
+    "month_day": "month and day of ",
+    "house": "house number and first letters of ",
+}
 
 
 def pass_rows(spec: EncodingSpec) -> tuple[tuple[str, str, str], ...]:
@@ -39,7 +44,7 @@ def salt_text(salt: SaltField) -> str:
         n = abs(salt.part)
         which = "first" if salt.part > 0 else "last"
         return f"{which} {'letter' if n == 1 else f'{n} letters'} of {name}"
-    return f"{_DATE_PARTS.get(salt.part, '')}{name}"
+    return f"{_PARTS.get(salt.part, '')}{name}"
 
 
 def _spaced(name: str) -> str:

@@ -15,10 +15,11 @@ from linkkit.linkage.classify.pass_evidence import SeenPairs
 from linkkit.linkage.classify.pass_levels import ALIVE_FROM
 from linkkit.linkage.pool import Pool
 
-__all__ = ["blocks_of", "covered_passes"]
+__all__ = ["LEAST_PAIRS", "blocks_of", "covered_passes"]
 
 _LEAST_ALIVE = 0.05
-_LEAST_PAIRS = 20.0
+LEAST_PAIRS = 20.0
+"""Of fewer it is not judged what tells something about them."""
 
 _Floats = npt.NDArray[np.float64]
 
@@ -54,7 +55,7 @@ def covered_passes(
     for k, item in enumerate(spec.passes):
         alive = correlations[near, k] * np.sqrt(item.n_bits) > ALIVE_FROM
         n_alive = np.bincount(block, weights=weight * alive, minlength=n_blocks)
-        of_many = whole >= _LEAST_PAIRS
+        of_many = whole >= LEAST_PAIRS
         covered[:, k] = ~of_many | (n_alive >= _LEAST_ALIVE * whole)
         if of_many.any() and not (covered[:, k] & of_many).any():
             covered[:, k] = False

@@ -17,12 +17,15 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from linkkit.exchange import EncodingSpec
+from linkkit.linkage.classify.pass_coverage import LEAST_PAIRS
 from linkkit.linkage.classify.pass_evidence import SALTS_OF_MATCHES
 
 __all__ = ["PatternCounts", "expected_patterns", "salts_that_share"]
 
 _MOST_SALTS = 14
-_SPREAD_OF_SALT = 4.0
+_USUAL_OF_SALT, _SPREAD_OF_SALT = 2.0, 1.5
+"""Log odds of agreeing with a salt, if nothing is seen that tells: two salts that nobody else has show
+those alone who agree with both."""
 _SPREAD_OF_SHARED = 2.0
 _MOST_NATS = 8.0
 _FEWEST, _LEAST_CHANCE = 1e-9, 1e-300
@@ -100,9 +103,14 @@ def expected_patterns(
     kind = kind.reshape(-1)
     pattern = (alive & covered[block]) @ bits
     visible = patterns.sum(axis=1) >= SALTS_OF_MATCHES
+    of_block = np.bincount(block, weights=weight * visible[pattern], minlength=n_blocks)
+    # Of few pairs it is not known which salts they can agree with.
+    of_many = of_block >= LEAST_PAIRS if (of_block >= LEAST_PAIRS).any() else of_block > 0
     cells = kind[block] * len(patterns) + pattern
     each = np.bincount(
-        cells, weights=weight * visible[pattern], minlength=len(kinds) * len(patterns)
+        cells,
+        weights=weight * visible[pattern] * of_many[block],
+        minlength=len(kinds) * len(patterns),
     )
     shown = [(np.arange(len(patterns)) & int(row @ bits)) for row in kinds]
     table = _Table(
@@ -112,7 +120,6 @@ def expected_patterns(
         visible=visible,
         n_salts=n_salts,
     )
-    of_block = np.bincount(block, weights=weight * visible[pattern], minlength=n_blocks)
     found = np.asarray(of_block[:, None] * table.few_for_each()[kind], dtype=np.float64)
     return PatternCounts(none=found[:, 0], alone=found[:, 1:])
 
@@ -183,10 +190,11 @@ class _Table:
         """Return the negative log posterior and its slope."""
         size, n = self.features.shape
         spread = np.where(np.arange(n) < self.n_salts, _SPREAD_OF_SALT, _SPREAD_OF_SHARED)
-        spread = np.append(spread, 1.0)
+        usual = np.where(np.arange(n) < self.n_salts, _USUAL_OF_SALT, 0.0)
+        spread, usual = np.append(spread, 1.0), np.append(usual, 0.0)
         by_place = self._at_places(parameters, places)
         whole = shares @ by_place
-        value = float(((parameters / spread) ** 2).sum()) / 2
+        value = float((((parameters - usual) / spread) ** 2).sum()) / 2
         each = np.zeros(size)
         for show, found in zip(self.shown, self.counts, strict=True):
             row = np.bincount(show, weights=whole, minlength=size)
@@ -195,7 +203,7 @@ class _Table:
             value += float(found.sum()) * float(np.log(seen))
             rate = found / np.maximum(row, _LEAST_CHANCE)
             each += (rate - self.visible * (float(found.sum()) / seen))[show]
-        slope = parameters / spread**2
+        slope = (parameters - usual) / spread**2
         n_alive = self.features[:, : self.n_salts].sum(axis=1)
         for share, place, chance in zip(shares, places, by_place, strict=True):
             part = share * chance * (each - float(chance @ each))

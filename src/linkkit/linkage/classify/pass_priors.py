@@ -108,6 +108,7 @@ _SAME_SALT: dict[FieldKind, float] = {
     "city": 0.85,
     "postal_code": 0.82,
     "phone": 0.70,
+    "street_address": 0.72,
     "email": 0.68,
     "identifier": 0.85,
 }
@@ -219,6 +220,8 @@ def n_values(kind: FieldKind | None, part: SaltPart) -> float:
         if kind in _OF_DIGITS:
             return float(min(10**n, _WHOLE_NUMBERS))
         return _PREFIXES[min(n, len(_PREFIXES)) - 1]
+    if part == "house":
+        return _WHOLE_NUMBERS
     if part != "whole":
         return _DATES[part]
     return _WHOLE.get(kind, _WHOLE_NUMBERS) if kind else _WHOLE_NUMBERS

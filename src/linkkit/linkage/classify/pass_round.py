@@ -51,7 +51,10 @@ _STRANGERS_OFF = 50.0
 _FEWEST = 1e-12
 _LEAST_SEEN = 0.2
 _MOST_COINCIDENT = 4.0
-_MOST_OFF = 1.5
+_MOST_OFF, _MOST_OFF_BESIDE_KNOWN = 1.5, 10.0
+"""So many times as many lonely matches as are expected may be found; more are strangers. Known strangers
+tell how many are."""
+
 _LEAST_STEP = 0.5
 
 _Floats = npt.NDArray[np.float64]
@@ -257,8 +260,9 @@ def _learned_lonely(evidence: Evidence, state: PassParameters, joint: _Floats) -
         minlength=few.shape[1],
     )
     more = found / np.maximum(few.sum(axis=0), _FEWEST)
-    too_many = factor * np.maximum(_MOST_OFF / np.maximum(more, _FEWEST), _LEAST_STEP)
-    factor = np.where(more > _MOST_OFF, too_many, np.maximum(more, 1.0))
+    most = _MOST_OFF_BESIDE_KNOWN if evidence.strangers.share else _MOST_OFF
+    too_many = factor * np.maximum(most / np.maximum(more, _FEWEST), _LEAST_STEP)
+    factor = np.where(more > most, too_many, np.maximum(more, 1.0))
     return share_of_lonely(evidence, factor * few, state.same[WORN])
 
 

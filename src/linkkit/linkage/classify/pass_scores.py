@@ -20,6 +20,7 @@ from linkkit.linkage.compare.passes.matched import (
     MATCHED_SALTS,
     n_alike,
     pairs_by_parties,
+    sure_groups,
     sure_matches,
 )
 from linkkit.linkage.compare.passes.pairs import PassPairs
@@ -103,11 +104,17 @@ def _strangers(pool: Pool, pairs: PassPairs, plan: PassPlan) -> Strangers | None
     free = pairs_by_parties(pool, ~matched)
     all_searched = pairs_by_parties(pool, np.broadcast_to(searched[:, None], matched.shape))
     n_known = int((all_searched - pairs_by_parties(pool, searched[:, None] & ~matched)).sum())
+    group = sure_groups(pool, pairs)
+    apart = _apart(pool, group)
+    n_known += int(apart.sum())
+    free = free - apart
     if not free.sum() or n_known < _LEAST_KNOWN * plan.n_pairs:
         return None
     one, other = pool.party[pairs.left], pool.party[pairs.right]
     alike, n_salts = n_alike(pool.spec, pairs)
     elsewhere = matched[pairs.left, other] | matched[pairs.right, one]
+    left, right = group[pairs.left], group[pairs.right]
+    elsewhere |= (left >= 0) & (right >= 0) & (left != right)
     known = elsewhere & (alike < min(MATCHED_SALTS, n_salts))
     whole = pairs_by_parties(pool, np.ones_like(matched))
     share_free = np.maximum(free, 1) / np.maximum(whole, 1)
@@ -117,6 +124,24 @@ def _strangers(pool: Pool, pairs: PassPairs, plan: PassPlan) -> Strangers | None
         share=n_known / plan.n_pairs,
         share_free=np.minimum(share_free, 1)[np.minimum(one, other), np.maximum(one, other)],
     )
+
+
+def _apart(pool: Pool, group: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return how many pairs of each two parties are of different groups, (n_parties, n_parties).
+
+    Whoever is of a group is a stranger to everybody of another.
+    """
+    mine = np.flatnonzero(group >= 0)
+    members = np.zeros((len(pool), len(pool.parties)), dtype=np.bool_)
+    members[mine] = ~pool.clean
+    whole = pairs_by_parties(pool, members)
+    _, number = np.unique(group[mine], return_inverse=True)
+    n_groups = int(number.max(initial=-1)) + 1
+    sizes = np.zeros((n_groups, len(pool.parties)), dtype=np.int64)
+    np.add.at(sizes, (number.reshape(-1), pool.party[mine]), 1)
+    both = sizes.T @ sizes
+    within = np.triu(both, k=1) + np.diag((np.diagonal(both) - sizes.sum(axis=0)) // 2)
+    return np.asarray(whole - within)
 
 
 def score_passes(pool: Pool, pairs: PassPairs, model: PassModel) -> ScoredPairs:

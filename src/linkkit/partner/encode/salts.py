@@ -22,6 +22,9 @@ pc: Any = pyarrow.compute
 SEPARATOR = "\x1f"
 """Between the parts of a salt; no standardized value holds a control character."""
 
+_OF_HOUSE = 6
+"""So many characters of an address: its first number, and what stands beside it."""
+
 _PIECES: dict[SaltPart, tuple[tuple[int, int], ...]] = {
     "year": ((0, 4),),
     "year_day": ((0, 4), (6, 8)),
@@ -86,8 +89,23 @@ def _parts(values: pa.Array, part: SaltPart) -> pa.Array:
         plain = pc.replace_substring(values, " ", "")
         stop = part if part > 0 else None
         return pc.utf8_slice_codeunits(plain, min(part, 0), stop)
+    if part == "house":
+        return _houses(values)
     pieces = [pc.utf8_slice_codeunits(values, *piece) for piece in _PIECES[part]]
     return _readable(pc.binary_join_element_wise(*pieces, pa.scalar("", values.type)))
+
+
+def _houses(addresses: pa.Array) -> pa.Array:
+    """Return the first number of each address with what follows it; null where it has none.
+
+    What stands before the number, as a street does in many countries, is taken to follow it.
+    """
+    parts = pc.extract_regex(
+        pc.replace_substring(addresses, " ", ""), r"^(?P<a>[^0-9]*)(?P<b>[0-9].*)$"
+    )
+    before, after = (pc.struct_field(parts, name) for name in "ab")
+    whole = pc.binary_join_element_wise(after, before, pa.scalar("", addresses.type))
+    return pc.utf8_slice_codeunits(whole, 0, _OF_HOUSE)
 
 
 def _readable(values: pa.Array) -> pa.Array:

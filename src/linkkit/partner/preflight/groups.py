@@ -32,6 +32,7 @@ _PART_WORDS = {
     "year": "year of {}",
     "month_day": "month and day of {}",
     "year_day": "year and day of the month of {}",
+    "house": "house number and first letters of {}",
 }
 _PERCENTILES = (5, 25, 50, 75, 95)
 

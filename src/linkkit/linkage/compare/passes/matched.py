@@ -1,13 +1,16 @@
 """Which records are as good as matched, before any model is learned.
 
 Where all parties hold each person once, two records that are alike in several salts, and neither of
-which is that alike to another of the other's party, are of one person beyond reasonable doubt.
+which is that alike to another of the other's party, are of one person beyond reasonable doubt. Where a
+party may hold a person several times, so are groups of records that are alike in several salts.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from linkkit.exchange import EncodingSpec
 from linkkit.linkage.compare.passes.pairs import PassPairs
@@ -20,6 +23,7 @@ __all__ = [
     "n_alike",
     "pairs_among",
     "pairs_by_parties",
+    "sure_groups",
     "sure_matches",
 ]
 
@@ -69,6 +73,22 @@ def sure_matches(pool: Pool, pairs: PassPairs) -> npt.NDArray[np.bool_]:
     answer[to_right[sure & one_right]] = True
     answer[to_left[sure & one_left]] = True
     return answer.reshape(len(pool), n_parties)
+
+
+def sure_groups(pool: Pool, pairs: PassPairs) -> npt.NDArray[np.int64]:
+    """Return the group of each record by pairs that are alike in many salts, shape (n_records,).
+
+    Only records of parties that may hold a person several times have one; -1: none.
+    """
+    alike, n_salts = n_alike(pool.spec, pairs)
+    sure = alike >= min(MATCHED_SALTS, n_salts)
+    sure &= ~(pool.clean[pool.party[pairs.left]] | pool.clean[pool.party[pairs.right]])
+    edges = coo_array(
+        (np.ones(int(sure.sum()), dtype=np.bool_), (pairs.left[sure], pairs.right[sure])),
+        shape=(len(pool), len(pool)),
+    )
+    _, group = connected_components(edges, directed=False)
+    return np.where(np.bincount(group)[group] > 1, group, -1).astype(np.int64)
 
 
 def matched_records(pool: Pool, pairs: PassPairs) -> npt.NDArray[np.bool_]:
