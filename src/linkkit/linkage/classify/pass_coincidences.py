@@ -24,8 +24,11 @@ from linkkit.linkage.classify.pass_priors import (
 __all__ = ["Coincidences", "coincidence_classes", "share_seen"]
 
 _MOST_SAME = 0.97
-_KINDS: tuple[FieldKind, ...] = ("given_name", "surname", "name", "city")
-"""People who share another value are households, or hardly more alike than any strangers."""
+_MOST: dict[FieldKind, float] = {
+    "given_name": 4, "surname": 4, "name": 4, "city": 4, "postal_code": 25,
+}  # fmt: skip
+"""How many times as many strangers as usual may have the value in common. People who share another are
+households, or hardly more alike than any strangers."""
 
 _Floats = npt.NDArray[np.float64]
 
@@ -36,8 +39,10 @@ class Coincidences:
 
     Attributes
     ----------
-    shares : ndarray of float64, shape (n_fields,)
-        How often strangers are expected to share it.
+    shares, most : ndarray of float64, shape (n_fields,)
+        How often strangers are expected to share it, and at most.
+    salted : ndarray of int64, shape (n_fields,)
+        The pass whose salt is the whole value and nothing else; -1: none.
     same : ndarray of float64, shape (n_fields, n_passes)
         How often these have the same salt.
     overlaps : ndarray of float64, shape (n_fields, n_passes)
@@ -45,6 +50,8 @@ class Coincidences:
     """
 
     shares: _Floats
+    most: _Floats
+    salted: npt.NDArray[np.int64]
     same: _Floats
     overlaps: _Floats
 
@@ -56,7 +63,7 @@ def coincidence_classes(spec: EncodingSpec) -> Coincidences:
     }
     shared = []
     for name, kind in kinds.items():
-        if kind in _KINDS:
+        if kind in _MOST:
             shared.append({name})
     times, overlaps = [], []
     for names in shared:
@@ -69,14 +76,24 @@ def coincidence_classes(spec: EncodingSpec) -> Coincidences:
         overlaps.append([expected_overlap(item, "unrelated", equal=names) for item in spec.passes])
     of_strangers = expected_same(spec)[-1]
     shape = (len(shared), len(spec.passes))
-    chances = [equal_by_chance(kind) for kind in kinds.values() if kind in _KINDS]
+    chances = [(equal_by_chance(kind), _MOST[kind]) for kind in kinds.values() if kind in _MOST]
+    usual, times_most = np.array(chances, dtype=np.float64).reshape(-1, 2).T
     return Coincidences(
-        shares=np.array(chances, dtype=np.float64),
+        shares=usual,
+        most=usual * times_most,
+        salted=np.array([_salted(spec, name) for names in shared for name in names]),
         same=np.minimum(
             of_strangers * np.array(times, dtype=np.float64).reshape(shape), _MOST_SAME
         ),
         overlaps=np.array(overlaps, dtype=np.float64).reshape(shape),
     )
+
+
+def _salted(spec: EncodingSpec, name: str) -> int:
+    whole = [
+        [(one.name, one.part) for one in item.salt] == [(name, "whole")] for item in spec.passes
+    ]
+    return whole.index(True) if any(whole) else -1
 
 
 def share_seen(alive: list[float]) -> float:

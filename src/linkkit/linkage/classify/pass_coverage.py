@@ -2,7 +2,8 @@
 
 A party that has no birth dates has filters that look random in all passes salted by them, and a pass that
 covers a field of which one of two parties has nothing makes one person's filters unlike. What a party has is
-not sent, but shows: of the pairs that are of one person by the other passes, none is alike in such a pass.
+not sent, but shows: of the pairs that are of one person by the other passes, none is alike in such a pass, and
+hardly any pair of strangers is so, beyond chance.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ __all__ = ["LEAST_PAIRS", "blocks_of", "covered_passes"]
 _LEAST_ALIVE = 0.05
 LEAST_PAIRS = 20.0
 """Of fewer it is not judged what tells something about them."""
+
+_BEYOND_CHANCE, _MOST_STRANGERS = 6.0, 5
+"""Standard errors that none of a thousand million random pairs exceeds, and how many may do so."""
 
 _Floats = npt.NDArray[np.float64]
 
@@ -53,10 +57,13 @@ def covered_passes(
     whole = np.bincount(block, weights=weight, minlength=n_blocks)
     covered = np.ones(seen.covered.shape, dtype=np.bool_)
     for k, item in enumerate(spec.passes):
-        alive = correlations[near, k] * np.sqrt(item.n_bits) > ALIVE_FROM
-        n_alive = np.bincount(block, weights=weight * alive, minlength=n_blocks)
+        errors = correlations[:, k] * np.sqrt(item.n_bits)
+        n_alive = np.bincount(
+            block, weights=weight * (errors[near] > ALIVE_FROM), minlength=n_blocks
+        )
+        n_sure = np.bincount(seen.block[errors > _BEYOND_CHANCE], minlength=n_blocks)
         of_many = whole >= LEAST_PAIRS
-        covered[:, k] = ~of_many | (n_alive >= _LEAST_ALIVE * whole)
+        covered[:, k] = ~of_many | (n_alive >= _LEAST_ALIVE * whole) | (n_sure > _MOST_STRANGERS)
         if of_many.any() and not (covered[:, k] & of_many).any():
             covered[:, k] = False
     return covered

@@ -47,10 +47,10 @@ _PRIOR_SHARE = 0.05
 _PRIOR_LONELY = 20.0
 _PRIOR_STRANGERS = 5.0
 _PRIOR_COINCIDENT = 1.0
+_SHARE_OF_SAME = 0.5
 _STRANGERS_OFF = 50.0
 _FEWEST = 1e-12
 _LEAST_SEEN = 0.2
-_MOST_COINCIDENT = 4.0
 _MOST_OFF, _MOST_OFF_BESIDE_KNOWN = 1.5, 10.0
 """So many times as many lonely matches as are expected may be found; more are strangers. Known strangers
 tell how many are."""
@@ -139,7 +139,7 @@ def next_round(evidence: Evidence, state: PassParameters) -> PassParameters:
         shares=with_rest(_bounded(evidence, state, mass) / evidence.n_pairs),
         same=same,
         similar=similar,
-        coincident=_learned_coincidences(evidence, coincident),
+        coincident=_learned_coincidences(evidence, coincident, same[_UNRELATED]),
         similar_lonely=_learned_similar_lonely(evidence, state, joint),
         lonely=_learned_lonely(evidence, state, joint),
     )
@@ -292,8 +292,11 @@ def lonely_if_independent(evidence: Evidence, state: PassParameters) -> _Floats:
     return np.asarray(of_pairs * evidence.pairs_of_block[:, None])
 
 
-def _learned_coincidences(evidence: Evidence, counts: _Floats) -> _Floats:
-    """Return how many of all pairs are of strangers who share a value, from those that are near."""
+def _learned_coincidences(evidence: Evidence, counts: _Floats, same: _Floats) -> _Floats:
+    """Return how many of all pairs are of strangers who share a value, from those that are near.
+
+    Where the value is a salt, the `same` shares of strangers bound them: these are seen better.
+    """
     classes = evidence.classes
     alive = classes.same * (similar_at(classes.overlaps) * evidence.seen_alive).sum(axis=2)
     near = np.array(
@@ -301,7 +304,8 @@ def _learned_coincidences(evidence: Evidence, counts: _Floats) -> _Floats:
     )
     expected = np.maximum(classes.shares * evidence.n_pairs, _FEWEST)
     found = (counts + _PRIOR_COINCIDENT) / (near + _PRIOR_COINCIDENT / expected)
-    return np.asarray(np.minimum(found / evidence.n_pairs, _MOST_COINCIDENT * classes.shares))
+    most = np.where(classes.salted < 0, classes.most, _SHARE_OF_SAME * same[classes.salted])
+    return np.asarray(np.minimum(found / evidence.n_pairs, np.minimum(most, classes.most)))
 
 
 def _alive_counts(
