@@ -34,6 +34,7 @@ FEW_STRANGERS = np.array([19.0, 0.5, 0.25, 0.25])
 _MATCH, _MOVED, _UNRELATED = 0, 1, len(CLASSES) - 1
 _TWINS, _HOUSEHOLD = CLASSES.index("twins"), CLASSES.index("household")
 _RELATIVES = CLASSES.index("relatives")
+_NAMESAKES = CLASSES.index("namesakes")
 _AREA = CLASSES.index("area")  # the last but unrelated
 _TWINS_AMONG_SIBLINGS = 0.03
 _MISSES_PER_NEAR_MISS = 1.5
@@ -42,9 +43,11 @@ _MAX_ROUNDS = 500
 _ROUNDS_OF_SHARES = 30
 _CONVERGED = 1e-5
 _PRIOR_PAIRS = 40.0
+_PRIOR_MOVED = 10.0
 _PRIOR_STRANGERS = 3.0
 _MOST_ODD = 50.0
 _MOVED_AMONG_MATCHES = 0.15
+_LEAST_MOVED = 0.02
 _FEWEST = 1e-9
 _FEWEST_SHARE = 1e-12
 
@@ -235,11 +238,16 @@ def _round(
     # Pairs known to be no match tell how common each class of others is, as well as candidates do.
     n_others = evidence.n_pairs / max(evidence.n_pairs + evidence.n_strangers, 1)
     mass = weighted.sum(axis=0) + rest.sum(axis=0) + unseen.sum(axis=0)
-    # But siblings may be in two parties and never in one, as pupils of two schools are.
+    # But siblings may be in two parties and never in one, as pupils of two schools are. Strangers of one name
+    # are not: by chance, two parties share no more of these than there are within them.
     pooled = (mass + known.sum(axis=0)) * n_others
-    mass[N_MATCHING:_AREA] = np.maximum(mass, pooled)[N_MATCHING:_AREA]
+    mass[N_MATCHING:_NAMESAKES] = np.maximum(mass, pooled)[N_MATCHING:_NAMESAKES]
+    if evidence.n_strangers:
+        mass[_NAMESAKES] = min(mass[_NAMESAKES], (known[:, _NAMESAKES].sum() + _PRIOR_STRANGERS) * evidence.n_pairs / evidence.n_strangers)
     # Sharing no street is no error, so that few others have moved.
-    mass[_MOVED] = min(float(mass[_MOVED]), float(mass[_MATCH]))
+    if evidence.moves:
+        # Nor has nobody, though namesakes may explain them all before it is learned how many those are.
+        mass[_MOVED] = np.clip(mass[_MOVED], _LEAST_MOVED * mass[_MATCH], mass[_MATCH])
     mass[_TWINS] = min(float(mass[_TWINS]), _most_twins(evidence, weighted))
     new = _tables(evidence, seen)
     return (
@@ -316,7 +324,7 @@ def _tables(evidence: Evidence, seen: list[_Floats]) -> _Floats:
     prior, own = evidence.prior, evidence.own
     unrelated = _normalized(seen[_UNRELATED] + FEW_STRANGERS)
     new = [
-        np.where(own[c][:, None], _normalized(seen[c] + _PRIOR_PAIRS * prior[c]), unrelated)
+        np.where(own[c][:, None], _normalized(seen[c] + (_PRIOR_MOVED if c == _MOVED else _PRIOR_PAIRS) * prior[c]), unrelated)
         for c in range(_UNRELATED)
     ]
     new[_TWINS] = np.where(evidence.as_at_home[:, None], new[_HOUSEHOLD], new[_TWINS])
