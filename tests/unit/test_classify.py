@@ -12,7 +12,13 @@ from linkkit.agreement import FieldKind
 from linkkit.exchange import FilterSpec
 from linkkit.linkage import LinkResult
 from linkkit.linkage.classify import MatchModel, first_weights, fit_model, score_pairs
-from linkkit.linkage.classify.priors import CLASSES, N_MATCHING, expected_levels, of_unknown_use
+from linkkit.linkage.classify.priors import (
+    CLASSES,
+    N_MATCHING,
+    expected_levels,
+    names_at_once,
+    of_unknown_use,
+)
 from linkkit.linkage.classify.scores import FrequencyTable, frequency_table
 from linkkit.linkage.compare import LEVELS, N_LEVELS, ComparedPairs
 from linkkit.linkage.pool import Pool
@@ -241,3 +247,31 @@ def test_what_is_common_is_counted_for_names_postal_codes_and_texts(
     assert table.fields.tolist() == [0, 2, 3]
     assert ((table.share >= 0) & (table.share <= 1)).all()
     assert table.share.max() > 0.05
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.3])
+def test_both_names_may_be_otherwise_at_once(share: float) -> None:
+    rng = np.random.default_rng(12)
+    matches = drawn(N_MATCHES, [[0.01, 0.03, 0.07, 0.89], *OF_MATCHES[1:]], rng)
+    swapped = rng.random(N_MATCHES) < share
+    matches[swapped, :2] = drawn(int(swapped.sum()), OF_OTHERS[:2], rng)
+    at_home = [[0.95, 0.03, 0.01, 0.01], [0.3, 0.02, 0.03, 0.65], OF_OTHERS[2], *OF_MATCHES[3:]]
+    twins = drawn(10, at_home, rng)
+    twins[:, 1:3] = EQUAL
+    model = fit_model(
+        FILTERS, packed(np.concatenate([matches, drawn(900, at_home, rng), twins])),
+        packed(drawn(50_000, OF_OTHERS, rng)),
+        n_pairs=4_000_000, is_candidate=np.zeros(50_000, dtype=np.bool_),
+    )  # fmt: skip
+    assert model.expected_matches == pytest.approx(N_MATCHES, rel=0.06)
+    n_misnamed = model.shares[CLASSES.index("misnamed")] * model.n_pairs
+    assert n_misnamed == pytest.approx(swapped.sum(), rel=0.3, abs=8)
+    assert scored(model, [DISAGREE, DISAGREE, EQUAL, EQUAL, EQUAL]) > 0
+    assert scored(model, [DISAGREE, DISAGREE, DISAGREE, EQUAL, EQUAL]) < 0
+
+
+def test_names_are_not_otherwise_at_once_where_nothing_else_tells_a_person() -> None:
+    assert names_at_once(KINDS).tolist() == [True, True, False, False, False]
+    assert names_at_once(("surname", "identifier", "given_name")).tolist() == [True, False, True]
+    assert not names_at_once(("given_name", "surname", "postal_code", "phone")).any()
+    assert not names_at_once(("given_name", "name", "date")).any()

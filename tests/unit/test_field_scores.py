@@ -15,7 +15,7 @@ from linkkit.linkage.classify.em import first_fit, usual_fit
 from linkkit.linkage.classify.field_scores import NOBODY_SHARED, fit_fields, known_pairs
 from linkkit.linkage.classify.label_fit import correction_by_labels
 from linkkit.linkage.classify.model import Learner, Strangers
-from linkkit.linkage.classify.priors import CLASSES
+from linkkit.linkage.classify.priors import CLASSES, N_MATCHING
 from linkkit.linkage.classify.score_oddity import gain_over_strangers, pattern_log_oddity
 from linkkit.linkage.classify.scores import FrequencyTable
 from linkkit.linkage.classify.unseen import Unseen, draw_unseen
@@ -255,7 +255,37 @@ def test_a_pair_that_meets_in_no_block_is_unseen() -> None:
 
 
 def test_classes_of_matches_come_first() -> None:
-    assert CLASSES[:2] == ("match", "moved")
+    assert CLASSES[:N_MATCHING] == ("match", "moved", "misnamed")
+
+
+def with_movers(n_movers: int) -> Any:
+    """Return what is learned of 800 people who stayed, others who moved, and 200 pairs of namesakes."""
+    kinds = ("given_name", "surname", "street_address", "phone")
+    filters = [FilterSpec(name=kind, kind=kind, n_bits=512, n_hashes=20) for kind in kinds]
+    rng = np.random.default_rng(8)
+    of_others = [[0.985, 0.01, 0.004, 0.001]] * 4
+    by_name = [OF_MATCHES[0], OF_MATCHES[1], *of_others[2:]]
+    namesakes = [[0.0, 0.0, 0.02, 0.98]] * 2 + of_others[2:]
+    stayed = drawn(800, [*OF_MATCHES[:2], OF_MATCHES[1], OF_MATCHES[1]], rng)
+    found = np.concatenate([stayed, drawn(n_movers, by_name, rng), drawn(200, namesakes, rng)])
+    sample = packed(drawn(50_000, of_others, rng))
+    weights = first_weights(filters, sample)
+    found = found[np.asarray(sum(weights[f, found[:, f]] for f in range(4))) >= FLOOR]
+    known = Strangers(codes=packed(drawn(200, namesakes, rng)), n_pairs=4_000_000, sample=sample)
+    learner = Learner.of(
+        filters, packed(found), sample, n_pairs=4_000_000,
+        is_candidate=np.zeros(len(sample), dtype=np.bool_), strangers=known,
+        unseen=draw_unseen(filters, sample, weights=weights, floor=FLOOR),
+    )  # fmt: skip
+    fit = first_fit(learner.evidence)
+    return {name: fit.shares[c] * 4_000_000 for c, name in enumerate(CLASSES)}
+
+
+@pytest.mark.parametrize("n_movers", [0, 100, 300])
+def test_more_namesakes_than_within_parties_have_moved(n_movers: int) -> None:
+    n_of = with_movers(n_movers)
+    assert 0.3 * n_movers < n_of["moved"] < n_movers + 20
+    assert n_of["namesakes"] == pytest.approx(200, rel=0.15)
 
 
 def test_strangers_of_a_kind_that_no_class_has_are_counted_by_how_alike_they_are() -> None:

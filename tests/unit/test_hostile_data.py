@@ -251,3 +251,15 @@ def test_fields_that_tell_nothing_do_no_harm(
     found = linked(tables, profile, kinds=kinds)
     assert found.f1 > 0.85 or "may be right" in found.warnings
     assert found.f1 > 0.5
+
+
+@pytest.mark.parametrize("lacking", ["party0", "party1"])
+def test_what_is_alike_within_a_party_that_has_more_fields_tells_nothing(
+    linked: Callable[..., Any], lacking: str
+) -> None:
+    tables = parties(sizes=(700, 700), shared=350, seed=11, rate=0.04)
+    tables[lacking] = tables[lacking].assign(street_address="", postal_code="")
+    found = linked(tables, "clkhash")
+    assert found.f1 > 0.8
+    assert found.result.quality.precision == pytest.approx(found.precision, abs=0.05)
+    assert found.result.quality.recall == pytest.approx(found.recall, abs=0.08)

@@ -31,9 +31,10 @@ __all__ = [
 FEW_STRANGERS = np.array([19.0, 0.5, 0.25, 0.25])
 """So many pairs of strangers of each level are assumed beside those that are seen."""
 
-_MATCH, _MOVED, _UNRELATED = 0, 1, len(CLASSES) - 1
+_MATCH, _MOVED, _MISNAMED, _UNRELATED = 0, 1, 2, len(CLASSES) - 1
 _TWINS, _HOUSEHOLD = CLASSES.index("twins"), CLASSES.index("household")
 _RELATIVES = CLASSES.index("relatives")
+_NAMESAKES = CLASSES.index("namesakes")
 _AREA = CLASSES.index("area")  # the last but unrelated
 _TWINS_AMONG_SIBLINGS = 0.03
 _MISSES_PER_NEAR_MISS = 1.5
@@ -42,9 +43,13 @@ _MAX_ROUNDS = 500
 _ROUNDS_OF_SHARES = 30
 _CONVERGED = 1e-5
 _PRIOR_PAIRS = 40.0
+_PRIOR_MOVED = 10.0
 _PRIOR_STRANGERS = 3.0
 _MOST_ODD = 50.0
 _MOVED_AMONG_MATCHES = 0.15
+_LEAST_MOVED = 0.02
+_MISNAMED_AMONG_MATCHES = 0.05
+_FEW_MISNAMED = 2.0
 _FEWEST = 1e-9
 _FEWEST_SHARE = 1e-12
 
@@ -73,6 +78,8 @@ class Evidence:
         Fields in which twins are like other people of a household.
     identifies : ndarray of bool, shape (n_fields,)
         Fields that are of one person, as names and dates are, and not of a place.
+    names : ndarray of bool, shape (n_fields,)
+        Fields that one mistake makes disagree together, as where names are in each other's place.
     given_name : int or None
         The field that tells twins apart, if there is one.
     unseen : Unseen
@@ -96,6 +103,7 @@ class Evidence:
     own: npt.NDArray[np.bool_]
     as_at_home: npt.NDArray[np.bool_]
     identifies: npt.NDArray[np.bool_]
+    names: npt.NDArray[np.bool_]
     given_name: int | None
     unseen: Unseen
     known: _Floats
@@ -113,9 +121,20 @@ class Evidence:
         """Whether more than a surname shows people of one family who live apart."""
         return int(self.own[_RELATIVES].sum()) > 1
 
+    @property
+    def least_moved(self) -> float:
+        """How many have moved at least for each who has not."""
+        return _LEAST_MOVED if self.moves else 0.0
+
+    @property
+    def matching(self) -> list[int]:
+        """The classes of one person that there can be."""
+        return [_MATCH, *[_MOVED] * self.moves, *[_MISNAMED] * bool(self.names.any())]
+
     def shares(self, known: _Floats) -> _Floats:
         """Return the shares of all classes that there can be; they sum to 1."""
         shares = known.copy()
+        shares[_MISNAMED] *= self.names.any()
         shares[_RELATIVES] *= self.has_relatives
         return _with_rest(shares)
 
@@ -147,7 +166,8 @@ def first_fit(evidence: Evidence, *, nobody: bool = False) -> Fit:
     share = evidence.counts.sum() / max(evidence.n_pairs, 1) / len(evidence.prior)
     shares = np.full(len(evidence.prior), share)
     moved = _MOVED_AMONG_MATCHES if evidence.moves else 0.0
-    shares[:N_MATCHING] = 0.0 if nobody else np.array([1 - moved, moved]) * share
+    others = np.array([moved, _MISNAMED_AMONG_MATCHES])
+    shares[:N_MATCHING] = 0.0 if nobody else np.array([1 - others.sum(), *others]) * share
     fit = Fit(
         evidence.shares(shares), evidence.prior.copy(), np.zeros(len(evidence.levels)), 0, False
     )
@@ -237,9 +257,16 @@ def _round(
     mass = weighted.sum(axis=0) + rest.sum(axis=0) + unseen.sum(axis=0)
     # But siblings may be in two parties and never in one, as pupils of two schools are.
     pooled = (mass + known.sum(axis=0)) * n_others
-    mass[N_MATCHING:_AREA] = np.maximum(mass, pooled)[N_MATCHING:_AREA]
-    # Sharing no street is no error, so that few others have moved.
-    mass[_MOVED] = min(float(mass[_MOVED]), float(mass[_MATCH]))
+    mass[N_MATCHING:_NAMESAKES] = np.maximum(mass, pooled)[N_MATCHING:_NAMESAKES]
+    if evidence.n_strangers:
+        # By chance two parties have no more people of one name than there are within them.
+        chance = (known[:, _NAMESAKES].sum() + _PRIOR_STRANGERS) / evidence.n_strangers
+        mass[_NAMESAKES] = min(mass[_NAMESAKES], chance * evidence.n_pairs)
+    # Sharing no street is no error, so that few others have moved. Nor has nobody, though namesakes
+    # may explain them all before it is learned how many those are.
+    mass[_MOVED] = np.clip(mass[_MOVED], evidence.least_moved * mass[_MATCH], mass[_MATCH])
+    # Some pairs of twins, one of whom is misspelled, are no habit of writing names otherwise.
+    mass[_MISNAMED] = np.clip(mass[_MISNAMED] - _FEW_MISNAMED, 0.0, mass[_MATCH])
     mass[_TWINS] = min(float(mass[_TWINS]), _most_twins(evidence, weighted))
     new = _tables(evidence, seen)
     return (
@@ -305,7 +332,7 @@ def _unseen(evidence: Evidence, shares: _Floats, tables: _Floats) -> _Floats:
     """Return how many pairs of one person are of each pattern that is never a candidate."""
     unseen = evidence.unseen
     counts = np.zeros((len(unseen.levels), len(shares)))
-    for c in range(N_MATCHING if evidence.moves else 1):
+    for c in evidence.matching:
         likelihood = np.exp(log_joint(unseen.levels, np.ones(1), tables[[c]])[:, 0])
         counts[:, c] = shares[c] * evidence.n_pairs * unseen.counts(likelihood)
     return counts
@@ -315,14 +342,16 @@ def _tables(evidence: Evidence, seen: list[_Floats]) -> _Floats:
     """Return the levels of all classes, from how often each was seen."""
     prior, own = evidence.prior, evidence.own
     unrelated = _normalized(seen[_UNRELATED] + FEW_STRANGERS)
+    pairs = [_PRIOR_MOVED if c == _MOVED else _PRIOR_PAIRS for c in range(_UNRELATED)]
     new = [
-        np.where(own[c][:, None], _normalized(seen[c] + _PRIOR_PAIRS * prior[c]), unrelated)
+        np.where(own[c][:, None], _normalized(seen[c] + pairs[c] * prior[c]), unrelated)
         for c in range(_UNRELATED)
     ]
     new[_TWINS] = np.where(evidence.as_at_home[:, None], new[_HOUSEHOLD], new[_TWINS])
     # Who moved makes the same errors in all that does not change with a move. What these are is learned
     # from those who stayed: people of one name who moved are too much like strangers of one name.
     new[_MOVED] = np.where(own[_MOVED][:, None], new[_MOVED], new[_MATCH])
+    new[_MISNAMED] = np.where(evidence.names[:, None], unrelated, new[_MATCH])
     if evidence.given_name is not None:
         named = _with_near_misses(new[_MATCH][evidence.given_name])
         new[_MATCH][evidence.given_name] = new[_MOVED][evidence.given_name] = named
@@ -346,7 +375,7 @@ def _most_twins(evidence: Evidence, weighted: _Floats) -> float:
     siblings = _TWINS_AMONG_SIBLINGS * float(weighted[:, _HOUSEHOLD].sum())
     if evidence.given_name is None:
         return siblings
-    same_or_twins = weighted[:, : _TWINS + 1].sum(axis=1)
+    same_or_twins = weighted[:, [_MATCH, _MOVED, _TWINS]].sum(axis=1)
     field = evidence.levels[:, [evidence.given_name]]
     disagree, partly, close, _ = level_counts(field, same_or_twins)[0]
     return siblings + max(float(disagree - _MISSES_PER_NEAR_MISS * (partly + close)), 0.0)

@@ -1,8 +1,8 @@
 """A Fellegi-Sunter model with households and areas, learned without labels.
 
-Pairs come from classes: the same person, who may have moved, twins, two people of one household, relatives
-who live apart, two of one name or area, and unrelated people. Within a class, fields agree independently; across classes they do not,
-so that a surname, an address and a phone shared by siblings are not counted as three separate
+Pairs come from classes: the same person, who may have moved or have both names otherwise, twins, two people
+of one household, relatives who live apart, two of one name or area, and unrelated people. Within a class,
+fields agree independently; across classes they do not, so that a surname, an address and a phone shared by siblings are not counted as three separate
 proofs (Fellegi and Sunter, 1969; Winkler, 1988, for estimation by EM; the classes of non-matches
 follow Larsen and Rubin, 2001).
 """
@@ -33,6 +33,7 @@ from linkkit.linkage.classify.priors import (
     expected_levels,
     has_own,
     learned_levels,
+    names_at_once,
     of_unknown_use,
 )
 from linkkit.linkage.classify.score_oddity import pattern_log_oddity
@@ -362,6 +363,7 @@ class Learner:
             own=own,
             as_at_home=of_unknown_use(kinds),
             identifies=np.array([kind in IDENTIFYING for kind in kinds], dtype=np.bool_),
+            names=names_at_once(kinds),
             given_name=kinds.index("given_name") if "given_name" in kinds else None,
             unseen=Unseen.nothing(n_fields) if unseen is None else unseen,
             known=_labeled(patterns, known),
@@ -411,7 +413,7 @@ class Learner:
     def _completeness(self, fit: Fit) -> float:
         unseen, share = self.evidence.unseen, _part(fit.shares[:N_MATCHING])
         missed = 0.0
-        for c in range(N_MATCHING):
+        for c in self.evidence.matching:
             likelihood = np.exp(log_joint(unseen.levels, np.ones(1), fit.tables[[c]])[:, 0])
             missed += float(share[c]) * float(unseen.counts(likelihood).sum())
         return 1 - missed

@@ -23,26 +23,38 @@ __all__ = [
     "expected_levels",
     "has_own",
     "learned_levels",
+    "names_at_once",
     "of_unknown_use",
 ]
 
 PairClass = Literal[
-    "match", "moved", "twins", "household", "relatives", "namesakes", "area", "unrelated"
+    "match",
+    "moved",
+    "misnamed",
+    "twins",
+    "household",
+    "relatives",
+    "namesakes",
+    "area",
+    "unrelated",
 ]
-"""Same person; the same with another address; twins; other people of one family or address; of one
-family with another address; strangers of one name; strangers of one area; of nothing in common."""
+"""Same person; the same with another address; the same with both names otherwise; twins; other people of
+one family or address; of one family with another address; strangers of one name; strangers of one area;
+of nothing in common."""
 
 CLASSES: tuple[PairClass, ...] = (
-    "match", "moved", "twins", "household", "relatives", "namesakes", "area", "unrelated",
+    "match", "moved", "misnamed", "twins", "household", "relatives", "namesakes", "area", "unrelated",
 )  # fmt: skip
 
-N_MATCHING = 2
+N_MATCHING = 3
 """The first classes are of pairs of one person."""
 
 IDENTIFYING: frozenset[FieldKind] = frozenset(
     {"given_name", "surname", "name", "date", "identifier", "ssn4", "email"}
 )
 """Kinds that two records of one person hardly ever both differ in."""
+
+_NAMES: frozenset[FieldKind] = frozenset({"given_name", "surname"})
 
 _AT_HOME: tuple[PairClass, ...] = ("household", "area")
 _SHARED_IF_KNOWN = 0.3
@@ -102,6 +114,7 @@ _SHARED_BY_NAMESAKES: dict[FieldKind, _Levels] = {
 _SHARED: dict[PairClass, dict[FieldKind, _Levels]] = {
     "match": _MATCH,
     "moved": {**_MATCH, **_AFTER_MOVE},
+    "misnamed": {kind: levels for kind, levels in _MATCH.items() if kind not in _NAMES},
     "twins": {
         **_SHARED_AT_HOME,
         "date": (0.02, 0.02, 0.03, 0.93),
@@ -117,7 +130,19 @@ _SHARED: dict[PairClass, dict[FieldKind, _Levels]] = {
 
 def has_own(kind: FieldKind, pair_class: PairClass) -> bool:
     """Whether a class learns levels of its own for a kind, not with matches or strangers."""
+    if pair_class == "misnamed":
+        return False
     return kind in (_AFTER_MOVE if pair_class == "moved" else _SHARED[pair_class])
+
+
+def names_at_once(kinds: Sequence[FieldKind]) -> npt.NDArray[np.bool_]:
+    """Return the fields that one mistake makes disagree together; none where little else tells a person.
+
+    The given name and the surname are written in each other's place, or are those of another tongue.
+    """
+    is_name = np.array([kind in _NAMES for kind in kinds], dtype=np.bool_)
+    tells = any(kind in IDENTIFYING - _NAMES - {"name"} for kind in kinds)
+    return is_name if tells and set(kinds) >= _NAMES else np.zeros_like(is_name)
 
 
 def expected_levels(

@@ -28,6 +28,7 @@ _NEARLY_EQUAL = 0.97
 _FEWEST_TWICE = 5
 _SHARE_TWICE = 0.003
 _NO_HOPE = 1e-4
+_OTHER_FIELDS = 1.15
 _RANKS_WITH_DUPLICATES = (5, 10)
 
 
@@ -66,8 +67,13 @@ def fit_records(
     }
     twice = {p: _twice(found, int(pool.party_sizes()[p]), floor) for p, found in within.items()}
     within = {p: found for p, found in within.items() if not twice[p]}
+    fill = _fill_of_parties(pool)
     blocks = tuple(
-        _with_strangers(_block(pool, pairs, p, q, floor), within.get(p), within.get(q))
+        _with_strangers(
+            _block(pool, pairs, p, q, floor),
+            _as_between(within.get(p), fill[p], fill[q], floor),
+            _as_between(within.get(q), fill[q], fill[p], floor),
+        )
         for p, q in party_blocks(pool)
     )
     model = fit_record_model(
@@ -149,6 +155,34 @@ def _one_file(pairs: RecordPairs, n_records: int, floor: float) -> Block:
         where=np.arange(len(pairs)), dice=pairs.dice, left_level=level, right_level=level,
         left=pairs.left, right=pairs.right, one_file=True,
     )  # fmt: skip
+
+
+def _fill_of_parties(pool: Pool) -> list[float]:
+    """Return the mean share of bits that are set in each party's filters."""
+    n_set = np.bitwise_count(pool.words).sum(axis=1, dtype=np.int64)
+    total = np.bincount(pool.party, weights=n_set, minlength=len(pool.parties))
+    n_bits = 64 * pool.words.shape[1]
+    return [float(x) for x in total / np.maximum(pool.party_sizes(), 1) / n_bits]
+
+
+def _as_between(within: Within | None, own: float, other: float, floor: float) -> Within | None:
+    """Return pairs within a party as alike as they would be if one record were of a party with other fields.
+
+    A party that lacks fields fills less of its filters. What pairs of the fuller party have in common beside,
+    such as an address, no pair of the two has, so they tell nothing. Those of the other are less alike by
+    what is set in the fuller filter alone: the likeness of random filters, and that of a filter and a part of
+    it, are where theirs are.
+    """
+    if within is None or not own or max(own, other) < _OTHER_FIELDS * min(own, other):
+        return within
+    if own > other:
+        return None
+    chance, most = 2 * own * other / (own + other), 2 * own / (own + other)
+    pairs = within.pairs
+    dice = chance + (pairs.dice - own) / (1 - own) * (most - chance)
+    kept = np.flatnonzero(dice >= floor)
+    found = RecordPairs(left=pairs.left[kept], right=pairs.right[kept], dice=dice[kept])
+    return within._replace(pairs=found)
 
 
 def _with_strangers(block: Block, left: Within | None, right: Within | None) -> Block:

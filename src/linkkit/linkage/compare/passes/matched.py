@@ -84,7 +84,7 @@ def sure_groups(pool: Pool, pairs: PassPairs) -> npt.NDArray[np.int64]:
     sure = alike >= min(MATCHED_SALTS, n_salts)
     sure &= ~(pool.clean[pool.party[pairs.left]] | pool.clean[pool.party[pairs.right]])
     edges = coo_array(
-        (np.ones(int(sure.sum()), dtype=np.bool_), (pairs.left[sure], pairs.right[sure])),
+        (np.ones(int(sure.sum()), dtype=np.int8), (pairs.left[sure], pairs.right[sure])),
         shape=(len(pool), len(pool)),
     )
     _, group = connected_components(edges, directed=False)
