@@ -459,7 +459,7 @@ class TestConcerns:
 
     def test_field_that_speaks_against_a_match(self, result):
         levels = result.model.levels.copy()
-        levels[0, 1, 4] = 1e-6
+        levels[:N_MATCHING, 1, 4] = 1e-6
         model = dataclasses.replace(result.model, levels=levels)
         found = find_concerns(dataclasses.replace(result, model=model))
         assert [x.message for x in found if x.code == "field_says_nothing"] == [
