@@ -29,6 +29,7 @@ from linkkit.assess.inputs import people_of_pool
 from linkkit.errors import MismatchError, OptionError, WrongStageError
 from linkkit.exchange import Crosswalk
 from linkkit.exchange.artifacts import TOKEN_TYPE
+from linkkit.linkage.classify.priors import N_MATCHING
 
 ASSESSMENTS = [
     threshold_curve,
