@@ -26,6 +26,7 @@ from linkkit.steward.protect.compiled_models import compile_conditions, one_popu
 from linkkit.steward.protect.conditions import Conditions
 from linkkit.steward.protect.dataset import ClassSizes, Recoding
 from linkkit.steward.protect.equivalence import class_numbers
+from linkkit.steward.protect.feasible import may_be_kept, never_kept, require_kept
 from linkkit.steward.protect.hierarchies import Hierarchy, build_hierarchy
 from linkkit.steward.protect.items import Items, find_items
 from linkkit.steward.protect.methods import (
@@ -44,7 +45,7 @@ from linkkit.steward.protect.models import (
     sensitive_of,
 )
 from linkkit.steward.protect.shown import Shown, ShownAs, show
-from linkkit.steward.protect.upheld import Upheld, uphold
+from linkkit.steward.protect.upheld import uphold
 
 __all__ = ["Recoded", "Request", "joint_column", "population_of", "recode"]
 
@@ -304,9 +305,9 @@ def _search(
         household=None if households is None else _numbered(households)[rows],
     )
     conditions = compiled(request.models)
-    if not _may_be_kept(items, conditions, people, allowed=allowed):
-        raise _never_kept(
-            [m for m in request.models if not _may_be_kept(items, compiled([m]), people, allowed=0)]
+    if not may_be_kept(items, conditions, people, allowed=allowed):
+        raise never_kept(
+            [m for m in request.models if not may_be_kept(items, compiled([m]), people, allowed=0)]
         )
     method, why = _method(request, items, only_k=conditions.only_k)
     grouping = _grouping(
@@ -328,7 +329,7 @@ def _search(
         max_suppressed=allowed,
         population=people,
     )
-    _require_kept(upheld, items.counts, allowed)
+    require_kept(upheld, items.counts, allowed)
     return Recoded(
         hierarchies=tuple(hierarchies),
         rows=rows,
@@ -453,50 +454,6 @@ def _method(request: Request, items: Items, *, only_k: bool) -> tuple[Method, st
     if request.method == "auto":
         return choose_method(items, only_k=only_k)
     return request.method, f"{request.method}, as asked"
-
-
-def _may_be_kept(
-    items: Items, conditions: Conditions, population: Items | None, *, allowed: int
-) -> bool:
-    """Return whether the models may be kept: not where they break with all people in one class.
-
-    A share of the population may be: all people together may fit many more than they are.
-    """
-    n_people = int(items.counts.sum())
-    if n_people < conditions.k:
-        raise ProtectionError(
-            f"there are fewer people than k = {conditions.k}",
-            hint="No class of k people can be formed; ask for less, or bring more people.",
-        )
-    if conditions.shares or (allowed and not conditions.grow):
-        return True
-    inside = None if population is None else np.array([population.counts.sum()])
-    everybody = np.arange(len(items), dtype=np.int64)
-    together = np.zeros(len(items), dtype=np.int64)
-    return bool(conditions.met(everybody, together, n_classes=1, population=inside)[0])
-
-
-def _never_kept(models: Sequence[PrivacyModel]) -> ProtectionError:
-    return ProtectionError(
-        [f"{model} is not kept even where all people are one class" for model in models],
-        hint="Ask for less: a smaller k or l, or a larger t; see what the data have.",
-    )
-
-
-def _require_kept(upheld: Upheld, counts: Rows, allowed: int) -> None:
-    """Refuse a table of which not everything that is shown keeps the models."""
-    kept = upheld.grouping.classes >= 0
-    if not kept.any():
-        raise ProtectionError(
-            "nobody would be left: no class keeps the privacy models",
-            hint="Ask for less of the models, or for fewer quasi-identifiers.",
-        )
-    if upheld.broken.any() or counts[~kept].sum() > allowed:
-        raise ProtectionError(
-            f"method '{upheld.grouping.method}' found no classes that keep the privacy models "
-            "without withholding more than may be",
-            hint="Use another method, allow more to be withheld, or ask for less of the models.",
-        )
 
 
 def _percent(part: int, whole: int) -> str:
