@@ -95,10 +95,27 @@ def test_the_slope_is_that_of_the_loss(places):
     )
     at = rng.normal(size=5)
     at[-1] = 0.6
-    value, slope = table._loss(at, *places)
+    usual = np.array([2.0, 1.0, 0.5])
+    value, slope = table._loss(at, *places, usual)
     for i in range(5):
         more = at + 1e-6 * np.eye(5)[i]
-        assert (table._loss(more, *places)[0] - value) / 1e-6 == pytest.approx(slope[i], abs=1e-2)
+        assert (table._loss(more, *places, usual)[0] - value) / 1e-6 == pytest.approx(
+            slope[i], abs=1e-2
+        )
+
+
+@pytest.mark.parametrize("rate", [0.7, 0.95])
+def test_a_salt_that_two_parties_alone_have_fails_as_others_do(rate):
+    rng = np.random.default_rng(6)
+    alive, block = rng.random((N, 4)) < rate, np.repeat([1, 2, 3], [N // 2, N // 2 - 5, 5])
+    covered = np.array([[True] * 4, [True] * 3 + [False], [True, False, False, True], [True] * 4])
+    alive &= covered[block]
+    # Five pairs of two parties that lack the salt: too few to show that they do.
+    alive[block == 3, 3] = False
+    few = counted(alive, shared=(), covered=covered, block=block)
+    of_two = alive[block == 2].sum(axis=1)
+    assert few.alone[2].sum() == pytest.approx((of_two == 1).sum(), rel=0.35)
+    assert few.none[2] == pytest.approx((of_two == 0).sum(), rel=0.6, abs=15)
 
 
 def test_passes_that_two_parties_lack_tell_nothing(plain_agreement):

@@ -15,6 +15,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
+from scipy.special import logit
 
 from linkkit.exchange import EncodingSpec
 from linkkit.linkage.classify.pass_coverage import LEAST_PAIRS
@@ -24,8 +25,9 @@ __all__ = ["PatternCounts", "expected_patterns", "salts_that_share"]
 
 _MOST_SALTS = 14
 _USUAL_OF_SALT, _SPREAD_OF_SALT = 2.0, 1.5
+_LEAST_TOLD = 3
 """Log odds of agreeing with a salt, if nothing is seen that tells: two salts that nobody else has show
-those alone who agree with both."""
+those alone who agree with both. Where others are told, these say what is usual."""
 _SPREAD_OF_SHARED = 2.0
 _MOST_NATS = 8.0
 _FEWEST, _LEAST_CHANCE = 1e-9, 1e-300
@@ -170,15 +172,31 @@ class _Table:
         """
         n = self.features.shape[1]
 
-        def loss(parameters: _Floats) -> tuple[float, _Floats]:
-            return self._loss(parameters, places, shares)
+        def best(usual: _Floats) -> tuple[_Floats, float]:
+            def loss(parameters: _Floats) -> tuple[float, _Floats]:
+                return self._loss(parameters, places, shares, usual)
 
-        first = np.append(np.ones(n), _FIRST_UNEVEN)
-        bounds = [(-_MOST_NATS, _MOST_NATS)] * n + [(0.0, _MOST_UNEVEN)]
-        best = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds)
-        whole = shares @ self._at_places(best.x, places)
+            first = np.append(np.ones(n), _FIRST_UNEVEN)
+            bounds = [(-_MOST_NATS, _MOST_NATS)] * n + [(0.0, _MOST_UNEVEN)]
+            found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds)
+            return shares @ self._at_places(found.x, places), float(found.fun)
+
+        usual, told = np.full(self.n_salts, _USUAL_OF_SALT), self._told()
+        whole, unlikely = best(usual)
+        if told.any() and not told.all():
+            rates = np.clip(whole @ self.features[:, : self.n_salts], _FEWEST, 1 - _FEWEST)
+            whole, unlikely = best(np.where(told, usual, logit(rates[told]).mean()))
         rows = [np.bincount(show, weights=whole, minlength=len(whole)) for show in self.shown]
-        return np.asarray(rows, dtype=np.float64), float(best.fun)
+        return np.asarray(rows, dtype=np.float64), unlikely
+
+    def _told(self) -> _Bools:
+        """Return of which salts it is seen how often pairs agree with them: with two others beside."""
+        told = np.zeros(self.n_salts, dtype=np.bool_)
+        for show, found in zip(self.shown, self.counts, strict=True):
+            covered = self.features[int(show.max()), : self.n_salts] > 0
+            if found.any() and covered.sum() >= _LEAST_TOLD:
+                told |= covered
+        return told
 
     def _at_places(self, parameters: _Floats, places: _Floats) -> _Floats:
         n_alive = self.features[:, : self.n_salts].sum(axis=1)
@@ -186,12 +204,14 @@ class _Table:
         whole = np.exp(logs - logs.max(axis=1, keepdims=True))
         return np.asarray(whole / whole.sum(axis=1, keepdims=True))
 
-    def _loss(self, parameters: _Floats, places: _Floats, shares: _Floats) -> tuple[float, _Floats]:
+    def _loss(
+        self, parameters: _Floats, places: _Floats, shares: _Floats, usual_of_salts: _Floats
+    ) -> tuple[float, _Floats]:
         """Return the negative log posterior and its slope."""
         size, n = self.features.shape
         spread = np.where(np.arange(n) < self.n_salts, _SPREAD_OF_SALT, _SPREAD_OF_SHARED)
-        usual = np.where(np.arange(n) < self.n_salts, _USUAL_OF_SALT, 0.0)
-        spread, usual = np.append(spread, 1.0), np.append(usual, 0.0)
+        spread = np.append(spread, 1.0)
+        usual = np.append(usual_of_salts, np.zeros(n + 1 - self.n_salts))
         by_place = self._at_places(parameters, places)
         whole = shares @ by_place
         value = float((((parameters - usual) / spread) ** 2).sum()) / 2
