@@ -108,7 +108,7 @@ def compare_by(plain: PlainText) -> None:
     def compare_pairs(rows: Any, left: Any, right: Any) -> npt.NDArray[np.uint64]:
         return plain.compare(rows[left], rows[right])
 
-    def sample_pairs(pool: Pool, rows: Any, *, n_pairs: int) -> npt.NDArray[np.uint64]:
+    def sample_pairs(pool: Pool, rows: Any, *, n_pairs: int, **_: Any) -> npt.NDArray[np.uint64]:
         rng = np.random.default_rng(1)
         left, right = rng.integers(len(pool), size=(2, 2 * n_pairs))
         may = (left != right) & ~(
