@@ -64,6 +64,8 @@ def test_newer_deliveries_and_the_same_one_again_are_accepted(ledger: Deliveries
         manifest = _manifest(NOON + dt.timedelta(minutes=minutes))
         ledger.check(manifest, digest)
         ledger.accept(manifest, digest)
+    with pytest.raises(ReplayError, match="a newer one"):
+        ledger.check(_manifest(NOON), DIGESTS[0])
 
 
 @pytest.mark.parametrize("step", ["check", "accept"])
@@ -111,6 +113,8 @@ def test_a_time_to_come_does_not_shut_out_what_follows(ledger: Deliveries) -> No
 def test_agreements_senders_and_kinds_are_apart(claims: dict[str, Any], ledger: Deliveries) -> None:
     ledger.accept(_manifest(), DIGESTS[0])
     ledger.accept(_manifest(NOON - dt.timedelta(days=1), **claims), DIGESTS[1])
+    with pytest.raises(ReplayError, match="a newer one"):
+        ledger.check(_manifest(NOON - dt.timedelta(days=2), **claims), DIGESTS[1])
 
 
 def test_of_many_at_once_the_newest_stays(ledger: Deliveries) -> None:

@@ -115,11 +115,10 @@ def _of_pass(linkage: LinkageClause, item: LinkagePass) -> Iterator[str]:
             yield f"'{name}' in 'salt' is no linkage field"
         elif field.kind not in SALT_KINDS:
             yield f"a {field.kind} is no salt: it is not stable or not fine"
-        elif part not in (allowed := _PARTS.get(field.kind, ("whole",))) and not (
-            isinstance(part, int) and field.kind not in _PARTS
-        ):
-            more = "" if field.kind in _PARTS else " or a number of characters"
-            yield f"the part of a {field.kind} is {', '.join(allowed)}{more}"
+        elif field.kind in _PARTS and part not in _PARTS[field.kind]:
+            yield f"the part of a {field.kind} is {', '.join(_PARTS[field.kind])}"
+        elif field.kind not in _PARTS and part != "whole" and not isinstance(part, int):
+            yield f"the part of a {field.kind} is whole or a number of characters"
     names = item.fields or ()
     if any(name not in linkage.fields for name in names) or len(set(names)) < len(names):
         yield "'fields' must be linkage fields, each once"

@@ -25,9 +25,11 @@ __all__ = ["PatternCounts", "expected_patterns", "salts_that_share"]
 
 _MOST_SALTS = 14
 _USUAL_OF_SALT, _SPREAD_OF_SALT = 2.0, 1.5
+"""Log odds of agreeing with a salt, if nothing is seen that tells."""
+
 _LEAST_TOLD = 3
-"""Log odds of agreeing with a salt, if nothing is seen that tells: two salts that nobody else has show
-those alone who agree with both. Where others are told, these say what is usual."""
+"""Two salts that nobody else has show those alone who agree with both; with so many, each is told."""
+
 _SPREAD_OF_SHARED = 2.0
 _MOST_NATS = 8.0
 _FEWEST, _LEAST_CHANCE = 1e-9, 1e-300

@@ -48,6 +48,8 @@ _PRIOR_LONELY = 20.0
 _PRIOR_STRANGERS = 5.0
 _PRIOR_COINCIDENT = 1.0
 _SHARE_OF_SAME = 0.5
+"""Of strangers with one salt, who share the value and are not counted among the unrelated already."""
+
 _STRANGERS_OFF = 50.0
 _FEWEST = 1e-12
 _LEAST_SEEN = 0.2
