@@ -278,6 +278,18 @@ def _searched(table: pa.Table, request: Request) -> Rows:
     return np.flatnonzero(whole).astype(np.int64)
 
 
+def _items(hierarchies: Sequence[Hierarchy], rows: Rows, n_rows: int) -> tuple[Items, Items | None]:
+    """Return the items of the rows that are searched, and of the population behind all rows."""
+    columns = [hierarchy.base for hierarchy in hierarchies]
+    n_groups = [hierarchy.n_groups for hierarchy in hierarchies]
+    whole = len(rows) == n_rows
+    searched = [column[: len(rows)] if whole else column[rows] for column in columns]
+    items = find_items(searched, n_groups)
+    if len(columns[0]) == n_rows:
+        return items, None
+    return items, find_items([column[n_rows:] for column in columns], n_groups)
+
+
 def _search(
     table: pa.Table,
     rows: Rows,
@@ -288,15 +300,8 @@ def _search(
     persons: pa.Array | None,
     households: pa.Array | None,
 ) -> Recoded:
-    columns = [hierarchy.base for hierarchy in hierarchies]
-    n_groups = [hierarchy.n_groups for hierarchy in hierarchies]
-    whole = len(rows) == table.num_rows
-    part = table if whole else table.take(pa.array(rows))
-    searched = [column[: len(rows)] if whole else column[rows] for column in columns]
-    items = find_items(searched, n_groups)
-    people = None
-    if len(columns[0]) > table.num_rows:
-        people = find_items([column[table.num_rows :] for column in columns], n_groups)
+    part = table if len(rows) == table.num_rows else table.take(pa.array(rows))
+    items, people = _items(hierarchies, rows, table.num_rows)
     compiled = functools.partial(
         compile_conditions,
         items=items,
